@@ -1,0 +1,172 @@
+//! What groups.yaml means once it is read, checked and resolved: everything a plan needs to know about the site.
+//!
+//! Invariant: a value of this type is consistent: groups are disjoint and cover every wiki, every name has passed its
+//! grammar, every path is absolute or normalised. No reader of it checks again.
+
+use crate::model::books::Pins;
+use crate::model::component::{ArtefactRule, Component};
+use crate::model::digest::Digest;
+use crate::model::names::{Group, HostName, UserName, Wiki};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// A site: its wikis, groups, hosts, hooks and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The groups.yaml it was read from, absolute.
+    pub file: PathBuf,
+    /// Digest over the bytes of groups.yaml and of every dblist it read, in order of their names.
+    pub digest: Digest,
+    /// Where hosts serve from, absolute, the same path on each: `/srv/mediawiki`.
+    pub root: PathBuf,
+    /// Where the agent keeps its state on hosts, absolute, outside of `root`.
+    pub state: PathBuf,
+    /// The source trees on the deploy host, absolute.
+    pub staging: PathBuf,
+    /// The directory of the books on the deploy host (mode 0700), absolute; holds `books.sqlite` and `content/`.
+    pub books: PathBuf,
+    /// Directories below staging, beside the version trees, that are synced as configuration.
+    pub configuration: Vec<Component>,
+    /// Groups in the order of promotion, disjoint, covering every wiki.
+    pub groups: Vec<GroupPolicy>,
+    /// Every host.
+    pub hosts: BTreeMap<HostName, HostPolicy>,
+    /// Pins declared in the file, each with source [`crate::model::books::PinSource::Config`].
+    pub pins: Pins,
+    /// Commands of the site.
+    pub hooks: Hooks,
+    /// What each host builds in a version's tree.
+    pub artefacts: Vec<ArtefactRule>,
+    /// Numbers.
+    pub limits: Limits,
+    /// How ssh is called.
+    pub ssh: SshPolicy,
+}
+
+/// A group and its wikis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPolicy {
+    /// Its name.
+    pub name: Group,
+    /// Its wikis, never empty.
+    pub wikis: BTreeSet<Wiki>,
+}
+
+/// A host and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPolicy {
+    /// At least one.
+    pub roles: BTreeSet<Role>,
+    /// Free text of the name grammar: `codfw`.
+    pub datacenter: String,
+    /// How to reach it.
+    pub transport: Transport,
+}
+
+/// What a host is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Serves a small share of the traffic; switched first.
+    Canary,
+    /// Serves people who debug; switched first, before canaries.
+    Debug,
+    /// Serves the wikis.
+    Appserver,
+    /// Where the controller runs.
+    Deploy,
+    /// Serves content to its datacenter.
+    Proxy,
+}
+
+/// How the agent on a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// By ssh.
+    Ssh {
+        /// The login; `None`: ssh's own choice.
+        user: Option<UserName>,
+        /// The address when it is not the name.
+        address: Option<HostName>,
+        /// `None`: ssh's own choice.
+        port: Option<u16>,
+    },
+    /// A directory of this machine stands for the host: `root` and `state` are taken below it.
+    Local {
+        /// Absolute.
+        directory: PathBuf,
+    },
+}
+
+/// Commands of the site, argv lists that no shell sees; empty: none. They get `POINTSMAN_*` variables and nothing else
+/// but `PATH` in their environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hooks {
+    /// On a host, in a version's tree: makes the artefacts.
+    pub build: Vec<String>,
+    /// On a host, after a switch.
+    pub restart: Vec<String>,
+    /// On the deploy host: takes `POINTSMAN_HOST` out of service.
+    pub depool: Vec<String>,
+    /// On the deploy host: puts it back.
+    pub pool: Vec<String>,
+}
+
+/// Numbers of the site, with their units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Hosts that are talked to at the same time.
+    pub parallel_hosts_max: usize,
+    /// Connecting and authenticating, ms.
+    pub connect_ms_max: u64,
+    /// One command without a transfer, ms.
+    pub command_ms_max: u64,
+    /// Bringing one component to one host, its build included, ms.
+    pub prepare_ms_max: u64,
+    /// The age of a proof at which a switch asks for another, ms.
+    pub proof_age_ms_max: u64,
+    /// Time that a rollback gives to repairs, ms.
+    pub repair_budget_ms_max: u64,
+    /// Hosts that may be stale when a promotion begins, and fail while it runs.
+    pub stale_hosts_max: usize,
+}
+
+/// How ssh is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshPolicy {
+    /// Whose configuration file is included after our own options.
+    pub config: SshConfig,
+    /// Key exchange algorithms; `None`: OpenSSH's own choice.
+    pub kex: Option<String>,
+}
+
+/// Whose configuration ssh reads beside ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshConfig {
+    /// The user's and the system's.
+    User,
+    /// None but ours.
+    Own,
+    /// This file.
+    File(PathBuf),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            parallel_hosts_max: 128,
+            connect_ms_max: 10_000,
+            command_ms_max: 30_000,
+            prepare_ms_max: 900_000,
+            proof_age_ms_max: 600_000,
+            repair_budget_ms_max: 30_000,
+            stale_hosts_max: 0,
+        }
+    }
+}
+
+impl HostPolicy {
+    /// Whether the host serves wikis, so that promotions and rollbacks switch it.
+    pub fn serves(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Canary | Role::Debug | Role::Appserver))
+    }
+}

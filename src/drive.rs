@@ -1,0 +1,1 @@
+//! Executes the core's effects in order; owns the runtime, the clock and signals.

@@ -1,0 +1,1 @@
+//! The controller's side of a host: transports, sessions, deadlines, fault classes.

@@ -1,0 +1,22 @@
+//! pointsman: moves groups of wikis between versions over a fleet, proves every host before it switches any, and
+//! takes everything back with one command.
+//!
+//! The map of the house is in ARCHITECTURE.md; every import runs downwards:
+//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `wire`, then `plan`
+//! `tree` `config`, then `model`.
+
+pub mod agent;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod drive;
+pub mod fleet;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod rollout;
+pub mod sim;
+pub mod store;
+pub mod tree;
+pub mod ui;
+pub mod wire;

@@ -1,0 +1,26 @@
+//! Every limit of the house, with its unit. Nothing waits, retries, queues or grows without one of these.
+
+/// The largest frame that either side sends or accepts, bytes.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// The largest whole message (a request, a reply, a manifest) over all its frames, bytes.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Noise that a host's shell may print before the agent's first frame, bytes.
+pub const NOISE_BYTES_MAX: usize = 64 << 10;
+/// What is kept of a host's or a hook's stderr, bytes.
+pub const STDERR_BYTES_MAX: usize = 16 << 10;
+/// The largest configuration file or dblist, bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Hosts that one range expression may name.
+pub const RANGE_HOSTS_MAX: usize = 10_000;
+/// The largest version map, bytes as JSON.
+pub const MAP_BYTES_MAX: usize = 4 << 20;
+/// Files in one component.
+pub const TREE_FILES_MAX: usize = 2_000_000;
+/// Depth of directories in one component.
+pub const TREE_DEPTH_MAX: usize = 64;
+/// Epochs above the median of all hosts' fences that a host's fence may claim before it is called absurd.
+pub const FENCE_EPOCH_LEAP_MAX: u64 = 1_000_000;
+/// How many confirmed maps a host keeps.
+pub const CONFIRMED_MAX: usize = 2;
+/// Names listed in a message before the rest are counted.
+pub const NAMES_SHOWN_MAX: usize = 8;

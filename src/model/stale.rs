@@ -1,0 +1,63 @@
+//! Why a host is not trusted now. A host is stale until it is proven fresh.
+
+use super::component::Component;
+use super::digest::Digest;
+use super::fault::Fault;
+use super::ids::Incarnation;
+use super::names::HostName;
+use super::protocol::{Readiness, Refusal};
+use super::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// Why, as the books keep it and as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StaleReason {
+    /// Never seen.
+    New,
+    /// No answer as an agent.
+    Fault(Fault),
+    /// Another installation than the books know, or a restored image.
+    Rebuilt {
+        /// What the books know.
+        was: Incarnation,
+        /// What it is now; the same when its fence went back.
+        now: Incarnation,
+    },
+    /// The same incarnation on two hosts.
+    Cloned {
+        /// The other one.
+        twin: HostName,
+    },
+    /// Its fence is absurdly high.
+    AbsurdFence {
+        /// The epoch it claims.
+        epoch: u64,
+    },
+    /// Components that are not as wanted; never empty.
+    NotReady(Vec<(Component, Readiness)>),
+    /// It serves another map than the books want of it.
+    MapDiffers {
+        /// Digest of what it serves.
+        have: Option<Digest>,
+        /// Digest of what the books want.
+        want: Digest,
+    },
+    /// It did not obey.
+    Refused(Refusal),
+    /// A command was sent and no answer came: it counts as switched.
+    Unknown,
+    /// Switched on disk, but the restart hook failed, so it may serve old code.
+    RestartFailed(String),
+    /// The content that the books want was moved and it was not there.
+    Missed(String),
+}
+
+/// A reason and since when, which stays while the reason's kind stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stale {
+    /// Why.
+    pub reason: StaleReason,
+    /// Since when, by the controller's clock.
+    pub since: Time,
+}

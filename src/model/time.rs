@@ -1,0 +1,35 @@
+//! Moments by the controller's own clock. No decision compares them with another machine's.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Milliseconds since 1970-01-01T00:00:00Z by the controller's clock; shown in UTC to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// Milliseconds from `earlier` to here; 0 when the clock was set back meanwhile.
+    pub fn ms_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The distance in words, as people say it: `3 h ago`.
+    pub fn ago(self, now: Time) -> String {
+        let seconds = now.ms_since(self) / 1000;
+        match seconds {
+            0..=89 => format!("{seconds} s ago"),
+            90..=5399 => format!("{} min ago", seconds / 60),
+            5400..=172_799 => format!("{} h ago", seconds / 3600),
+            _ => format!("{} d ago", seconds / 86_400),
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match i64::try_from(self.0 / 1000).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()) {
+            Some(stamp) => write!(f, "{stamp}"),
+            None => write!(f, "{} ms", self.0),
+        }
+    }
+}

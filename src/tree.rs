@@ -1,0 +1,1 @@
+//! Release trees: manifest, ids, stat index, the deploy host's content store.
