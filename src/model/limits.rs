@@ -26,3 +26,13 @@ pub const CONFIRMED_MAX: usize = 2;
 pub const NAMES_SHOWN_MAX: usize = 8;
 /// Looks at a host within one undertaking that may lead to trying again.
 pub const HOST_ATTEMPTS_MAX: u32 = 4;
+/// Rollouts, and snapshots, that are loaded with the books; older ones are read when they are asked for.
+pub const BOOKS_RECENT_MAX: usize = 200;
+/// How long a command waits for another one that is writing to the books, ms.
+pub const BOOKS_BUSY_MS_MAX: u64 = 10_000;
+/// The largest row of the books, bytes.
+pub const BOOKS_ROW_BYTES_MAX: usize = 64 << 20;
+/// Events of the books that are read at a time.
+pub const BOOKS_EVENTS_MAX: usize = 10_000;
+/// What is shown of a text that a host made, characters.
+pub const UNTRUSTED_SHOWN_MAX: usize = 300;
