@@ -24,3 +24,11 @@ pub const FENCE_EPOCH_LEAP_MAX: u64 = 1_000_000;
 pub const CONFIRMED_MAX: usize = 2;
 /// Names listed in a message before the rest are counted.
 pub const NAMES_SHOWN_MAX: usize = 8;
+/// Putting the agent on one host, ms.
+pub const INSTALL_MS_MAX: u64 = 120_000;
+/// Idle time after which ssh asks a host whether it is still there, s; after three such silences the connection is over.
+pub const SSH_ALIVE_S: u64 = 5;
+/// Idle time after which an ssh master that lost its pointsman ends by itself, s.
+pub const SSH_IDLE_S_MAX: u64 = 60;
+/// Characters that are kept of a host's or ssh's words in a fault.
+pub const FAULT_CHARS_MAX: usize = 240;
