@@ -32,3 +32,5 @@ pub const SSH_ALIVE_S: u64 = 5;
 pub const SSH_IDLE_S_MAX: u64 = 60;
 /// Characters that are kept of a host's or ssh's words in a fault.
 pub const FAULT_CHARS_MAX: usize = 240;
+/// The largest answer to anything but a prepare (whose answer may list files), bytes; two maps fit.
+pub const REPLY_BYTES_MAX: usize = 16 << 20;

@@ -5,7 +5,7 @@
 
 use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
 use super::message;
-use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::model::limits::FRAME_BYTES_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -14,13 +14,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Bytes of a blob that are read from a file at once.
 const CHUNK_BYTES: usize = if FRAME_BYTES_MAX < 256 << 10 { FRAME_BYTES_MAX } else { 256 << 10 };
 
-/// Reads one message. [`WireError::Ended`] when the stream ends before its first byte.
-pub async fn read_message<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> Result<T, WireError> {
+/// Reads one message of at most `bytes_max` bytes. [`WireError::Ended`] when the stream ends before its first byte.
+pub async fn read_message<T: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+    bytes_max: usize,
+) -> Result<T, WireError> {
     let mut body = Vec::new();
     loop {
         let header = read_header(from, body.is_empty()).await?;
         let last = header.message_end()?;
-        check("a message", (body.len() + header.len) as u64, MESSAGE_BYTES_MAX as u64)?;
+        check("a message", (body.len() + header.len) as u64, bytes_max as u64)?;
         let start = body.len();
         body.resize(start + header.len, 0);
         from.read_exact(&mut body[start..]).await.map_err(cut)?;
@@ -84,6 +87,7 @@ fn cut(error: io::Error) -> WireError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::MESSAGE_BYTES_MAX;
     use crate::wire::message::{ToAgent, ToController};
     use crate::wire::sync_io;
     use proptest::prelude::*;
@@ -91,6 +95,14 @@ mod tests {
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    }
+
+    #[test]
+    fn a_reply_may_be_bounded_below_the_largest_message() {
+        let bytes = message::encode(&"x".repeat(100)).expect("it is small");
+        assert!(run(read_message::<String>(&mut bytes.as_slice(), 102)).is_ok());
+        let error = run(read_message::<String>(&mut bytes.as_slice(), 101)).expect_err("one too many");
+        assert!(matches!(error, WireError::TooLarge { what: "a message", bytes: 102, max: 101 }), "{error}");
     }
 
     proptest! {
@@ -106,14 +118,14 @@ mod tests {
             sync_io::write_blob(&mut theirs, &mut blob.as_slice()).expect("memory takes it");
             prop_assert_eq!(&ours, &theirs);
             prop_assert_eq!(heard, blob.len() as u64);
-            prop_assert_eq!(run(read_message::<ToAgent>(&mut ours.as_slice())).expect("it was just written"), hello);
+            prop_assert_eq!(run(read_message::<ToAgent>(&mut ours.as_slice(), MESSAGE_BYTES_MAX)).expect("it was just written"), hello);
         }
 
         #[test]
         fn both_codecs_judge_any_bytes_alike(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 1u8..5) {
             let framed = [&[kind, 0, 0, 0, bytes.len().min(255) as u8], bytes.as_slice()].concat();
             for input in [&bytes, &framed] {
-                let ours = run(read_message::<ToController>(&mut input.as_slice())).map_err(|e| e.to_string());
+                let ours = run(read_message::<ToController>(&mut input.as_slice(), MESSAGE_BYTES_MAX)).map_err(|e| e.to_string());
                 let theirs = sync_io::read_message::<ToController>(&mut input.as_slice()).map_err(|e| e.to_string());
                 prop_assert_eq!(ours, theirs);
             }
