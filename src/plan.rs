@@ -13,3 +13,8 @@ pub mod goal;
 pub mod hosts;
 pub mod lint;
 pub mod needs;
+
+#[cfg(test)]
+pub mod fixture;
+#[cfg(test)]
+mod tests;

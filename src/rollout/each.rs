@@ -1,7 +1,7 @@
 //! Each host for itself: rollback, converge, sync and undo. A host is observed, repaired, switched, observed again and
 //! confirmed; whatever fails leaves that host behind and nobody else.
 
-use super::effect::Told;
+use super::effect::{Outcome, Told};
 use super::host::Step;
 use super::machine::{Machine, Phase};
 use crate::model::books::{Kind, Record, Status};
