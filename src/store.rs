@@ -17,7 +17,7 @@ pub mod rows;
 pub mod schema;
 pub mod sqlite;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;

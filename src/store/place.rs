@@ -145,7 +145,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o750)).expect("it is ours");
         let refused = check(dir.path(), true).expect_err("its group may read it").to_string();
-        assert!(refused.ends_with(&format!("is open to others; type: chmod go= {}", dir.path().display())), "{refused}");
+        assert!(
+            refused.ends_with(&format!("is open to others; type: chmod go= {}", dir.path().display())),
+            "{refused}"
+        );
     }
 
     #[test]

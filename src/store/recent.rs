@@ -5,10 +5,7 @@ use crate::model::ids::SnapshotId;
 use std::collections::BTreeSet;
 
 /// The snapshots that `rollouts` begin at and lead to, and the wanted one.
-pub fn named<'a>(
-    rollouts: impl IntoIterator<Item = &'a Rollout>,
-    current: Option<SnapshotId>,
-) -> BTreeSet<SnapshotId> {
+pub fn named<'a>(rollouts: impl IntoIterator<Item = &'a Rollout>, current: Option<SnapshotId>) -> BTreeSet<SnapshotId> {
     let ends = rollouts.into_iter().flat_map(|r| r.from.into_iter().chain([r.to]));
     ends.chain(current).collect()
 }

@@ -18,6 +18,7 @@ use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -210,10 +211,9 @@ impl Db<'_> {
         let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
         books.snapshots = self.snapshots(newest, [recent_max])?.into_iter().map(|s| (s.id, s)).collect();
         for id in recent::named(books.rollouts.values(), books.current) {
-            if !books.snapshots.contains_key(&id) {
+            if let Entry::Vacant(vacant) = books.snapshots.entry(id) {
                 let snapshot = self.snapshot(id)?;
-                let snapshot = snapshot.ok_or_else(|| StoreError::row("snapshots", id.0, "it is missing"))?;
-                books.snapshots.insert(id, snapshot);
+                vacant.insert(snapshot.ok_or_else(|| StoreError::row("snapshots", id.0, "it is missing"))?);
             }
         }
         Ok(books)
@@ -281,7 +281,8 @@ impl Db<'_> {
     }
 
     fn write_events(&self, now: Time, epoch: u64, records: &[&Record]) -> Result<(), StoreError> {
-        const EVENT: &str = "INSERT INTO events (seq, at_ms, epoch, record, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        const EVENT: &str =
+            "INSERT INTO events (seq, at_ms, epoch, record, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (mut seq, mut head): (u64, Digest) = (self.meta("events")?, self.meta("head")?);
         for record in records {
             seq += 1;

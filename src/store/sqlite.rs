@@ -28,7 +28,7 @@ pub struct SqliteStore {
     read_only: bool,
     /// The epoch that we took, and our sign of life.
     held: Option<(u64, File)>,
-    recent_max: usize,
+    pub(super) recent_max: usize,
 }
 
 impl SqliteStore {
@@ -134,7 +134,8 @@ impl Drop for SqliteStore {
 
 fn random_id() -> Result<BooksId, StoreError> {
     let mut bytes = [0; 16];
-    let failed = |e: getrandom::Error| StoreError::io("read", Path::new("random bytes"))(std::io::Error::other(e.to_string()));
+    let failed =
+        |e: getrandom::Error| StoreError::io("read", Path::new("random bytes"))(std::io::Error::other(e.to_string()));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(BooksId(u128::from_be_bytes(bytes)))
 }
