@@ -60,5 +60,5 @@ pub const LINE_BYTES_MAX: usize = 1000;
 pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// The largest number of hosts talked to at the same time that a site may ask for.
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
-/// Lines of stale hosts on the status screen before the rest are counted.
-pub const STALE_LINES_MAX: usize = 24;
+/// Lines of one part of the status screen (stale hosts, pins, owed hosts) before the rest are counted.
+pub const STATUS_LINES_MAX: usize = 24;
