@@ -1,1 +1,3 @@
 //! Release trees: manifest, ids, stat index, the deploy host's content store.
+
+pub mod manifest;
