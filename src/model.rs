@@ -14,3 +14,4 @@ pub mod names;
 pub mod protocol;
 pub mod stale;
 pub mod time;
+pub mod words;

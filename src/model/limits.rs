@@ -24,3 +24,5 @@ pub const FENCE_EPOCH_LEAP_MAX: u64 = 1_000_000;
 pub const CONFIRMED_MAX: usize = 2;
 /// Names listed in a message before the rest are counted.
 pub const NAMES_SHOWN_MAX: usize = 8;
+/// Looks at a host within one undertaking that may lead to trying again.
+pub const HOST_ATTEMPTS_MAX: u32 = 4;
