@@ -15,3 +15,4 @@ pub mod protocol;
 pub mod ranges;
 pub mod stale;
 pub mod time;
+pub mod words;
