@@ -24,6 +24,18 @@ pub const FENCE_EPOCH_LEAP_MAX: u64 = 1_000_000;
 pub const CONFIRMED_MAX: usize = 2;
 /// Names listed in a message before the rest are counted.
 pub const NAMES_SHOWN_MAX: usize = 8;
+/// Looks at a host within one undertaking that may lead to trying again.
+pub const HOST_ATTEMPTS_MAX: u32 = 4;
+/// Putting the agent on one host, ms.
+pub const INSTALL_MS_MAX: u64 = 120_000;
+/// Idle time after which ssh asks a host whether it is still there, s; after three such silences the connection is over.
+pub const SSH_ALIVE_S: u64 = 5;
+/// Idle time after which an ssh master that lost its pointsman ends by itself, s.
+pub const SSH_IDLE_S_MAX: u64 = 60;
+/// Characters that are kept of a host's or ssh's words in a fault.
+pub const FAULT_CHARS_MAX: usize = 240;
+/// The largest answer to anything but a prepare (whose answer may list files), bytes; two maps fit.
+pub const REPLY_BYTES_MAX: usize = 16 << 20;
 /// Nesting of sequences and mappings in a configuration file.
 pub const CONFIG_DEPTH_MAX: usize = 32;
 /// Mistakes that are listed before the rest are counted.
