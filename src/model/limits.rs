@@ -50,5 +50,3 @@ pub const LINE_BYTES_MAX: usize = 1000;
 pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// The largest number of hosts talked to at the same time that a site may ask for.
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
-/// Looks at a host within one undertaking that may lead to trying again.
-pub const HOST_ATTEMPTS_MAX: u32 = 4;
