@@ -1,1 +1,29 @@
 //! Frames and messages between controller and agent.
+//!
+//! Invariant: no length that came over the wire is trusted: it is compared with a limit before one byte is allocated,
+//! and malformed input is an error, never a panic. Deliberately absent: sockets, processes, deadlines; what the bytes
+//! travel through is the business of `fleet` (there) and `agent` (here).
+//!
+//! A conversation, controller on the left:
+//!
+//! ```text
+//! Hello, first request      ->
+//!                           <-  preface (magic and nonce), Hello, Reply
+//! Peek                      ->
+//!                           <-  Reply(Observed | Refused)
+//! Command (all but prepare) ->
+//!                           <-  Reply
+//! Command(Prepare), one blob with the manifest's bytes ->
+//!                           <-  Need (digests of files that the host lacks), or Reply(Refused), which ends it
+//! one blob a needed digest, in that order ->
+//!                           <-  Reply
+//! ```
+//!
+//! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the
+//! controller stops sending when it sees the reply, and opens another channel for its next request.
+
+pub mod async_io;
+pub mod frame;
+pub mod message;
+pub mod noise;
+pub mod sync_io;

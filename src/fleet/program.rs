@@ -1,0 +1,84 @@
+//! The agent as a file: this very program.
+//!
+//! Invariant: the file is opened once, and digest and upload read that same open file, so a program that is replaced
+//! while it runs is never sent under another's digest.
+
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A program that can be an agent.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    digest: OnceLock<String>,
+}
+
+impl Program {
+    /// Opens the file at `path`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, bytes, digest: OnceLock::new() })
+    }
+
+    /// Where it lies here.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// SHA-256 of its content as 64 hexadecimal digits, which a host can check with `sha256sum`; computed once.
+    pub fn digest(&self) -> io::Result<&str> {
+        if let Some(known) = self.digest.get() {
+            return Ok(known);
+        }
+        let mut hasher = Sha256::new();
+        let mut offset = 0;
+        while let Some(chunk) = self.chunk(offset)? {
+            offset += chunk.len() as u64;
+            hasher.update(&chunk);
+        }
+        let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(self.digest.get_or_init(|| digest))
+    }
+
+    /// Some bytes from `offset` on; `None` at the end.
+    pub fn chunk(&self, offset: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let n = self.file.read_at(&mut buffer, offset)?;
+        buffer.truncate(n);
+        Ok((n > 0).then_some(buffer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_and_content_stay_together_when_the_file_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("program");
+        std::fs::write(&path, "abc").expect("it is ours");
+        let program = Program::open(&path).expect("it is there");
+        std::fs::write(dir.path().join("other"), "xyz").expect("it is ours");
+        std::fs::rename(dir.path().join("other"), &path).expect("it is ours");
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(program.digest().expect("it reads"), known);
+        assert_eq!(program.chunk(0).expect("it reads"), Some(b"abc".to_vec()));
+        assert_eq!(program.chunk(3).expect("it reads"), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! The controller's codec: over asynchronous readers and writers.
+//!
+//! Invariant: the same limits as the agent's codec. Reading is not safe to cancel half-way: after a dropped read or
+//! write the stream is of no further use. Nothing here flushes.
+
+use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
+use super::message;
+use crate::model::limits::FRAME_BYTES_MAX;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Bytes of a blob that are read from a file at once.
+const CHUNK_BYTES: usize = if FRAME_BYTES_MAX < 256 << 10 { FRAME_BYTES_MAX } else { 256 << 10 };
+
+/// Reads one message of at most `bytes_max` bytes. [`WireError::Ended`] when the stream ends before its first byte.
+pub async fn read_message<T: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+    bytes_max: usize,
+) -> Result<T, WireError> {
+    let mut body = Vec::new();
+    loop {
+        let header = read_header(from, body.is_empty()).await?;
+        let last = header.message_end()?;
+        check("a message", (body.len() + header.len) as u64, bytes_max as u64)?;
+        let start = body.len();
+        body.resize(start + header.len, 0);
+        from.read_exact(&mut body[start..]).await.map_err(cut)?;
+        if last {
+            return message::decode(&body);
+        }
+    }
+}
+
+/// Writes one message.
+pub async fn write_message<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), message: &T) -> Result<(), WireError> {
+    Ok(to.write_all(&message::encode(message)?).await?)
+}
+
+/// Writes all of `source`, a local file or memory, as one blob; `sent` hears of bytes as they go. Returns its length.
+pub async fn write_blob(
+    to: &mut (impl AsyncWrite + Unpin),
+    source: &mut impl io::Read,
+    sent: &mut dyn FnMut(u64),
+) -> Result<u64, WireError> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => {
+                to.write_all(&Header { kind: Kind::BlobData, len }.encode()).await?;
+                to.write_all(&buffer[..len]).await?;
+                bytes += len as u64;
+                sent(len as u64);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    to.write_all(&Header { kind: Kind::BlobEnd, len: 0 }.encode()).await?;
+    Ok(bytes)
+}
+
+/// Reads a header; at the stream's end [`WireError::Ended`] when `may_end` and no byte came.
+async fn read_header(from: &mut (impl AsyncRead + Unpin), may_end: bool) -> Result<Header, WireError> {
+    let mut bytes = [0; HEADER_BYTES];
+    let mut filled = 0;
+    while filled < HEADER_BYTES {
+        match from.read(&mut bytes[filled..]).await? {
+            0 if filled == 0 && may_end => return Err(WireError::Ended),
+            0 => return Err(WireError::Cut),
+            n => filled += n,
+        }
+    }
+    Header::decode(bytes)
+}
+
+fn cut(error: io::Error) -> WireError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => WireError::Cut,
+        _ => WireError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::limits::MESSAGE_BYTES_MAX;
+    use crate::wire::message::{ToAgent, ToController};
+    use crate::wire::sync_io;
+    use proptest::prelude::*;
+    use std::future::Future;
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    }
+
+    #[test]
+    fn a_reply_may_be_bounded_below_the_largest_message() {
+        let bytes = message::encode(&"x".repeat(100)).expect("it is small");
+        assert!(run(read_message::<String>(&mut bytes.as_slice(), 102)).is_ok());
+        let error = run(read_message::<String>(&mut bytes.as_slice(), 101)).expect_err("one too many");
+        assert!(matches!(error, WireError::TooLarge { what: "a message", bytes: 102, max: 101 }), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn both_codecs_write_the_same_bytes(blob in prop::collection::vec(any::<u8>(), 0..9000), text in ".*") {
+            let hello = ToAgent::Hello { nonce: text.clone(), root: "/srv/mediawiki".into(), state: "/var/lib".into() };
+            let (mut ours, mut theirs, mut heard) = (Vec::new(), Vec::new(), 0);
+            run(async {
+                write_message(&mut ours, &hello).await.expect("memory takes it");
+                write_blob(&mut ours, &mut blob.as_slice(), &mut |n| heard += n).await.expect("memory takes it");
+            });
+            sync_io::write_message(&mut theirs, &hello).expect("memory takes it");
+            sync_io::write_blob(&mut theirs, &mut blob.as_slice()).expect("memory takes it");
+            prop_assert_eq!(&ours, &theirs);
+            prop_assert_eq!(heard, blob.len() as u64);
+            prop_assert_eq!(run(read_message::<ToAgent>(&mut ours.as_slice(), MESSAGE_BYTES_MAX)).expect("it was just written"), hello);
+        }
+
+        #[test]
+        fn both_codecs_judge_any_bytes_alike(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 1u8..5) {
+            let framed = [&[kind, 0, 0, 0, bytes.len().min(255) as u8], bytes.as_slice()].concat();
+            for input in [&bytes, &framed] {
+                let ours = run(read_message::<ToController>(&mut input.as_slice(), MESSAGE_BYTES_MAX)).map_err(|e| e.to_string());
+                let theirs = sync_io::read_message::<ToController>(&mut input.as_slice()).map_err(|e| e.to_string());
+                prop_assert_eq!(ours, theirs);
+            }
+        }
+    }
+}

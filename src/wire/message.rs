@@ -1,0 +1,90 @@
+//! What is said in messages: a closed schema, JSON on the wire.
+//!
+//! Invariant: every agent of the same [`WIRE_MAJOR`] understands these; a change that an older agent would
+//! misunderstand raises it.
+
+use super::frame::{Header, Kind, WireError, check};
+use crate::model::digest::Digest;
+use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::model::protocol::{Command, Peek, Reply};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The version of frames and messages. Agents of the same one serve observe, switch and rollback.
+pub const WIRE_MAJOR: u32 = 1;
+
+/// Hexadecimal digits of a nonce.
+pub const NONCE_DIGITS: usize = 32;
+
+/// From the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToAgent {
+    /// The first message; answered by the preface and [`ToController::Hello`].
+    Hello {
+        /// [`NONCE_DIGITS`] hexadecimal digits, for this channel only; the preface repeats them.
+        nonce: String,
+        /// The deploy root, absolute.
+        root: PathBuf,
+        /// The agent's state directory, absolute.
+        state: PathBuf,
+    },
+    /// A look that changes nothing; answered by one [`Reply`].
+    Peek(Peek),
+    /// A command; answered by one [`Reply`]. A prepare is followed by one blob, see [`crate::wire`].
+    Command(Command),
+}
+
+/// From the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToController {
+    /// The first message, after the preface.
+    Hello {
+        /// The controller's nonce.
+        nonce: String,
+        /// [`WIRE_MAJOR`] of the agent.
+        wire_major: u32,
+        /// The agent's package version.
+        agent_version: String,
+        /// What the agent was built for, as [`std::env::consts::ARCH`] has it.
+        arch: String,
+    },
+    /// Files that the host lacks, each once; their blobs must follow in this order. May be empty.
+    Need {
+        /// Content digests out of the manifest.
+        digests: Vec<Digest>,
+    },
+    /// The answer to a peek or a command.
+    Reply(Reply),
+}
+
+/// Whether `text` has the form of a nonce: [`NONCE_DIGITS`] lower case hexadecimal digits. Both sides check before use.
+pub fn is_nonce(text: &str) -> bool {
+    text.len() == NONCE_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The very first bytes of an agent: a magic that no shell prints, the nonce, a line's end. Its first frame follows.
+pub fn preface(nonce: &str) -> Vec<u8> {
+    [b"\0\x01pointsman-agent ", nonce.as_bytes(), b"\n"].concat()
+}
+
+/// The frames of a message, at most [`MESSAGE_BYTES_MAX`] bytes of payload.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    let body = serde_json::to_vec(message).map_err(|e| WireError::Malformed(e.to_string()))?;
+    check("a message", body.len() as u64, MESSAGE_BYTES_MAX as u64)?;
+    let mut frames = Vec::with_capacity(body.len() + 64);
+    let mut parts = body.chunks(FRAME_BYTES_MAX).peekable();
+    while let Some(part) = parts.next() {
+        let kind = if parts.peek().is_some() { Kind::MessagePart } else { Kind::MessageEnd };
+        frames.extend_from_slice(&Header { kind, len: part.len() }.encode());
+        frames.extend_from_slice(part);
+    }
+    Ok(frames)
+}
+
+/// Reads a message from the joined payloads of its frames.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    serde_json::from_slice(body).map_err(|e| WireError::Malformed(e.to_string()))
+}

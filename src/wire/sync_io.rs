@@ -1,0 +1,224 @@
+//! The agent's codec: over blocking readers and writers.
+//!
+//! Invariant: no more is held in memory than one message; blobs pass through in frames. Wrap stdin and stdout in
+//! buffers, and flush after each answer: nothing here flushes.
+
+use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
+use super::message;
+use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{self, Read, Write};
+
+/// Reads one message. [`WireError::Ended`] when the stream ends before its first byte.
+pub fn read_message<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireError> {
+    let mut body = Vec::new();
+    loop {
+        let header = read_header(from, body.is_empty())?;
+        let last = header.message_end()?;
+        check("a message", (body.len() + header.len) as u64, MESSAGE_BYTES_MAX as u64)?;
+        let start = body.len();
+        body.resize(start + header.len, 0);
+        from.read_exact(&mut body[start..]).map_err(cut)?;
+        if last {
+            return message::decode(&body);
+        }
+    }
+}
+
+/// Writes one message.
+pub fn write_message<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
+    Ok(to.write_all(&message::encode(message)?)?)
+}
+
+/// Reads one blob of at most `bytes_max` bytes into `sink`; returns its length.
+pub fn read_blob(from: &mut impl Read, bytes_max: u64, sink: &mut impl Write) -> Result<u64, WireError> {
+    let mut blob = BlobReader::new(from, bytes_max);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match blob.read_some(&mut buffer)? {
+            0 => return Ok(blob.bytes),
+            n => sink.write_all(&buffer[..n])?,
+        }
+    }
+}
+
+/// Writes all of `source` as one blob; returns its length.
+pub fn write_blob(to: &mut impl Write, source: &mut impl Read) -> Result<u64, WireError> {
+    let mut buffer = vec![0; FRAME_BYTES_MAX.min(256 << 10)];
+    let mut bytes = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => {
+                to.write_all(&Header { kind: Kind::BlobData, len }.encode())?;
+                to.write_all(&buffer[..len])?;
+                bytes += len as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    to.write_all(&Header { kind: Kind::BlobEnd, len: 0 }.encode())?;
+    Ok(bytes)
+}
+
+/// One blob as a reader: ends (0 bytes) at the blob's end and not before. Read it to its end before the next message.
+pub struct BlobReader<'a, R> {
+    from: &'a mut R,
+    bytes_max: u64,
+    bytes: u64,
+    frame_left: usize,
+    ended: bool,
+}
+
+impl<'a, R: Read> BlobReader<'a, R> {
+    /// The blob that comes next, of at most `bytes_max` bytes.
+    pub fn new(from: &'a mut R, bytes_max: u64) -> Self {
+        Self { from, bytes_max, bytes: 0, frame_left: 0, ended: false }
+    }
+
+    /// Reads some bytes, 0 at the blob's end or into an empty buffer.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, WireError> {
+        if self.ended || buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.frame_left == 0 {
+            let header = read_header(self.from, false)?;
+            if header.blob_end()? {
+                self.ended = true;
+                return Ok(0);
+            }
+            check("a blob", self.bytes + header.len as u64, self.bytes_max)?;
+            self.frame_left = header.len;
+        }
+        let len = buffer.len().min(self.frame_left);
+        match self.from.read(&mut buffer[..len])? {
+            0 => Err(WireError::Cut),
+            n => {
+                self.frame_left -= n;
+                self.bytes += n as u64;
+                Ok(n)
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for BlobReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(|error| match error {
+            WireError::Io(error) => error,
+            other => io::Error::new(io::ErrorKind::InvalidData, other),
+        })
+    }
+}
+
+/// Reads a header; at the stream's end [`WireError::Ended`] when `may_end` and no byte came.
+fn read_header(from: &mut impl Read, may_end: bool) -> Result<Header, WireError> {
+    let mut bytes = [0; HEADER_BYTES];
+    let mut filled = 0;
+    while filled < HEADER_BYTES {
+        match from.read(&mut bytes[filled..]) {
+            Ok(0) if filled == 0 && may_end => return Err(WireError::Ended),
+            Ok(0) => return Err(WireError::Cut),
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Header::decode(bytes)
+}
+
+fn cut(error: io::Error) -> WireError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => WireError::Cut,
+        _ => WireError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::wire::message::{ToAgent, ToController};
+    use proptest::prelude::*;
+
+    fn message_of(text: &str, count: usize) -> ToController {
+        match count {
+            0 => ToController::Hello {
+                nonce: text.to_owned(),
+                wire_major: 1,
+                agent_version: text.to_owned(),
+                arch: text.to_owned(),
+            },
+            _ => ToController::Need { digests: vec![Digest::of(text.as_bytes()); count] },
+        }
+    }
+
+    #[test]
+    fn a_message_of_many_frames_comes_back() {
+        let big = ToController::Need { digests: vec![Digest::of(b"x"); 50_000] };
+        let bytes = message::encode(&big).expect("it is below the limit");
+        assert!(bytes.len() > 3 * FRAME_BYTES_MAX);
+        assert_eq!(read_message::<ToController>(&mut bytes.as_slice()).expect("it was just written"), big);
+    }
+
+    #[test]
+    fn a_message_above_the_limit_is_refused_while_it_comes() {
+        let part =
+            [Header { kind: Kind::MessagePart, len: FRAME_BYTES_MAX }.encode().to_vec(), vec![b' '; 1 << 20]].concat();
+        let endless = part.repeat(65);
+        let error = read_message::<ToAgent>(&mut endless.as_slice()).expect_err("65 MiB are too many");
+        assert!(matches!(error, WireError::TooLarge { what: "a message", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_blob_stops_at_its_own_limit() {
+        let mut bytes = Vec::new();
+        write_blob(&mut bytes, &mut [7u8; 1000].as_slice()).expect("memory takes it");
+        assert_eq!(read_blob(&mut bytes.as_slice(), 1000, &mut io::sink()).expect("it is at the limit"), 1000);
+        let error = read_blob(&mut bytes.as_slice(), 999, &mut io::sink()).expect_err("one too many");
+        assert!(matches!(error, WireError::TooLarge { what: "a blob", bytes: 1000, max: 999 }), "{error}");
+    }
+
+    #[test]
+    fn the_end_between_messages_is_no_error_of_the_peer() {
+        assert!(matches!(read_message::<ToAgent>(&mut io::empty()), Err(WireError::Ended)));
+        assert!(matches!(read_message::<ToAgent>(&mut [2u8, 0].as_slice()), Err(WireError::Cut)));
+        assert!(matches!(read_blob(&mut io::empty(), 9, &mut io::sink()), Err(WireError::Cut)));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_and_blobs_come_back(text in ".*", count in 0usize..9, blob in prop::collection::vec(any::<u8>(), 0..9000)) {
+            let sent = message_of(&text, count);
+            let mut bytes = Vec::new();
+            write_message(&mut bytes, &sent).expect("memory takes it");
+            prop_assert_eq!(write_blob(&mut bytes, &mut blob.as_slice()).expect("memory takes it"), blob.len() as u64);
+            write_message(&mut bytes, &sent).expect("memory takes it");
+            let mut from = bytes.as_slice();
+            let mut received = Vec::new();
+            prop_assert_eq!(&read_message::<ToController>(&mut from).expect("first message"), &sent);
+            read_blob(&mut from, blob.len() as u64, &mut received).expect("the blob");
+            prop_assert_eq!(received, blob);
+            prop_assert_eq!(&read_message::<ToController>(&mut from).expect("second message"), &sent);
+            prop_assert!(from.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_a_message(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 1u8..5) {
+            let _ = read_message::<ToController>(&mut bytes.as_slice());
+            let _ = read_message::<ToAgent>(&mut bytes.as_slice());
+            let framed = [&[kind, 0, 0, 0, bytes.len().min(255) as u8], bytes.as_slice()].concat();
+            let _ = read_message::<ToAgent>(&mut framed.as_slice());
+            let _ = read_blob(&mut framed.as_slice(), 300, &mut io::sink());
+        }
+
+        #[test]
+        fn a_cut_message_is_an_error(text in ".*", at in any::<prop::sample::Index>()) {
+            let bytes = message::encode(&message_of(&text, 0)).expect("it is small");
+            let cut = at.index(bytes.len());
+            prop_assert!(read_message::<ToController>(&mut &bytes[..cut]).is_err());
+        }
+    }
+}
