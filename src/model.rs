@@ -12,5 +12,7 @@ pub mod limits;
 pub mod map;
 pub mod names;
 pub mod protocol;
+pub mod ranges;
 pub mod stale;
 pub mod time;
+pub mod words;

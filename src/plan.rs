@@ -1,1 +1,20 @@
-//! Intent, view and books to a plan, and the lint that checks every plan again. Pure.
+//! Intent, books and what hosts showed, turned into a plan that leaves no choice to its execution.
+//!
+//! Two steps. A [`goal::Goal`] says which state is wanted and needs the books only, so a rollback never waits for a
+//! look at the fleet. A [`hosts::Plan`] adds what is expected of each host and in which wave it moves.
+//!
+//! Invariant: pure. No clock, no randomness, no file: what is not in the arguments is not known.
+
+pub mod assess;
+pub mod back;
+pub mod content;
+pub mod forward;
+pub mod goal;
+pub mod hosts;
+pub mod lint;
+pub mod needs;
+
+#[cfg(test)]
+pub mod fixture;
+#[cfg(test)]
+mod tests;

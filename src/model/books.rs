@@ -187,6 +187,8 @@ pub struct HostRow {
     pub boot_id: String,
     /// The highest generation that was sent to it.
     pub sent: Option<Generation>,
+    /// The highest generation that it answered to; a lower fence there is a restored image.
+    pub fence: Option<Generation>,
     /// When an agent last answered there.
     pub seen: Option<Time>,
     /// Why it is not trusted now; a host without a row is new, which is stale too.
@@ -251,6 +253,8 @@ pub enum Record {
         active: Option<Digest>,
         /// Its boot id.
         boot_id: String,
+        /// The observe that it answered to; `None` for a peek.
+        generation: Option<Generation>,
     },
     /// A host is not trusted from now on; since-when stays while the reason's kind stays.
     Stale {
@@ -344,9 +348,9 @@ impl Books {
         self.current.and_then(|id| self.snapshots.get(&id))
     }
 
-    /// The undertaking that was begun and not ended, if any; the newest when several.
-    pub fn open(&self) -> Option<&Rollout> {
-        self.rollouts.values().rev().find(|r| r.status == Status::Open)
+    /// The undertakings that were begun and not ended, oldest first.
+    pub fn open(&self) -> impl DoubleEndedIterator<Item = &Rollout> {
+        self.rollouts.values().filter(|r| r.status == Status::Open)
     }
 
     /// The next free rollout id.
@@ -412,8 +416,9 @@ impl Books {
 impl HostRow {
     fn apply(&mut self, now: Time, record: &Record) {
         match record {
-            Record::Seen { incarnation, active, boot_id, .. } => {
+            Record::Seen { incarnation, active, boot_id, generation, .. } => {
                 self.incarnation = incarnation.or(self.incarnation);
+                self.fence = self.fence.max(*generation);
                 self.active = *active;
                 self.boot_id.clone_from(boot_id);
                 self.seen = Some(now);

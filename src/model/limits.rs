@@ -24,6 +24,8 @@ pub const FENCE_EPOCH_LEAP_MAX: u64 = 1_000_000;
 pub const CONFIRMED_MAX: usize = 2;
 /// Names listed in a message before the rest are counted.
 pub const NAMES_SHOWN_MAX: usize = 8;
+/// Looks at a host within one undertaking that may lead to trying again.
+pub const HOST_ATTEMPTS_MAX: u32 = 4;
 /// Putting the agent on one host, ms.
 pub const INSTALL_MS_MAX: u64 = 120_000;
 /// Idle time after which ssh asks a host whether it is still there, s; after three such silences the connection is over.
@@ -34,3 +36,17 @@ pub const SSH_IDLE_S_MAX: u64 = 60;
 pub const FAULT_CHARS_MAX: usize = 240;
 /// The largest answer to anything but a prepare (whose answer may list files), bytes; two maps fit.
 pub const REPLY_BYTES_MAX: usize = 16 << 20;
+/// Nesting of sequences and mappings in a configuration file.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+/// Mistakes that are listed before the rest are counted.
+pub const DIAGNOSTICS_MAX: usize = 100;
+/// How deep one dblist's expression may lead to others.
+pub const DBLIST_DEPTH_MAX: usize = 16;
+/// Dblist files that one configuration may read.
+pub const DBLIST_FILES_MAX: usize = 256;
+/// A reason, an owner or another line that a person writes, bytes.
+pub const LINE_BYTES_MAX: usize = 1000;
+/// The largest duration that a limit of the site may name, ms: a week.
+pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// The largest number of hosts talked to at the same time that a site may ask for.
+pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;

@@ -152,7 +152,7 @@ pub struct Observation {
     pub active: Option<Digest>,
     /// Wikis per version of the served map; empty when there is none, or when pointsman did not write it.
     pub versions: BTreeMap<Version, usize>,
-    /// `None` when no command ever came.
+    /// As it was before this look (an observe raises it after); `None` when no command ever came.
     pub fence: Option<Fence>,
     /// Whether a staged change is unfinished (only a peek can see one).
     pub journal_open: bool,

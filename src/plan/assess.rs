@@ -1,0 +1,56 @@
+//! What an observation means against the books: fresh, or stale for a reason.
+
+use crate::model::books::{Books, HostRow};
+use crate::model::digest::Digest;
+use crate::model::ids::{BooksId, Incarnation};
+use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
+use crate::model::names::HostName;
+use crate::model::protocol::{Observation, Refusal};
+use crate::model::stale::StaleReason;
+
+/// Who it is: another installation, another owner, a twin. `None`: the host that the books know, or a new one.
+pub fn identity(books: &Books, host: &HostName, seen: &Observation) -> Option<StaleReason> {
+    let row = books.hosts.get(host).cloned().unwrap_or_default();
+    if let Some(twin) = seen.incarnation.and_then(|incarnation| twin(books, host, incarnation)) {
+        return Some(StaleReason::Cloned { twin });
+    }
+    foreign(books.id, seen).or_else(|| absurd_fence(books, seen)).or_else(|| rebuilt(&row, seen))
+}
+
+fn twin(books: &Books, host: &HostName, incarnation: Incarnation) -> Option<HostName> {
+    let other = books.hosts.iter().find(|(name, row)| *name != host && row.incarnation == Some(incarnation));
+    other.map(|(name, _)| name.clone())
+}
+
+fn foreign(books: BooksId, seen: &Observation) -> Option<StaleReason> {
+    let fence = seen.fence.filter(|fence| fence.books != books)?;
+    Some(StaleReason::Refused(Refusal::Foreign(fence.books)))
+}
+
+fn absurd_fence(books: &Books, seen: &Observation) -> Option<StaleReason> {
+    let epoch = seen.fence?.generation.epoch;
+    (epoch > books.epoch.saturating_add(FENCE_EPOCH_LEAP_MAX)).then_some(StaleReason::AbsurdFence { epoch })
+}
+
+fn rebuilt(row: &HostRow, seen: &Observation) -> Option<StaleReason> {
+    let was = row.incarnation?;
+    let now = seen.incarnation.unwrap_or(Incarnation(0));
+    let restored = seen.fence.map(|fence| fence.generation) < row.fence;
+    (was != now || restored).then_some(StaleReason::Rebuilt { was, now })
+}
+
+/// Whether all that was asked for is there.
+pub fn readiness(seen: &Observation) -> Option<StaleReason> {
+    let lacking: Vec<_> = seen.readiness.iter().filter(|(_, r)| !r.is_ready()).cloned().collect();
+    (!lacking.is_empty()).then_some(StaleReason::NotReady(lacking))
+}
+
+/// Whether the served map is the wanted one.
+pub fn map(seen: &Observation, want: Digest) -> Option<StaleReason> {
+    (seen.active != Some(want)).then_some(StaleReason::MapDiffers { have: seen.active, want })
+}
+
+/// Everything at once, the gravest first: who it is, what it lacks, what it serves.
+pub fn all(books: &Books, host: &HostName, seen: &Observation, want: Digest) -> Option<StaleReason> {
+    identity(books, host, seen).or_else(|| readiness(seen)).or_else(|| map(seen, want))
+}

@@ -1,0 +1,103 @@
+//! Goals about content and hosts: sync, undo and converge.
+
+use super::goal::{Blocked, Goal, Mode, Site, Why, changes};
+use crate::model::books::{Kind, Rollout, Snapshot, Status};
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use crate::model::ids::RolloutId;
+use crate::model::map::VersionMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// New wanted content for some components. `initial` is the map that staging brings when the books have none.
+pub fn sync(
+    site: Site<'_>,
+    content: &BTreeMap<Component, Digest>,
+    initial: Option<&VersionMap>,
+    why: &str,
+) -> Result<Goal, Blocked> {
+    let before = site.books.wanted();
+    let map = before.map(|b| b.map.clone()).or_else(|| initial.cloned()).ok_or_else(no_map)?;
+    covers_every_wiki(site, &map)?;
+    let mut wanted = before.map(|b| b.wanted.clone()).unwrap_or_default();
+    wanted.extend(content.iter().map(|(component, id)| (component.clone(), *id)));
+    let changes = changes(site.policy, before.map_or(&VersionMap::default(), |b| &b.map), &map);
+    let pins = before.map_or_else(|| site.pins(), |b| b.pins.clone());
+    let snapshot = Snapshot { id: site.books.next_snapshot(), map, pins, wanted, at: site.now };
+    let rollout = site.rollout(Kind::Sync, snapshot.id, why);
+    Ok(each(rollout, snapshot, true, changes))
+}
+
+/// Moves the wanted content back to what it was before a sync; the newest one that was not undone when none is named.
+pub fn undo(site: Site<'_>, which: Option<RolloutId>, why: &str) -> Result<Goal, Blocked> {
+    let wanted = site.wanted()?;
+    let sync = find_sync(site, which)?;
+    let before = sync.from.and_then(|id| site.books.snapshots.get(&id));
+    let after = site.books.snapshots.get(&sync.to);
+    let (Some(before), Some(after)) = (before, after) else {
+        return Err(Blocked::new(Why::Usage, format!("{} was the first sync: there is nothing before it", sync.id)));
+    };
+    let mut content = wanted.wanted.clone();
+    for (component, id) in &after.wanted {
+        match before.wanted.get(component) {
+            Some(old) if old != id => content.insert(component.clone(), *old),
+            _ => None,
+        };
+    }
+    if content == wanted.wanted {
+        return Err(Blocked::new(Why::Usage, format!("{} changed no content that was there before", sync.id)));
+    }
+    let snapshot = Snapshot { id: site.books.next_snapshot(), wanted: content, at: site.now, ..wanted.clone() };
+    let mut rollout = site.rollout(Kind::Undo, snapshot.id, why);
+    rollout.effect = sync.id.to_string();
+    Ok(each(rollout, snapshot, true, Vec::new()))
+}
+
+/// Hosts are brought to the wanted state as it stands.
+pub fn converge(site: Site<'_>, why: &str) -> Result<Goal, Blocked> {
+    let wanted = site.wanted()?;
+    let rollout = site.rollout(Kind::Converge, wanted.id, why);
+    Ok(each(rollout, wanted.clone(), false, Vec::new()))
+}
+
+fn each(rollout: Rollout, snapshot: Snapshot, is_new: bool, changes: Vec<super::goal::Change>) -> Goal {
+    let (pins, fallback) = (Vec::new(), BTreeSet::new());
+    Goal { rollout, snapshot, is_new, mode: Mode::Each, changes, pins, fallback, hold: None }
+}
+
+fn no_map() -> Blocked {
+    Blocked::new(Why::Paused, "the books have no version map yet and staging has no wikiversions.json")
+        .hint("put the map that the fleet serves into staging, then pointsman sync-common --from-staging")
+}
+
+fn covers_every_wiki(site: Site<'_>, map: &VersionMap) -> Result<(), Blocked> {
+    let all = site.policy.groups.iter().flat_map(|g| &g.wikis);
+    let missing: Vec<&str> = all.filter(|wiki| !map.0.contains_key(wiki)).map(|w| w.as_str()).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => {
+            let n = missing.len();
+            Err(Blocked::new(
+                Why::Usage,
+                format!("the version map lacks {n} of the wikis in groups.yaml, {first} first"),
+            ))
+        }
+    }
+}
+
+fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Blocked> {
+    let undone: BTreeSet<&str> = site
+        .books
+        .rollouts
+        .values()
+        .filter(|r| r.kind == Kind::Undo && r.status != Status::Dropped)
+        .map(|r| r.effect.as_str())
+        .collect();
+    let is_sync = |r: &&Rollout| r.kind == Kind::Sync && r.status != Status::Dropped;
+    let found = match which {
+        Some(id) => site.books.rollouts.get(&id).filter(is_sync),
+        None => {
+            site.books.rollouts.values().rev().filter(is_sync).find(|r| !undone.contains(r.id.to_string().as_str()))
+        }
+    };
+    found.ok_or_else(|| Blocked::new(Why::Usage, "there is no such sync to undo").hint("pointsman history"))
+}

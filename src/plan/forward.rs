@@ -1,0 +1,274 @@
+//! Goals that go forward: promote, pin and unpin. All of them step around pins and say so.
+
+use super::back;
+use super::goal::{Blocked, Goal, Mode, PinFate, PinNote, Site, Why, changes, nearest};
+use crate::config::policy::GroupPolicy;
+use crate::model::books::{Kind, Pin, Pins, Rollout, Snapshot, Status};
+use crate::model::component::Component;
+use crate::model::map::VersionMap;
+use crate::model::names::{Group, HostName, Version, Wiki};
+use std::collections::BTreeSet;
+
+/// What to hold or let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Everywhere.
+    Wiki(Wiki),
+    /// For all wikis there.
+    Host(HostName),
+}
+
+/// All wikis of `group` that are not pinned go to `version`. `again` is the reason for a version that was rolled back.
+pub fn promote(
+    site: Site<'_>,
+    group: &Group,
+    version: &Version,
+    why: &str,
+    again: Option<&str>,
+) -> Result<Goal, Blocked> {
+    let wanted = site.wanted()?;
+    let group = find_group(site, group)?;
+    known_version(wanted, version)?;
+    free_to_go_forward(site)?;
+    not_rolled_back(site, version, again)?;
+    let pins = site.pins();
+    let mut map = with_pins(&wanted.map, &pins);
+    for wiki in &group.wikis {
+        if !pins.wikis.contains_key(wiki) {
+            map.0.insert(wiki.clone(), version.clone());
+        }
+    }
+    let notes = stepped_around(group, &pins, version);
+    let reason = again.map_or_else(|| why.to_owned(), |again| format!("{why} (again: {again})"));
+    let mut goal = forward(site, Kind::Promote, map, pins, notes, &reason);
+    goal.rollout.groups = vec![group.name.clone()];
+    goal.rollout.version = Some(version.clone());
+    goal.fallback = fallback(site, &goal);
+    Ok(goal)
+}
+
+/// `subject` is held on the pin's version from now on.
+pub fn pin(site: Site<'_>, subject: &Subject, pin: Pin) -> Result<Goal, Blocked> {
+    let wanted = site.wanted()?;
+    known_version(wanted, &pin.version)?;
+    free_to_go_forward_but_for_pins(site)?;
+    let mut pins = site.pins();
+    let note = note(subject, &pin.version, PinFate::Made);
+    let why = format!("pin {}: {}", note.subject, pin.reason);
+    match subject {
+        Subject::Wiki(wiki) => {
+            if !wanted.map.0.contains_key(wiki) {
+                let near = nearest(wiki.as_str(), wanted.map.0.keys().map(Wiki::as_str));
+                return Err(unknown("wiki", wiki.as_str(), near));
+            }
+            pins.wikis.insert(wiki.clone(), pin);
+        }
+        Subject::Host(host) => {
+            pins.hosts.insert(host.clone(), pin);
+        }
+    }
+    let map = with_pins(&wanted.map, &pins);
+    let mut goal = forward(site, Kind::Pin, map, pins, vec![note], &why);
+    goal.fallback = fallback(site, &goal);
+    Ok(goal)
+}
+
+/// `subject` runs again what its group runs.
+pub fn unpin(site: Site<'_>, subject: &Subject, why: &str) -> Result<Goal, Blocked> {
+    let wanted = site.wanted()?;
+    free_to_go_forward_but_for_pins(site)?;
+    let mut pins = site.pins();
+    let mut map = with_pins(&wanted.map, &pins);
+    let declared = match subject {
+        Subject::Wiki(wiki) => site.policy.pins.wikis.contains_key(wiki),
+        Subject::Host(host) => site.policy.pins.hosts.contains_key(host),
+    };
+    if declared {
+        return Err(Blocked::new(
+            Why::Usage,
+            format!("{} is pinned in groups.yaml: remove the pin there", name(subject)),
+        )
+        .hint("the next promotion then takes it along"));
+    }
+    let removed = match subject {
+        Subject::Wiki(wiki) => pins.wikis.remove(wiki),
+        Subject::Host(host) => pins.hosts.remove(host),
+    };
+    let Some(removed) = removed else {
+        return Err(Blocked::new(Why::Usage, format!("{} is not pinned", name(subject))).hint("pointsman status"));
+    };
+    if let Subject::Wiki(wiki) = subject {
+        let version = version_of_group(site, wiki, wanted, &pins)?;
+        map.0.insert(wiki.clone(), version);
+    }
+    let notes = vec![note(subject, &removed.version, PinFate::Removed)];
+    let mut goal = forward(site, Kind::Unpin, map, pins, notes, why);
+    goal.fallback = fallback(site, &goal);
+    Ok(goal)
+}
+
+fn forward(site: Site<'_>, kind: Kind, map: VersionMap, pins: Pins, notes: Vec<PinNote>, why: &str) -> Goal {
+    let before = site.books.wanted();
+    let changes = before.map(|before| changes(site.policy, &before.map, &map)).unwrap_or_default();
+    let snapshot = Snapshot {
+        id: site.books.next_snapshot(),
+        map,
+        pins,
+        wanted: before.map(|before| before.wanted.clone()).unwrap_or_default(),
+        at: site.now,
+    };
+    let rollout = site.rollout(kind, snapshot.id, why);
+    Goal {
+        rollout,
+        snapshot,
+        is_new: true,
+        mode: Mode::Barrier,
+        changes,
+        pins: notes,
+        fallback: BTreeSet::new(),
+        hold: None,
+    }
+}
+
+/// What a rollback would need once `goal` is reached: that is what must be proven before.
+fn fallback(site: Site<'_>, goal: &Goal) -> BTreeSet<Version> {
+    let mut books = site.books.clone();
+    let done = Rollout { status: Status::Done, ..goal.rollout.clone() };
+    books.snapshots.insert(goal.snapshot.id, goal.snapshot.clone());
+    books.rollouts.insert(done.id, done);
+    let before = site.books.wanted().map(|s| s.map.clone()).unwrap_or_default();
+    books.current = Some(goal.snapshot.id);
+    let target = back::restored(Site { books: &books, ..site }, &back::Scope::Last).map(|r| r.map).unwrap_or_default();
+    let hosts = goal.snapshot.pins.hosts.values().map(|pin| &pin.version);
+    before.0.values().chain(target.0.values()).chain(hosts).cloned().collect()
+}
+
+fn find_group<'a>(site: Site<'a>, name: &Group) -> Result<&'a GroupPolicy, Blocked> {
+    site.policy.groups.iter().find(|group| group.name == *name).ok_or_else(|| {
+        let near = nearest(name.as_str(), site.policy.groups.iter().map(|g| g.name.as_str()));
+        unknown("group", name.as_str(), near)
+    })
+}
+
+/// An error for a name that is not there.
+pub fn unknown(what: &str, name: &str, near: Option<&str>) -> Blocked {
+    let blocked = Blocked::new(Why::Usage, format!("there is no {what} `{name}`"));
+    match near {
+        Some(near) => blocked.hint(format!("did you mean `{near}`?")),
+        None => blocked,
+    }
+}
+
+fn known_version(wanted: &Snapshot, version: &Version) -> Result<(), Blocked> {
+    if wanted.wanted.contains_key(&Component::Version(version.clone())) {
+        return Ok(());
+    }
+    let known: Vec<&str> = wanted
+        .wanted
+        .keys()
+        .filter_map(|component| match component {
+            Component::Version(version) => Some(version.as_str()),
+            Component::Config(_) => None,
+        })
+        .collect();
+    let near = nearest(version.as_str(), known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    Err(Blocked::new(
+        Why::Usage,
+        format!("version {version} was never synced (known: {}){}", known.join(", "), near.unwrap_or_default()),
+    )
+    .hint(format!("when php-{version} lies in staging: pointsman sync-common --from-staging")))
+}
+
+/// No hold, no expired pin, nothing unfinished.
+pub fn free_to_go_forward(site: Site<'_>) -> Result<(), Blocked> {
+    free_to_go_forward_but_for_pins(site)?;
+    let pins = site.pins();
+    let wikis = pins.wikis.iter().map(|(wiki, pin)| (wiki.as_str(), pin));
+    let hosts = pins.hosts.iter().map(|(host, pin)| (host.as_str(), pin));
+    for (name, pin) in wikis.chain(hosts) {
+        if let Some(until) = pin.until.filter(|until| *until <= site.now) {
+            return Err(Blocked::new(
+                Why::Paused,
+                format!("the pin of {name} on {} expired {until} ({}, {})", pin.version, pin.reason, pin.owner),
+            )
+            .hint(format!("pointsman pin {name} {} --reason R --until T, or pointsman unpin {name}", pin.version)));
+        }
+    }
+    Ok(())
+}
+
+fn free_to_go_forward_but_for_pins(site: Site<'_>) -> Result<(), Blocked> {
+    if let Some(hold) = &site.books.hold {
+        return Err(Blocked::new(
+            Why::Refused,
+            format!("a hold is set by {} since {}: {}", hold.by, hold.since, hold.reason),
+        )
+        .hint("pointsman release, once the reason is gone"));
+    }
+    if let Some(open) = site.books.open().next_back() {
+        return Err(Blocked::new(Why::Paused, format!("{} of {} by {} is unfinished", open.id, open.at, open.by))
+            .hint("pointsman converge"));
+    }
+    Ok(())
+}
+
+fn not_rolled_back(site: Site<'_>, version: &Version, again: Option<&str>) -> Result<(), Blocked> {
+    let of_it = site.books.rollouts.values().rev().find(|r| {
+        let moved = matches!(r.kind, Kind::Promote | Kind::Rollback) && r.status != Status::Dropped;
+        moved && r.version.as_ref() == Some(version)
+    });
+    let taken_back = of_it.filter(|r| r.kind == Kind::Rollback || r.status == Status::WentBack);
+    match (taken_back, again) {
+        (Some(back), None) => Err(Blocked::new(
+            Why::Refused,
+            format!("{version} was taken back by {} on {} ({}: {})", back.by, back.at, back.id, back.why),
+        )
+        .hint("promote it again with --again --reason R")),
+        _ => Ok(()),
+    }
+}
+
+fn with_pins(map: &VersionMap, pins: &Pins) -> VersionMap {
+    let mut map = map.clone();
+    for (wiki, pin) in &pins.wikis {
+        if let Some(version) = map.0.get_mut(wiki) {
+            version.clone_from(&pin.version);
+        }
+    }
+    map
+}
+
+fn stepped_around(group: &GroupPolicy, pins: &Pins, version: &Version) -> Vec<PinNote> {
+    let wikis = pins.wikis.iter().filter(|(wiki, _)| group.wikis.contains(wiki)).map(|(w, pin)| (w.to_string(), pin));
+    let hosts = pins.hosts.iter().map(|(host, pin)| (host.to_string(), pin));
+    let other = wikis.chain(hosts).filter(|(_, pin)| pin.version != *version);
+    let noted = |(subject, pin): (String, &Pin)| PinNote {
+        subject,
+        version: pin.version.clone(),
+        fate: PinFate::SteppedAround,
+    };
+    other.map(noted).collect()
+}
+
+/// The version that most wikis of the wiki's group run, pinned ones aside.
+fn version_of_group(site: Site<'_>, wiki: &Wiki, wanted: &Snapshot, pins: &Pins) -> Result<Version, Blocked> {
+    let group = site.policy.groups.iter().find(|group| group.wikis.contains(wiki));
+    let group = group.ok_or_else(|| unknown("wiki", wiki.as_str(), None))?;
+    let others = group.wikis.iter().filter(|w| *w != wiki && !pins.wikis.contains_key(w));
+    let map = VersionMap(others.filter_map(|w| Some((w.clone(), wanted.map.0.get(w)?.clone()))).collect());
+    let most = map.counts().into_iter().max_by_key(|(_, n)| *n).map(|(version, _)| version);
+    most.ok_or_else(|| {
+        Blocked::new(Why::Usage, format!("{wiki} is alone in {}: promote the group instead", group.name))
+    })
+}
+
+fn name(subject: &Subject) -> String {
+    match subject {
+        Subject::Wiki(wiki) => wiki.to_string(),
+        Subject::Host(host) => host.to_string(),
+    }
+}
+
+fn note(subject: &Subject, version: &Version, fate: PinFate) -> PinNote {
+    PinNote { subject: name(subject), version: version.clone(), fate }
+}

@@ -1,0 +1,211 @@
+//! What is wanted: a snapshot to reach, how to get there, and the exact effect in numbers.
+
+use crate::config::policy::Policy;
+use crate::model::books::{Books, Kind, Pin, Pins, Rollout, Snapshot, Status};
+use crate::model::ids::SnapshotId;
+use crate::model::map::VersionMap;
+use crate::model::names::{Group, Version};
+use crate::model::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What every planning function needs to know beside its own arguments.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// The site.
+    pub policy: &'a Policy,
+    /// The books as they stand.
+    pub books: &'a Books,
+    /// By the controller's clock.
+    pub now: Time,
+    /// Who asks, as `user@deploy-host`.
+    pub by: &'a str,
+}
+
+/// How hosts move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All are proven before any is switched, wave after wave; too many failures and all go back.
+    Barrier,
+    /// Each host as soon as it can, whatever the others do, repaired on the way.
+    Each,
+}
+
+/// Wikis of one group that move from one version to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Change {
+    /// Which group.
+    pub group: Group,
+    /// Before; `None`: the wiki is new.
+    pub from: Option<Version>,
+    /// After.
+    pub to: Version,
+    /// How many wikis.
+    pub wikis: usize,
+}
+
+/// What happens to a pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinFate {
+    /// The move goes around it.
+    SteppedAround,
+    /// It was lost and comes back.
+    Restored,
+    /// It was made since and stays.
+    Kept,
+    /// It is made now.
+    Made,
+    /// It is removed now.
+    Removed,
+}
+
+/// A pin and what happens to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinNote {
+    /// The wiki's or host's name.
+    pub subject: String,
+    /// The version that it is held on.
+    pub version: Version,
+    /// What happens.
+    pub fate: PinFate,
+}
+
+/// A wanted state and the way there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goal {
+    /// The undertaking as it will stand in the books, status [`Status::Open`].
+    pub rollout: Rollout,
+    /// The state to reach.
+    pub snapshot: Snapshot,
+    /// Whether the books do not have that state yet.
+    pub is_new: bool,
+    /// How hosts move.
+    pub mode: Mode,
+    /// The exact effect on the map.
+    pub changes: Vec<Change>,
+    /// What happens to pins.
+    pub pins: Vec<PinNote>,
+    /// Versions that a rollback from the new state would need; proven too before a forward move.
+    pub fallback: BTreeSet<Version>,
+    /// Groups whose last move this takes back, for the hold; `None`: no hold is set.
+    pub hold: Option<String>,
+}
+
+/// Why something can't be planned, in words, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Blocked {
+    /// What kind; it decides the exit code.
+    pub why: Why,
+    /// What is wrong.
+    pub what: String,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+/// Kinds of [`Blocked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The arguments can't be meant.
+    Usage,
+    /// Policy says no: hold, rolled back before.
+    Refused,
+    /// A person is needed first: expired pin, unfinished undertaking.
+    Paused,
+    /// Hosts are stale.
+    Stale,
+}
+
+impl Blocked {
+    /// A reason without a hint.
+    pub fn new(why: Why, what: impl Into<String>) -> Self {
+        Self { why, what: what.into(), hint: None }
+    }
+
+    /// Adds what to type.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl Site<'_> {
+    /// The wanted state, or why there is none yet.
+    pub fn wanted(&self) -> Result<&Snapshot, Blocked> {
+        self.books.wanted().ok_or_else(|| {
+            Blocked::new(Why::Paused, "the books are empty: no content was ever taken from staging")
+                .hint("pointsman sync-common --from-staging")
+        })
+    }
+
+    /// A rollout row for an undertaking that begins now.
+    pub fn rollout(&self, kind: Kind, to: SnapshotId, why: &str) -> Rollout {
+        Rollout {
+            id: self.books.next_rollout(),
+            kind,
+            groups: Vec::new(),
+            version: None,
+            from: self.books.current,
+            to,
+            by: self.by.to_owned(),
+            why: why.to_owned(),
+            at: self.now,
+            status: Status::Open,
+            dispatched: false,
+            effect: String::new(),
+        }
+    }
+
+    /// The pins in force: those of the books, and those that groups.yaml declares now, the books' winning.
+    pub fn pins(&self) -> Pins {
+        let recorded = self.books.wanted().map(|s| s.pins.clone()).unwrap_or_default();
+        let mut pins = self.policy.pins.clone();
+        let by_hand = |pin: &Pin| pin.source == crate::model::books::PinSource::Books;
+        pins.wikis.extend(recorded.wikis.into_iter().filter(|(_, pin)| by_hand(pin)));
+        pins.hosts.extend(recorded.hosts.into_iter().filter(|(_, pin)| by_hand(pin)));
+        pins
+    }
+}
+
+/// The effect of going from one map to another, per group in the order of promotion.
+pub fn changes(policy: &Policy, from: &VersionMap, to: &VersionMap) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for group in &policy.groups {
+        let mut counts: BTreeMap<(Option<&Version>, &Version), usize> = BTreeMap::new();
+        for wiki in &group.wikis {
+            let (before, after) = (from.0.get(wiki), to.0.get(wiki));
+            if let Some(after) = after.filter(|_| before != after) {
+                *counts.entry((before, after)).or_default() += 1;
+            }
+        }
+        let named = |((from, to), wikis): ((Option<&Version>, &Version), usize)| Change {
+            group: group.name.clone(),
+            from: from.cloned(),
+            to: to.clone(),
+            wikis,
+        };
+        changes.extend(counts.into_iter().map(named));
+    }
+    changes
+}
+
+/// The name in `names` that is nearest to `text`, when one is near enough to be meant.
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = names.map(|name| (distance(text, name), name));
+    distances.min().filter(|(d, _)| *d <= 1 + text.len() / 4).map(|(_, name)| name)
+}
+
+/// Levenshtein's distance of two texts, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

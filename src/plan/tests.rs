@@ -1,0 +1,278 @@
+//! The incident's week, planned: the version map's true history is in the numbers.
+
+use super::back::{self, Scope};
+use super::content;
+use super::fixture::{books, counts, done, group, policy, site, wiki, wmf};
+use super::forward::{self, Subject, pin, promote, unpin};
+use super::goal::{Goal, PinFate, Why};
+use super::hosts::plan;
+use super::lint::lint;
+use crate::model::books::{Books, Kind, Pin, PinSource, Record};
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use crate::model::ids::SnapshotId;
+use crate::model::time::Time;
+use expect_test::expect;
+
+fn lines(goal: &Goal) -> String {
+    let change = |c: &super::goal::Change| {
+        let from = c.from.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+        format!("{}: {} from {from} to {}\n", c.group, c.wikis, c.to)
+    };
+    let pin = |p: &super::goal::PinNote| format!("pin {} on {}: {:?}\n", p.subject, p.version, p.fate);
+    goal.changes.iter().map(change).chain(goal.pins.iter().map(pin)).collect()
+}
+
+fn hand_pin(version: u32, until: Option<u64>) -> Pin {
+    Pin {
+        version: wmf(version),
+        reason: "debugging".to_owned(),
+        owner: "bd808".to_owned(),
+        since: Time(0),
+        until: until.map(Time),
+        source: PinSource::Books,
+    }
+}
+
+/// Promotes a group and notes it as done.
+fn promoted(books: &mut Books, name: &str, version: u32, again: Option<&str>, now: u64) {
+    let policy = policy(12);
+    let goal = promote(site(&policy, books, now), &group(name), &wmf(version), "train", again).expect("it is planned");
+    done(books, goal, now);
+}
+
+#[test]
+fn the_weeks_map_is_the_true_history_but_for_the_pins_that_stay() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    expect!["1.27.0-wmf.10: 887, 1.27.0-wmf.11: 5, 1.27.0-wmf.9: 2"]
+        .assert_eq(&counts(&books.wanted().expect("it is").map));
+    let goal = promote(site(&policy, &books, 2), &group("group1"), &wmf(11), "train", None).expect("it is planned");
+    expect![[r#"
+        group1: 592 from 1.27.0-wmf.10 to 1.27.0-wmf.11
+        pin labswiki on 1.27.0-wmf.9: SteppedAround
+        pin labtestwiki on 1.27.0-wmf.9: SteppedAround
+    "#]]
+    .assert_eq(&lines(&goal));
+    done(&mut books, goal, 2);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Group(group("group1")), "5xx").expect("it is planned");
+    expect![[r#"
+        group1: 592 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        pin labswiki on 1.27.0-wmf.9: Kept
+        pin labtestwiki on 1.27.0-wmf.9: Kept
+    "#]]
+    .assert_eq(&lines(&goal));
+    done(&mut books, goal, 3);
+    let map = &books.wanted().expect("it is").map;
+    expect!["1.27.0-wmf.10: 887, 1.27.0-wmf.11: 5, 1.27.0-wmf.9: 2"].assert_eq(&counts(map));
+    assert_eq!(map.0[&wiki("labswiki")], wmf(9));
+}
+
+#[test]
+fn a_rollback_without_arguments_takes_back_the_version_and_not_only_the_last_step() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    promoted(&mut books, "group1", 11, None, 2);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Group(group("group1")), "5xx").expect("it is planned");
+    done(&mut books, goal, 3);
+    promoted(&mut books, "group1", 11, Some("fixed"), 4);
+    promoted(&mut books, "group2", 11, None, 5);
+    let goal = back::rollback(site(&policy, &books, 6), &Scope::Last, "sessions").expect("it is planned");
+    expect![[r#"
+        group0: 5 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        group1: 592 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        group2: 295 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        pin labswiki on 1.27.0-wmf.9: Kept
+        pin labtestwiki on 1.27.0-wmf.9: Kept
+    "#]]
+    .assert_eq(&lines(&goal));
+    assert!(goal.hold.is_some(), "a rollback sets the hold");
+    done(&mut books, goal, 6);
+    let again = back::rollback(site(&policy, &books, 7), &Scope::Last, "sessions").expect("it is planned");
+    assert_eq!((again.is_new, again.changes.len()), (false, 0), "a second one only finishes the first");
+}
+
+#[test]
+fn a_rollback_of_a_promotion_under_way_takes_it_back_too() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let goal = promote(site(&policy, &books, 2), &group("group1"), &wmf(11), "train", None).expect("it is planned");
+    let id = goal.rollout.id;
+    let opened = Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false };
+    books.apply(Time(2), &opened);
+    let intents = Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() };
+    books.apply(Time(2), &intents);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "no").expect("it is planned");
+    expect![[r#"
+        group0: 5 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        group1: 592 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        pin labswiki on 1.27.0-wmf.9: Kept
+        pin labtestwiki on 1.27.0-wmf.9: Kept
+    "#]]
+    .assert_eq(&lines(&goal));
+}
+
+#[test]
+fn a_version_that_was_taken_back_needs_a_reason_to_go_forward_again() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let goal = back::rollback(site(&policy, &books, 2), &Scope::Last, "broken").expect("it is planned");
+    done(&mut books, goal, 2);
+    let blocked = promote(site(&policy, &books, 3), &group("group0"), &wmf(11), "train", None).expect_err("it is not");
+    assert_eq!(blocked.why, Why::Refused);
+    expect!["1.27.0-wmf.11 was taken back by operator@deploy1001 on 1970-01-01T00:00:00Z (r2: broken)"]
+        .assert_eq(&blocked.what);
+    assert!(promote(site(&policy, &books, 3), &group("group0"), &wmf(11), "train", Some("fixed")).is_ok());
+    assert!(promote(site(&policy, &books, 3), &group("group0"), &wmf(12), "train", None).is_ok());
+}
+
+#[test]
+fn unknown_names_come_with_the_nearest_known_one() {
+    let policy = policy(12);
+    let books = books(&policy);
+    let site = site(&policy, &books, 1);
+    let blocked = promote(site, &group("grop1"), &wmf(11), "train", None).expect_err("it is not");
+    assert_eq!((blocked.why, blocked.hint.as_deref()), (Why::Usage, Some("did you mean `group1`?")));
+    let blocked = promote(site, &group("group1"), &wmf(21), "train", None).expect_err("it is not");
+    assert_eq!(blocked.why, Why::Usage);
+    assert!(blocked.what.starts_with("version 1.27.0-wmf.21 was never synced"), "{}", blocked.what);
+}
+
+#[test]
+fn a_hold_an_expired_pin_and_an_unfinished_undertaking_stop_forward_moves_only() {
+    let policy = policy(12);
+    let fresh = books(&policy);
+    let mut held = fresh.clone();
+    held.apply(Time(1), &Record::Held { by: "ori".to_owned(), reason: "sessions".to_owned() });
+    let refused = promote(site(&policy, &held, 2), &group("group0"), &wmf(11), "train", None);
+    assert_eq!(refused.expect_err("it is not").why, Why::Refused);
+    assert!(content::converge(site(&policy, &held, 2), "repair").is_ok());
+
+    let mut pinned = fresh.clone();
+    let subject = Subject::Host("mw2001.codfw.wmnet".parse().expect("a host"));
+    let goal = pin(site(&policy, &pinned, 1), &subject, hand_pin(11, Some(50))).expect("it is planned");
+    done(&mut pinned, goal, 1);
+    assert!(promote(site(&policy, &pinned, 49), &group("group0"), &wmf(11), "train", None).is_ok());
+    let expired = promote(site(&policy, &pinned, 50), &group("group0"), &wmf(11), "train", None);
+    assert_eq!(expired.expect_err("it is not").why, Why::Paused);
+}
+
+#[test]
+fn a_host_pin_beats_wiki_pins_and_survives_a_rollback() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let debug: crate::model::names::HostName = "mw2001.codfw.wmnet".parse().expect("a host");
+    let goal = pin(site(&policy, &books, 2), &Subject::Host(debug.clone()), hand_pin(11, None)).expect("it is planned");
+    done(&mut books, goal, 2);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "sessions").expect("it is planned");
+    expect!["1.27.0-wmf.11: 894"].assert_eq(&counts(&goal.snapshot.map_of(&debug)));
+    assert!(goal.pins.iter().any(|p| p.subject == debug.as_str() && p.fate == PinFate::Kept));
+}
+
+#[test]
+fn a_lost_pin_comes_back_with_the_rollback() {
+    let mut policy = policy(12);
+    policy.pins = Default::default();
+    let mut books = books(&policy);
+    let subject = Subject::Wiki(wiki("labswiki"));
+    let goal = pin(site(&policy, &books, 1), &subject, hand_pin(9, None)).expect("it is planned");
+    done(&mut books, goal, 1);
+    promoted(&mut books, "group1", 11, None, 2);
+    let goal = unpin(site(&policy, &books, 3), &subject, "by mistake").expect("it is planned");
+    expect![[r#"
+        group1: 1 from 1.27.0-wmf.9 to 1.27.0-wmf.11
+        pin labswiki on 1.27.0-wmf.9: Removed
+    "#]]
+    .assert_eq(&lines(&goal));
+    done(&mut books, goal, 3);
+    let goal = back::rollback(site(&policy, &books, 4), &Scope::Last, "sessions").expect("it is planned");
+    assert_eq!(goal.snapshot.map.0[&wiki("labswiki")], wmf(9));
+    assert!(goal.pins.iter().any(|p| p.subject == "labswiki" && p.fate == PinFate::Restored), "{:?}", goal.pins);
+}
+
+#[test]
+fn only_a_recorded_snapshot_can_be_named() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let to = |id| back::rollback(site(&policy, &books, 2), &Scope::To(SnapshotId(id)), "x");
+    expect!["1.27.0-wmf.10: 892, 1.27.0-wmf.9: 2"].assert_eq(&counts(&to(1).expect("it is planned").snapshot.map));
+    assert_eq!(to(77).expect_err("it is not").why, Why::Usage);
+}
+
+#[test]
+fn before_a_promotion_every_host_proves_the_way_back_too() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    promoted(&mut books, "group1", 11, None, 2);
+    let site = site(&policy, &books, 3);
+    let goal = promote(site, &group("group2"), &wmf(11), "train", None).expect("it is planned");
+    let plan = plan(site, goal, None).expect("it is planned");
+    assert_eq!(lint(&policy, &books, &plan), Vec::<String>::new());
+    let part = plan.hosts.values().next().expect("there are hosts");
+    let proven: Vec<String> = part.prove().iter().map(|want| want.component.to_string()).collect();
+    expect!["wmf-config php-1.27.0-wmf.11 php-1.27.0-wmf.9 php-1.27.0-wmf.10"].assert_eq(&proven.join(" "));
+    let waves: Vec<usize> = plan.waves.iter().map(Vec::len).collect();
+    assert_eq!(waves, [1, 2, 9], "debug hosts, canaries, the rest");
+    let mut one_way = plan.clone();
+    one_way.hosts.values_mut().for_each(|part| part.fallback.clear());
+    assert!(!lint(&policy, &books, &one_way).is_empty(), "the lint sees that there is no way back");
+}
+
+#[test]
+fn the_lint_finds_what_a_wrong_planner_would_do() {
+    let policy = policy(12);
+    let books = books(&policy);
+    let site = site(&policy, &books, 1);
+    let goal = promote(site, &group("group0"), &wmf(11), "train", None).expect("it is planned");
+    let good = plan(site, goal, None).expect("it is planned");
+    let wrong = |change: &dyn Fn(&mut super::hosts::Plan)| {
+        let mut plan = good.clone();
+        change(&mut plan);
+        lint(&policy, &books, &plan)
+    };
+    assert!(!wrong(&|p| p.waves.truncate(1)).is_empty(), "hosts in no wave");
+    assert!(!wrong(&|p| p.waves.push(p.waves[0].clone())).is_empty(), "a host in two waves");
+    assert!(!wrong(&|p| p.hosts.values_mut().for_each(|h| h.needs.clear())).is_empty(), "no proof of the target");
+    let other = |p: &mut super::hosts::Plan| {
+        p.goal.snapshot.map.0.insert(wiki("enwiki"), wmf(11));
+    };
+    assert!(!wrong(&other).is_empty(), "a wiki of another group moves");
+    let pinned = |p: &mut super::hosts::Plan| {
+        p.goal.snapshot.map.0.insert(wiki("labswiki"), wmf(10));
+    };
+    assert!(!wrong(&pinned).is_empty(), "a pinned wiki moves");
+    let lost = |p: &mut super::hosts::Plan| {
+        p.goal.snapshot.map.0.remove(&wiki("enwiki"));
+    };
+    assert!(!wrong(&lost).is_empty(), "a wiki is lost");
+}
+
+#[test]
+fn undo_moves_the_wanted_content_of_the_last_sync_back() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    let tree = Component::Version(wmf(10));
+    let before = books.wanted().expect("it is").wanted[&tree];
+    let content = [(tree.clone(), Digest::of(b"hot fix"))].into();
+    let goal = content::sync(site(&policy, &books, 1), &content, None, "fix").expect("it is planned");
+    done(&mut books, goal, 1);
+    let goal = content::undo(site(&policy, &books, 2), None, "worse").expect("it is planned");
+    assert_eq!((goal.rollout.kind, goal.snapshot.wanted[&tree]), (Kind::Undo, before));
+    let nothing = content::undo(site(&policy, &super::fixture::books(&policy), 2), None, "worse");
+    assert_eq!(nothing.expect_err("it is not").why, Why::Usage);
+}
+
+#[test]
+fn pins_declared_in_the_file_are_removed_there() {
+    let policy = policy(12);
+    let books = books(&policy);
+    let refused = forward::unpin(site(&policy, &books, 1), &Subject::Wiki(wiki("labswiki")), "x");
+    assert_eq!(refused.expect_err("it is not").why, Why::Usage);
+}

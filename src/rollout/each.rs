@@ -1,0 +1,198 @@
+//! Each host for itself: rollback, converge, sync and undo. A host is observed, repaired, switched, observed again and
+//! confirmed; whatever fails leaves that host behind and nobody else.
+
+use super::effect::{Outcome, Told};
+use super::host::Step;
+use super::machine::{Machine, Phase};
+use crate::model::books::{Kind, Record, Status};
+use crate::model::fault::Fault;
+use crate::model::limits::HOST_ATTEMPTS_MAX;
+use crate::model::names::HostName;
+use crate::model::protocol::{Direction, Observation, Refusal, Reply};
+use crate::model::stale::StaleReason;
+use crate::plan::assess;
+use std::collections::VecDeque;
+
+impl Machine<'_> {
+    /// The undertaking is on the books, with the wanted state moved, before any host hears of it.
+    pub(super) fn start_each(&mut self) {
+        self.phase = Phase::Each;
+        if self.covers_the_fleet() {
+            self.end_unfinished();
+        }
+        let goal = &self.plan.goal;
+        let opened = Record::Opened {
+            rollout: goal.rollout.clone(),
+            snapshot: goal.is_new.then(|| goal.snapshot.clone()),
+            moves_current: goal.is_new,
+        };
+        let held = goal.hold.clone().map(|reason| Record::Held { by: goal.rollout.by.clone(), reason });
+        self.record(opened);
+        held.into_iter().for_each(|held| self.record(held));
+        let hosts: Vec<HostName> = self.hosts.keys().cloned().collect();
+        hosts.iter().for_each(|host| self.send_observe(host));
+        self.advance_each();
+    }
+
+    /// Whether every host that serves takes part, so that afterwards nothing is left unfinished.
+    fn covers_the_fleet(&self) -> bool {
+        self.policy.hosts.iter().all(|(host, policy)| !policy.serves() || self.hosts.contains_key(host))
+    }
+
+    /// What was begun before and not ended is settled: a promotion that switched nothing is dropped; the rest is
+    /// replaced by this, which brings every host to the wanted state of now.
+    fn end_unfinished(&mut self) {
+        let open: Vec<_> = self.books.open().map(|r| (r.id, r.dispatched, r.kind)).collect();
+        for (rollout, dispatched, kind) in open {
+            let forward = matches!(kind, Kind::Promote | Kind::Pin | Kind::Unpin);
+            let status = match (forward, dispatched) {
+                (true, false) => Status::Dropped,
+                (true, true) if self.plan.goal.rollout.kind == Kind::Converge => continue,
+                _ => Status::Superseded,
+            };
+            let effect = format!("unfinished; replaced by {}", self.id());
+            self.record(Record::Ended { rollout, status, moves_current: false, effect });
+        }
+    }
+
+    pub(super) fn each_reply(&mut self, host: &HostName, step: Step, answer: Result<Reply, Fault>) {
+        if self.stopping && step != Step::Confirming {
+            return self.set_step(host, Step::Left);
+        }
+        match (step, answer) {
+            (Step::Observing, Ok(Reply::Observed(seen))) => self.each_observed(host, seen),
+            (Step::Preparing(wants), Ok(Reply::Prepared { .. })) => self.each_prepared(host, wants),
+            (Step::Switching, Ok(Reply::Switched { restart_failed })) => {
+                self.tell(Told::Switched(host.clone()));
+                match restart_failed {
+                    Some(words) => self.leave(host, StaleReason::RestartFailed(words)),
+                    None => self.send_observe(host),
+                }
+            }
+            (Step::Switching, Err(_)) => self.observe_again(host, StaleReason::Unknown),
+            // A confirmation that got lost changes nothing that is served.
+            (Step::Confirming, _) => self.set_step(host, Step::Done),
+            (_, Ok(Reply::Refused(refusal))) => self.each_refused(host, refusal),
+            (_, Ok(_)) => self.leave(host, StaleReason::Fault(Fault::Protocol("an answer to another question".into()))),
+            (_, Err(fault)) => self.leave(host, StaleReason::Fault(fault)),
+        }
+    }
+
+    fn each_observed(&mut self, host: &HostName, seen: Box<Observation>) {
+        let identity = assess::identity(&self.books, host, &seen);
+        let lacking = assess::readiness(&seen);
+        let active = seen.active;
+        if let Some(state) = self.hosts.get_mut(host) {
+            state.seen = Some((seen, self.now));
+        }
+        match identity {
+            // A rebuilt host is accepted here, since it is repaired and proven before it is called fresh.
+            None | Some(StaleReason::Rebuilt { .. }) => {}
+            Some(StaleReason::Refused(Refusal::Foreign(_))) if self.operator.adopt => {}
+            Some(reason) => return self.leave(host, reason),
+        }
+        if let Some(lacking) = lacking {
+            return self.repair(host, lacking);
+        }
+        if active == Some(self.target(host)) {
+            self.fresh(host);
+            return self.send_confirm(host);
+        }
+        match (self.tried_too_often(host), self.hosts[host].expect()) {
+            (false, Some(expect)) => self.send_switch(host, expect, Direction::Back),
+            _ => self.leave(host, StaleReason::MapDiffers { have: active, want: self.target(host) }),
+        }
+    }
+
+    fn repair(&mut self, host: &HostName, lacking: StaleReason) {
+        let time_left = self.repair_ms_left();
+        if time_left == 0 || self.tried_too_often(host) {
+            return self.leave(host, lacking);
+        }
+        let StaleReason::NotReady(parts) = &lacking else { return self.leave(host, lacking) };
+        let needed = |want: &&crate::model::component::Want| parts.iter().any(|(c, _)| *c == want.component);
+        let wants: VecDeque<_> = self.plan.hosts[host].needs.iter().filter(needed).cloned().collect();
+        if wants.is_empty() {
+            return self.leave(host, lacking);
+        }
+        self.tell(Told::Repairing { host: host.clone(), reason: lacking });
+        self.send_prepare(host, wants, time_left);
+    }
+
+    fn each_prepared(&mut self, host: &HostName, mut wants: VecDeque<crate::model::component::Want>) {
+        wants.pop_front();
+        match (wants.is_empty(), self.repair_ms_left()) {
+            (true, _) => self.send_observe(host),
+            (false, 0) => self.leave(host, StaleReason::Fault(Fault::TimedOut("while it was repaired".into()))),
+            (false, time_left) => self.send_prepare(host, wants, time_left),
+        }
+    }
+
+    fn each_refused(&mut self, host: &HostName, refusal: Refusal) {
+        let reason = StaleReason::Refused(refusal.clone());
+        match refusal {
+            Refusal::Reborn(_) | Refusal::Conflict(_) | Refusal::NotReady(_) => self.observe_again(host, reason),
+            _ => self.leave(host, reason),
+        }
+    }
+
+    /// A lost or refused answer is never repeated blindly: look, then decide.
+    fn observe_again(&mut self, host: &HostName, reason: StaleReason) {
+        match self.tried_too_often(host) {
+            true => self.leave(host, reason),
+            false => self.send_observe(host),
+        }
+    }
+
+    fn tried_too_often(&mut self, host: &HostName) -> bool {
+        let Some(state) = self.hosts.get_mut(host) else { return true };
+        state.attempts += 1;
+        state.attempts > HOST_ATTEMPTS_MAX
+    }
+
+    /// How long a repair may still take, ms: a rollback gives it a budget, everything else its own deadline.
+    fn repair_ms_left(&self) -> u64 {
+        let limits = &self.policy.limits;
+        match self.plan.goal.rollout.kind {
+            Kind::Rollback => limits.repair_budget_ms_max.saturating_sub(self.now.ms_since(self.started)),
+            _ => limits.prepare_ms_max,
+        }
+    }
+
+    fn set_step(&mut self, host: &HostName, step: Step) {
+        if let Some(state) = self.hosts.get_mut(host) {
+            state.step = step;
+        }
+    }
+
+    fn leave(&mut self, host: &HostName, reason: StaleReason) {
+        self.tell(Told::Left(host.clone(), reason.clone()));
+        self.stale(host, reason, true);
+        let depooled = self.books.hosts.get(host).is_some_and(|row| row.depooled.is_some());
+        if let Some(state) = self.hosts.get_mut(host) {
+            state.depooled = depooled;
+        }
+        let hook = !self.policy.hooks.depool.is_empty() && self.plan.goal.rollout.kind == Kind::Rollback;
+        match hook && !depooled {
+            true => self.send_depool(host),
+            false => self.set_step(host, Step::Left),
+        }
+    }
+
+    pub(super) fn advance_each(&mut self) {
+        if !self.hosts.values().all(|state| state.ended()) {
+            return;
+        }
+        if self.stopping {
+            // It stays unfinished on the books, and converge goes on with it.
+            return self.finish(Outcome::Stopped);
+        }
+        let others = self.books.open().filter(|r| r.id != self.id() && self.covers_the_fleet());
+        for rollout in others.map(|r| r.id).collect::<Vec<_>>() {
+            let effect = format!("taken back by {}", self.id());
+            self.record(Record::Ended { rollout, status: Status::WentBack, moves_current: false, effect });
+        }
+        let outcome = self.end(false);
+        self.finish(outcome);
+    }
+}
