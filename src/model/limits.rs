@@ -26,6 +26,12 @@ pub const CONFIRMED_MAX: usize = 2;
 pub const NAMES_SHOWN_MAX: usize = 8;
 /// Looks at a host within one undertaking that may lead to trying again.
 pub const HOST_ATTEMPTS_MAX: u32 = 4;
+/// How long a hook may run on a host before it is killed with all its children, ms.
+pub const HOOK_MS_MAX: u64 = 3_600_000;
+/// The largest file of the agent's own state but for a stat index, bytes.
+pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// The largest stat index of one component, bytes.
+pub const INDEX_BYTES_MAX: usize = 256 << 20;
 /// Putting the agent on one host, ms.
 pub const INSTALL_MS_MAX: u64 = 120_000;
 /// Idle time after which ssh asks a host whether it is still there, s; after three such silences the connection is over.
