@@ -66,3 +66,5 @@ pub const LINE_BYTES_MAX: usize = 1000;
 pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// The largest number of hosts talked to at the same time that a site may ask for.
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
+/// The syntax check of one file before it is synced, ms.
+pub const LINT_MS_MAX: u64 = 20_000;
