@@ -1,0 +1,1 @@
+//! Files that go to a host: asked for, sent, proven.
