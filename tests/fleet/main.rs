@@ -4,5 +4,6 @@
 mod conversation;
 mod faults;
 mod harness;
+mod local;
 mod sshd;
 mod transfer;
