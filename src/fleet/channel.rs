@@ -18,12 +18,12 @@ const LAST_WORDS: Duration = Duration::from_millis(1_000);
 /// Streams and process together.
 pub struct Channel {
     /// Its stdin.
-    pub input: BufWriter<Box<dyn AsyncWrite + Send + Unpin>>,
+    pub input: BufWriter<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     /// Its stdout.
-    pub output: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    pub output: BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     drain: JoinHandle<()>,
-    process: Box<dyn Send>,
+    process: Box<dyn Send + Sync>,
 }
 
 impl Channel {
@@ -47,10 +47,10 @@ impl Channel {
 
     /// Streams to something that `process` keeps alive, until it is dropped.
     pub fn new(
-        stdin: impl AsyncWrite + Send + Unpin + 'static,
-        stdout: impl AsyncRead + Send + Unpin + 'static,
-        stderr: impl AsyncRead + Send + Unpin + 'static,
-        process: Box<dyn Send>,
+        stdin: impl AsyncWrite + Send + Sync + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Sync + Unpin + 'static,
+        stderr: impl AsyncRead + Send + Sync + Unpin + 'static,
+        process: Box<dyn Send + Sync>,
     ) -> Self {
         let kept = Arc::default();
         let drain = tokio::spawn(drain(stderr, Arc::clone(&kept)));

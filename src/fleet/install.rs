@@ -38,7 +38,7 @@ pub async fn upload(connection: &Connection, program: &Program, machine: &str) -
 /// Writes digest and program, and ends the input, which is how the host knows that it has all.
 async fn send_program(
     program: &Program,
-    input: &mut BufWriter<Box<dyn AsyncWrite + Send + Unpin>>,
+    input: &mut BufWriter<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     digest: &str,
 ) -> Result<(), Stop> {
     input.write_all(format!("{digest}\n").as_bytes()).await.map_err(WireError::Io)?;
