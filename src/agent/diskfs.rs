@@ -90,6 +90,7 @@ impl DiskFs {
         let (parent, name) = at.split();
         match name {
             "" | "." | ".." => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            _ if at.path.starts_with('/') => Err(io::Error::from(io::ErrorKind::InvalidInput)),
             name => Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name)),
         }
     }
