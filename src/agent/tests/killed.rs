@@ -210,3 +210,33 @@ fn a_switch_whose_kill_is_followed_by_a_kill_of_the_recovery_still_ends_well() {
         assert_known(&mut agent);
     }
 }
+
+/// One change fails and the agent lives on: what it answers is what is there.
+fn fail_once_everywhere(act: Act, happened: fn(&Agent<KillAt<MemFs>>) -> bool) {
+    for changes in 0..CHANGES_MAX {
+        let mut agent = Agent::new(memory());
+        let mut controller = set_up(&mut agent, act);
+        let mut failing = Agent::new(KillAt::failing_once(agent.fs, changes));
+        let answer = perform(&mut failing, &mut controller, act);
+        let failed = failing.fs.killed();
+        assert_eq!(answer.is_ok(), happened(&failing), "{act:?} at {changes}: {answer:?}");
+        let mut agent = Agent::new(failing.fs.inner);
+        assert_untorn(&agent);
+        assert_known(&mut agent);
+        if !failed {
+            return;
+        }
+    }
+    panic!("{act:?} makes more than {CHANGES_MAX} changes");
+}
+
+#[test]
+fn after_a_failing_disk_the_answer_is_what_is_there() {
+    fail_once_everywhere(Act::Switch, |agent| {
+        let php = agent.fs.read(&Place::root("wikiversions.php"), 1 << 20).expect("one is served");
+        php == map("1.27.0-wmf.11").to_php()
+    });
+    fail_once_everywhere(Act::Replace, |agent| {
+        super::bench::readiness(agent, &fixed().want_built(), Level::L3).is_ready()
+    });
+}
