@@ -112,6 +112,11 @@ impl Sink {
         self.found.len()
     }
 
+    /// Whether more mistakes would only be counted, so that looking for suggestions is in vain.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= DIAGNOSTICS_MAX
+    }
+
     /// The main file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -158,14 +163,6 @@ pub fn names<T: fmt::Display>(all: &[T]) -> String {
     match all.len().saturating_sub(NAMES_SHOWN_MAX) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// `1 wiki`, `2 wikis`.
-pub fn count(n: usize, word: &str) -> String {
-    match n {
-        1 => format!("1 {word}"),
-        _ => format!("{n} {word}s"),
     }
 }
 
