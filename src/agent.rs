@@ -21,6 +21,8 @@ pub mod prepare;
 pub mod session;
 mod state;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 use crate::model::component::Want;
 use crate::model::digest::Digest;

@@ -90,6 +90,7 @@ impl DiskFs {
         let (parent, name) = at.split();
         match name {
             "" | "." | ".." => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            _ if at.path.starts_with('/') => Err(io::Error::from(io::ErrorKind::InvalidInput)),
             name => Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name)),
         }
     }
@@ -157,10 +158,15 @@ fn mode_of(at: &Place, exec: bool) -> u32 {
     }
 }
 
+/// How large a buffer is worth while for so many bytes.
+fn buffer_bytes(size: u64) -> usize {
+    usize::try_from(size).map_or(CHUNK_BYTES, |size| size.clamp(1, CHUNK_BYTES))
+}
+
 /// Copies to `to` at most `size` bytes and sees that there are exactly so many.
 fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; CHUNK_BYTES.min(usize::try_from(size).unwrap_or(CHUNK_BYTES).max(1))];
+    let mut buffer = vec![0; buffer_bytes(size)];
     let mut left = size;
     loop {
         match from.read(&mut buffer) {
@@ -182,7 +188,7 @@ fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest
 
 fn hash_file(file: &mut File) -> io::Result<(Digest, u64)> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = vec![0; buffer_bytes(file.metadata()?.len())];
     let mut bytes = 0;
     loop {
         match file.read(&mut buffer) {

@@ -36,12 +36,16 @@ pub(super) fn finish(fs: &mut impl HostFs, transfer: &Transfer, build: &[String]
         let _lock = fs.lock()?;
         guard::still_admitted(fs, &transfer.stamp)?;
         guard::recover(fs)?;
-        let installed = install(fs, transfer, &index, &ready);
-        if installed.is_err() {
-            // What cannot be undone now is undone by the next command that comes.
-            let _ = guard::recover(fs);
+        let staged = fs.lstat(&transfer.staged)?.map(|stat| stat.inode);
+        let staged = staged.ok_or_else(|| io::Error::other("another prepare of it began meanwhile"))?;
+        if let Err(error) = install(fs, transfer, staged, &index, &ready) {
+            // It is ended or undone here, or else by the next command that comes; the answer says what is there.
+            guard::recover(fs)?;
+            let there = fs.lstat(&state::component_place(&transfer.want.component))?;
+            if there.is_none_or(|stat| stat.inode != staged) {
+                return Err(error.into());
+            }
         }
-        installed?;
     }
     // The old tree. It may stay if it must: the next prepare removes it.
     let _ = fs.remove_tree(&transfer.staged);
@@ -179,10 +183,8 @@ fn marker(transfer: &Transfer, index: &Index) -> Result<Ready, Stop> {
 }
 
 /// The tree takes its place. Called with the lock held and no journal open.
-fn install(fs: &mut impl HostFs, transfer: &Transfer, index: &Index, ready: &Ready) -> io::Result<()> {
+fn install(fs: &mut impl HostFs, transfer: &Transfer, inode: u64, index: &Index, ready: &Ready) -> io::Result<()> {
     let component = &transfer.want.component;
-    let staged =
-        fs.lstat(&transfer.staged)?.ok_or_else(|| io::Error::other("another prepare of it began meanwhile"))?;
     let (index_at, ready_at) = (state::index_place(component), state::ready_place(component));
     for (at, bytes) in [(&index_at, index.to_bytes()), (&ready_at, state::encode(ready)?)] {
         let directory = at.split().0;
@@ -191,7 +193,7 @@ fn install(fs: &mut impl HostFs, transfer: &Transfer, index: &Index, ready: &Rea
         fs.sync_dir(&directory)?;
     }
     fs.remove_file(&guard::old_ready(component))?;
-    let step = Step::Install { component: component.clone(), inode: staged.inode };
+    let step = Step::Install { component: component.clone(), inode };
     let generation = transfer.stamp.generation;
     state::store(fs, &state::journal_place(), &Journal { generation, step })?;
     if fs.lstat(&ready_at)?.is_some() {

@@ -14,26 +14,36 @@ pub struct KillAt<F> {
     pub inner: F,
     changes_left: u64,
     killed: bool,
+    once: bool,
 }
 
 impl<F> KillAt<F> {
     /// Kills the agent at the change after `changes` ones.
     pub fn new(inner: F, changes: u64) -> Self {
-        Self { inner, changes_left: changes, killed: false }
+        Self { inner, changes_left: changes, killed: false, once: false }
     }
 
-    /// Whether it came to that.
+    /// Lets only the change after `changes` ones fail, as a disk does now and then; the agent lives on.
+    pub fn failing_once(inner: F, changes: u64) -> Self {
+        Self { once: true, ..Self::new(inner, changes) }
+    }
+
+    /// Whether it came to that, or the one change failed.
     pub fn killed(&self) -> bool {
         self.killed
     }
 
     fn step(&mut self) -> io::Result<&mut F> {
-        if self.changes_left == 0 {
+        if self.dies_here() {
             self.killed = true;
             return Err(killed());
         }
-        self.changes_left -= 1;
+        self.changes_left = self.changes_left.saturating_sub(1);
         Ok(&mut self.inner)
+    }
+
+    fn dies_here(&self) -> bool {
+        self.changes_left == 0 && !(self.once && self.killed)
     }
 }
 
@@ -91,16 +101,14 @@ impl<F: HostFs> HostFs for KillAt<F> {
     }
 
     fn write(&mut self, at: &Place, bytes: &[u8]) -> io::Result<()> {
-        let dies_here = !self.killed && self.changes_left == 0;
-        if dies_here {
+        if !self.killed && self.dies_here() {
             self.inner.write(at, &bytes[..bytes.len() / 2])?;
         }
         self.step()?.write(at, bytes)
     }
 
     fn receive(&mut self, at: &Place, exec: bool, size: u64, from: &mut dyn Read) -> io::Result<Written> {
-        let dies_here = !self.killed && self.changes_left == 0;
-        if dies_here {
+        if !self.killed && self.dies_here() {
             self.inner.receive(at, exec, size / 2, &mut from.take(size / 2))?;
         }
         self.step()?.receive(at, exec, size, from)

@@ -107,10 +107,10 @@ fn check_want(want: &Want, manifest: &Manifest) -> Result<(), Refusal> {
     }
     let mut sizes = BTreeMap::new();
     for entry in manifest.entries() {
-        if let EntryKind::File { size, digest, .. } = entry.kind {
-            if *sizes.entry(digest).or_insert(size) != size {
-                return failed(format!("the manifest has two lengths for the content {}", digest.short()));
-            }
+        if let EntryKind::File { size, digest, .. } = entry.kind
+            && *sizes.entry(digest).or_insert(size) != size
+        {
+            return failed(format!("the manifest has two lengths for the content {}", digest.short()));
         }
     }
     Ok(())

@@ -32,7 +32,13 @@ pub(super) fn switch(
     check_needs(fs, needs)?;
     check_uncovered(fs, map, needs)?;
     guard::raise(fs, stamp)?;
-    Ok(put_map(fs, stamp.generation, map, &json, &php)?)
+    let Err(error) = put_map(fs, stamp.generation, map, &json, &php) else { return Ok(()) };
+    // It is ended or undone here, or else by the next command that comes; the answer says what is there.
+    guard::recover(fs)?;
+    match state::active(fs)? == Some(map.digest()) {
+        true => Ok(()),
+        false => Err(error.into()),
+    }
 }
 
 fn check_needs(fs: &impl HostFs, needs: &[Want]) -> Result<(), Stop> {
