@@ -14,5 +14,6 @@ pub mod names;
 pub mod protocol;
 pub mod ranges;
 pub mod stale;
+pub mod step;
 pub mod time;
 pub mod words;

@@ -1,1 +1,14 @@
-//! Books and journal to text and JSON. Pure.
+//! What people and programs read: books and observations turned into text and JSON.
+//!
+//! Invariant: pure. Every text that a host made goes through [`escape::Untrusted`] at the place where it is put into a
+//! line; a message says what happened, to which host, why, since when and what to type.
+//!
+//! Absent on purpose: printing (that is `ui`) and any decision about a host but the planner's own assessment.
+
+pub mod escape;
+pub mod history;
+pub mod plan;
+pub mod stale;
+pub mod status;
+mod table;
+pub mod words;

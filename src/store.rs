@@ -21,8 +21,9 @@ mod tests;
 
 use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
-use crate::model::ids::{Generation, RolloutId, SnapshotId};
+use crate::model::ids::{RolloutId, SnapshotId};
 use crate::model::names::HostName;
+use crate::model::step::Step;
 use crate::model::time::Time;
 use error::StoreError;
 use serde::{Deserialize, Serialize};
@@ -107,21 +108,6 @@ pub struct Verified {
     /// The hash of the last one, or of the books' id when there is none. Printed at the end of each run: books whose
     /// tables were all rewritten together can only be told by a head that somebody noted.
     pub head: Digest,
-}
-
-/// One command to one host, as the books have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// Which command: `observe`, `prepare`, `switch`, `confirm`.
-    pub command: String,
-    /// To whom.
-    pub host: HostName,
-    /// Its place in the order of all commands.
-    pub generation: Generation,
-    /// When the intent was committed.
-    pub sent: Time,
-    /// When an outcome was committed, and which; `None`: none ever was.
-    pub outcome: Option<(Time, String)>,
 }
 
 /// The words of the event that says that the lock was given back.

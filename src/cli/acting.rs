@@ -5,7 +5,6 @@ use super::exit::{self, Exit};
 use super::seat::Seat;
 use super::dry;
 use crate::drive::act::{Ended, Order, act};
-use crate::drive::clock;
 use crate::drive::deploy::Deploy;
 use crate::model::names::HostName;
 use crate::model::stale::StaleReason;
@@ -117,7 +116,7 @@ fn is_or_are(n: usize) -> String {
 /// One line a stale host: what is wrong and what to type.
 pub fn say_stale(seat: &Seat, hosts: &BTreeMap<HostName, StaleReason>) {
     for (host, reason) in hosts {
-        seat.printer.data(&report::stale::reason_line(host, reason, clock::now()));
+        seat.printer.data(&report::stale::now_line(host, reason));
     }
 }
 
@@ -129,7 +128,7 @@ fn say_left(seat: &Seat, left: &BTreeMap<HostName, Left>) {
             false => format!("still serves {}", served.join(", ")),
         };
         let depooled = if left.depooled { ", depooled" } else { "" };
-        let line = report::stale::reason_line(host, &left.reason, clock::now());
+        let line = report::stale::now_line(host, &left.reason);
         seat.printer.talk(&format!("owed: {line} ({serves}{depooled})"));
     }
 }

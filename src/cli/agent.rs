@@ -70,7 +70,7 @@ fn install(seat: &Seat, hosts: Option<&str>) -> anyhow::Result<Exit> {
             Err(fault) => {
                 exit = Exit::Stale;
                 let reason = crate::model::stale::StaleReason::Fault(fault.clone());
-                seat.printer.data(&report::stale::reason_line(host, &reason, crate::drive::clock::now()));
+                seat.printer.data(&report::stale::now_line(host, &reason));
             }
         }
     }

@@ -1,7 +1,6 @@
 //! The person at the terminal: sees the plan and the steps, and says yes or no.
 
 use super::seat::Seat;
-use crate::drive::clock;
 use crate::drive::run::Audience;
 use crate::model::words::count;
 use crate::plan::hosts::Plan;
@@ -40,11 +39,11 @@ impl Audience for Terminal<'_> {
         let line = match told {
             Told::Wave { number, of, hosts } => format!("wave {number} of {of}: {}", count(*hosts, "host")),
             Told::Repairing { host, reason } => {
-                format!("{}; repairing it", report::stale::what(host, reason))
+                format!("{host}: {}; repairing it", report::stale::reason(reason))
             }
             Told::Switched(host) => format!("{host}: switched"),
             Told::Fresh(host) => format!("{host}: proven"),
-            Told::Left(host, reason) => report::stale::reason_line(host, reason, clock::now()),
+            Told::Left(host, reason) => report::stale::now_line(host, reason),
         };
         self.seat.printer.step(&line);
     }

@@ -13,7 +13,8 @@ use crate::model::words::count;
 use crate::plan::goal::Site;
 use crate::plan::{assess, back, needs};
 use crate::report;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,10 +103,10 @@ impl Check {
             let since = books.hosts.get(host).and_then(|row| row.stale.clone());
             let line = match since {
                 Some(since) => report::stale::line(host, &since, clock::now()),
-                None => report::stale::reason_line(host, reason, clock::now()),
+                None => report::stale::now_line(host, reason),
             };
             match seat.json {
-                true => seat.printer.event("stale", &report::stale::json(host, reason)),
+                true => seat.printer.event("stale", &serde_json::json!({"host": host, "reason": reason})),
                 false => seat.printer.data(&line),
             }
         }

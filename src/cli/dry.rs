@@ -16,7 +16,7 @@ use crate::plan::assess;
 use crate::plan::goal::{Mode, Site};
 use crate::plan::hosts::{Plan, plan};
 use crate::report;
-use crate::report::status::{Seen, StatusView};
+use crate::report::status::{Look as Seen, StatusView};
 use crate::store::Store;
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -38,8 +38,7 @@ pub fn run(seat: &Seat, order: &Order<'_>) -> anyhow::Result<Exit> {
 pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>) -> anyhow::Result<Exit> {
     let policy = seat.policy()?;
     let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let view: StatusView =
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is not what `status --json` writes", file.display()))?;
+    let view = StatusView::read(&bytes).with_context(|| format!("failed to read {}", file.display()))?;
     let plan = planned(&policy, &view.books, order)?;
     let looked = view.observed.into_iter().filter(|(host, _)| plan.hosts.contains_key(host)).map(|(host, seen)| {
         let looked = match seen {

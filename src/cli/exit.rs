@@ -1,13 +1,13 @@
 //! Exit codes: a contract, the same for every command, and the one place where errors become codes and hints.
 
 use super::seat::Seat;
-use crate::config::Diagnostics;
+use crate::config::diagnostic::Diagnostics;
 use crate::drive::act::{ActError, Ended};
 use crate::drive::run::RunError;
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
 use crate::rollout::effect::Outcome;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use std::process::ExitCode;
 
 /// How a command ended, as the exit code says it.

@@ -29,7 +29,7 @@ impl History {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let rollouts = seat.read_books(&seat.policy()?)?.rollouts(self.n)?;
         match seat.json {
-            true => seat.printer.data(&report::history::json(&rollouts)),
+            true => seat.printer.data(&report::history::json(&rollouts).to_string()),
             false => seat.printer.data(report::history::text(&rollouts).trim_end()),
         }
         Ok(Exit::Done)
@@ -40,15 +40,13 @@ impl Show {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let store = seat.read_books(&seat.policy()?)?;
-        let rollouts = store.rollouts(usize::MAX)?;
-        let Some(rollout) = rollouts.iter().find(|r| r.id == self.id) else {
+        let Some(rollout) = store.rollout(self.id)? else {
             return Err(Usage(format!("the books have no {}; pointsman history lists what they have", self.id)).into());
         };
-        let before = rollout.from.map(|id| store.snapshot(id)).transpose()?.flatten();
-        let after = store.snapshot(rollout.to)?;
+        let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);
         match seat.json {
-            true => seat.printer.data(&report::history::json(std::slice::from_ref(rollout))),
-            false => seat.printer.data(report::history::show(rollout, before.as_ref(), after.as_ref()).trim_end()),
+            true => seat.printer.data(&report::history::show_json(&rollout, after.as_ref(), &steps).to_string()),
+            false => seat.printer.data(report::history::show(&rollout, after.as_ref(), &steps).trim_end()),
         }
         Ok(Exit::Done)
     }

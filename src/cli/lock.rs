@@ -4,7 +4,8 @@ use super::exit::Exit;
 use super::seat::Seat;
 use crate::drive::clock;
 use crate::drive::deploy::{holder, who};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
 use anyhow::Context;
 use clap::Args;
 

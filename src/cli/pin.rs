@@ -98,5 +98,5 @@ fn subject(policy: &Policy, text: &str) -> anyhow::Result<Subject> {
 }
 
 fn parse_time(text: &str) -> Result<Time, String> {
-    crate::config::time(text).ok_or_else(|| "not a time: write 2016-02-01 or 2016-02-01T12:00:00Z (UTC)".to_owned())
+    Time::parse(text).ok_or_else(|| "not a time: write 2016-02-01 or 2016-02-01T12:00:00Z (UTC)".to_owned())
 }

@@ -9,7 +9,7 @@ use crate::model::protocol::Level;
 use crate::plan::goal::Site;
 use crate::plan::{back, needs};
 use crate::report;
-use crate::report::status::{Seen, StatusView};
+use crate::report::status::{FORMAT, Look as Seen, StatusView};
 use crate::store::Store;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -30,7 +30,8 @@ impl Status {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let policy = seat.policy()?;
-        let books = seat.read_books(&policy)?.load()?;
+        let store = seat.read_books(&policy)?;
+        let (books, holder_lives) = (store.load()?, store.holder_lives()?);
         let by = who();
         let site = Site { policy: &policy, books: &books, now: clock::now(), by: &by };
         let rollback = back::rollback(site, &back::Scope::Last, "").map(|goal| report::plan::changes_line(&goal));
@@ -41,10 +42,11 @@ impl Status {
         let groups = policy.groups.iter().map(|g| (g.name.clone(), g.wikis.iter().cloned().collect())).collect();
         let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
         let hosts = serving.collect();
-        let view = StatusView { format: 1, now: clock::now(), books: books.clone(), groups, hosts, observed };
+        let (now, rollback) = (clock::now(), rollback.ok());
+        let view = StatusView { format: FORMAT, now, books: books.clone(), holder_lives, groups, hosts, observed, rollback };
         match seat.json {
-            true => seat.printer.data(&report::status::json(&view)),
-            false => seat.printer.data(report::status::text(&view, rollback.ok().as_deref()).trim_end()),
+            true => seat.printer.data(&report::status::json(&view).to_string()),
+            false => seat.printer.data(report::status::text(&view).trim_end()),
         }
         Ok(Exit::Done)
     }

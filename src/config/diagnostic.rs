@@ -4,6 +4,7 @@
 //! a file that somebody else wrote has its control characters escaped.
 
 use crate::model::limits::{DIAGNOSTICS_MAX, NAMES_SHOWN_MAX};
+use crate::model::words::nearest;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

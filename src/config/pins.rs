@@ -77,10 +77,7 @@ fn pin(entry: &PinEntry, sink: &mut Sink) -> Option<Pin> {
 
 /// A date is the first moment of that day in UTC.
 fn time(text: &At<String>, sink: &mut Sink) -> Option<Time> {
-    let day = text.value.parse::<jiff::civil::Date>().ok().filter(|_| text.value.len() == 10);
-    let whole = day.map_or_else(|| text.value.clone(), |day| format!("{day}T00:00:00Z"));
-    let stamp = whole.parse::<jiff::Timestamp>().ok();
-    let time = stamp.and_then(|stamp| u64::try_from(stamp.as_millisecond()).ok()).map(Time);
+    let time = Time::parse(&text.value);
     if time.is_none() {
         let hint = "write \"2016-02-01\" (from 00:00 UTC of that day) or \"2016-02-01T12:00:00Z\"".to_owned();
         sink.hint(text.place, format!("`{}` is neither a date nor an RFC 3339 time", text.value), Some(hint));

@@ -11,7 +11,8 @@ use crate::plan::goal::{Blocked, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
 use crate::rollout::effect::Outcome;
 use crate::rollout::machine::{Machine, Operator};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -13,7 +13,8 @@ use crate::model::names::HostName;
 use crate::model::protocol::Confirmed;
 use crate::model::words::count;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
 use std::collections::BTreeMap;
 
 /// Why the books can't be rebuilt.

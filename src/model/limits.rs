@@ -68,3 +68,5 @@ pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
 /// The syntax check of one file before it is synced, ms.
 pub const LINT_MS_MAX: u64 = 20_000;
+/// Lines of stale hosts on the status screen before the rest are counted.
+pub const STALE_LINES_MAX: usize = 24;

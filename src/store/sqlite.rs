@@ -8,11 +8,12 @@
 use super::chain::{Link, Walk};
 use super::error::StoreError;
 use super::rows::{Db, Trace, key, text};
-use super::{Claim, RELEASED, Step, Store, StoredEvent, Verified, only_notes, place, schema, taken};
+use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, place, schema, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
+use crate::model::step::Step;
 use crate::model::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::fs::File;

@@ -1,0 +1,109 @@
+//! Every reason in words, as one page.
+
+use super::*;
+use crate::model::digest::Digest;
+use crate::model::ids::{BooksId, Generation, Incarnation};
+use crate::model::protocol::{Level, NotReady};
+use expect_test::{Expect, expect};
+
+fn host() -> HostName {
+    "mw2020.codfw.wmnet".parse().expect("a host")
+}
+
+fn version() -> Component {
+    "php-1.27.0-wmf.10".parse().expect("a component")
+}
+
+fn check(reasons: impl IntoIterator<Item = StaleReason>, expected: Expect) {
+    let line = |reason: StaleReason| {
+        let line = line(&host(), &Stale { reason, since: Time(1_453_427_280_000) }, Time(1_453_511_760_000));
+        line.replace(", since 2016-01-22 01:48 UTC, 23 h ago; type: ", "\n    ").replace("mw2020.codfw.wmnet", "HOST")
+    };
+    expected.assert_eq(&reasons.into_iter().map(line).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_incident_would_have_read_so() {
+    let lacking = Readiness::ArtefactsMissing(ArtefactCount { path: "cache/l10n".into(), have: 0, want: 449 });
+    let stale = Stale { reason: StaleReason::NotReady(vec![(version(), lacking)]), since: Time(1_453_427_280_000) };
+    expect!["mw2020.codfw.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 449 files, since 2016-01-22 01:48 UTC, 23 h ago; type: pointsman sync-common mw2020.codfw.wmnet"]
+        .assert_eq(&line(&host(), &stale, Time(1_453_511_760_000)));
+}
+
+#[test]
+fn faults() {
+    let faults = [
+        Fault::Refused,
+        Fault::TimedOut("connecting".into()),
+        Fault::NoRoute,
+        Fault::Dns,
+        Fault::HostKeyChanged,
+        Fault::HostKeyUnknown,
+        Fault::PasswordPrompt,
+        Fault::PermissionDenied,
+        Fault::ClosedEarly,
+        Fault::DiskFull("12 of 900 MB".into()),
+        Fault::ReadOnly,
+        Fault::WrongArchitecture { host: "aarch64".into(), agent: "x86_64".into() },
+        Fault::NoAgent,
+        Fault::Protocol("\x1b[2Jbad".into()),
+        Fault::Other("ssh: \r\nall is well".into()),
+    ];
+    check(faults.map(StaleReason::Fault), expect![[r#""#]]);
+}
+
+#[test]
+fn refusals() {
+    let not_ready = NotReady { component: version(), readiness: Readiness::Absent };
+    let refusals = [
+        Refusal::Foreign(BooksId(0xabcd_ef01 << 96)),
+        Refusal::Fenced(Generation { epoch: 3, seq: 14 }),
+        Refusal::Reborn(None),
+        Refusal::Conflict(None),
+        Refusal::NotReady(Box::new(not_ready)),
+        Refusal::BuildFailed("php: \x1b[31mno such file".into()),
+        Refusal::DiskFull("12 of 900 MB".into()),
+        Refusal::ReadOnly,
+        Refusal::Failed("EIO".into()),
+    ];
+    check(refusals.map(StaleReason::Refused), expect![[r#""#]]);
+}
+
+#[test]
+fn readiness_of_every_kind() {
+    let count = |have| ArtefactCount { path: "cache/l10n".into(), have, want: 449 };
+    let damaged = |missing, changed, extra| Readiness::Damaged { missing, changed, extra, first: "a\nb.php".into() };
+    let kinds = [
+        Readiness::Ready { files: 1, bytes: 2048, level: Level::L1 },
+        Readiness::Absent,
+        Readiness::Unproven { artefacts: vec![count(449), count(3)] },
+        Readiness::Unproven { artefacts: vec![] },
+        Readiness::Differs { have: Digest::of(b"x") },
+        damaged(1, 2, 0),
+        damaged(0, 0, 1),
+        Readiness::ArtefactsMissing(count(0)),
+        Readiness::ArtefactsStale { path: "cache/l10n".into() },
+    ];
+    let lines: Vec<String> = kinds.iter().map(|kind| readiness(&version(), kind)).collect();
+    expect![[r#""#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn everything_else() {
+    let (was, now) = (Incarnation(0xaaaa_aaaa << 96), Incarnation(0xbbbb_bbbb << 96));
+    let config = "wmf-config".parse().expect("a component");
+    let reasons = [
+        StaleReason::New,
+        StaleReason::Rebuilt { was, now },
+        StaleReason::Rebuilt { was, now: was },
+        StaleReason::Cloned { twin: "mw2019.codfw.wmnet".parse().expect("a host") },
+        StaleReason::AbsurdFence { epoch: u64::MAX },
+        StaleReason::NotReady(vec![(version(), Readiness::Absent), (config, Readiness::Absent)]),
+        StaleReason::MapDiffers { have: None, want: Digest::of(b"w") },
+        StaleReason::MapDiffers { have: Some(Digest::of(b"h")), want: Digest::of(b"w") },
+        StaleReason::Unknown,
+        StaleReason::RestartFailed("exit 1".into()),
+        StaleReason::Missed("sync r12".into()),
+    ];
+    check(reasons, expect![[r#""#]]);
+}

@@ -1,0 +1,315 @@
+//! `status`: the fleet on one screen, and the same as JSON, which `--view FILE` reads back to plan without a fleet.
+//!
+//! A look is not a proof: a host that the books call stale stays stale here however well it looks now.
+
+use super::escape::Untrusted;
+use super::stale;
+use super::table::{Side, lines};
+use super::words::{moment, since};
+use crate::model::books::{Books, Hold, Kind, Pin, PinSource, Rollout, Snapshot};
+use crate::model::digest::Digest;
+use crate::model::fault::Fault;
+use crate::model::limits::{MESSAGE_BYTES_MAX, NAMES_SHOWN_MAX, STALE_LINES_MAX};
+use crate::model::names::{Group, HostName, Version, Wiki};
+use crate::model::protocol::Observation;
+use crate::model::ranges::fold;
+use crate::model::stale::{Stale, StaleReason};
+use crate::model::time::Time;
+use crate::model::words::count;
+use crate::plan::assess;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The form of a [`StatusView`] that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Everything that a status shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// When it was taken, by the controller's clock.
+    pub now: Time,
+    /// The books as loaded.
+    pub books: Books,
+    /// Whether the holder of the lock lives; meaningless without a lock.
+    pub holder_lives: bool,
+    /// The groups of groups.yaml in the order of promotion, with their wikis.
+    pub groups: Vec<(Group, Vec<Wiki>)>,
+    /// The hosts of groups.yaml.
+    pub hosts: Vec<HostName>,
+    /// What hosts showed now; a host that was not looked at is not in it.
+    pub observed: BTreeMap<HostName, Look>,
+    /// What a rollback would restore, in the planner's words; `None`: nothing.
+    pub rollback: Option<String>,
+}
+
+/// What came of looking at a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Look {
+    /// What it says of itself.
+    Observed(Box<Observation>),
+    /// It could not be reached.
+    Failed(Fault),
+}
+
+/// Why a file is not a view; a fragment that fits "failed to read FILE: {...}".
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// More than [`MESSAGE_BYTES_MAX`] bytes.
+    #[error("it has more than {MESSAGE_BYTES_MAX} bytes")]
+    TooLarge,
+    /// Written by another pointsman.
+    #[error("it has the format {0}, and this pointsman reads {FORMAT}; write it again with `pointsman status --json`")]
+    Format(u64),
+    /// Not what `status --json` writes.
+    #[error("it is not what `pointsman status --json` writes: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl StatusView {
+    /// Reads what [`json`] made.
+    pub fn read(bytes: &[u8]) -> Result<Self, ViewError> {
+        /// What every format has.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u64,
+        }
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(ViewError::TooLarge);
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        match head.format == u64::from(FORMAT) {
+            true => Ok(serde_json::from_slice(bytes)?),
+            false => Err(ViewError::Format(head.format)),
+        }
+    }
+
+    /// The hosts that are not trusted, each with the reason that counts: what the look shows, else what the books say.
+    pub fn stale(&self) -> BTreeMap<HostName, Stale> {
+        let wanted = self.books.wanted();
+        let fleet = wanted.map(|snapshot| snapshot.map.digest());
+        let stale = |host: &HostName| Some((host.clone(), self.stale_host(host, wanted_map(wanted, fleet, host))?));
+        self.hosts.iter().filter_map(stale).collect()
+    }
+
+    fn stale_host(&self, host: &HostName, want: Option<Digest>) -> Option<Stale> {
+        let row = self.books.hosts.get(host);
+        let known = match row {
+            Some(row) => row.stale.clone(),
+            None => Some(Stale { reason: StaleReason::New, since: self.now }),
+        };
+        let seen = match self.observed.get(host) {
+            Some(Look::Failed(fault)) => Some(StaleReason::Fault(fault.clone())),
+            Some(Look::Observed(seen)) => want.and_then(|want| assess::all(&self.books, host, seen, want)),
+            None => None,
+        };
+        match (seen, known) {
+            (Some(reason), Some(known)) if known.reason.same_kind(&reason) => Some(Stale { reason, ..known }),
+            (Some(reason), _) => Some(Stale { reason, since: self.now }),
+            (None, known) => known,
+        }
+    }
+}
+
+/// The digest of the map that a host should serve; `fleet` is that of a host without a pin.
+fn wanted_map(wanted: Option<&Snapshot>, fleet: Option<Digest>, host: &HostName) -> Option<Digest> {
+    let wanted = wanted?;
+    if wanted.pins.hosts.contains_key(host) { Some(wanted.map_of(host).digest()) } else { fleet }
+}
+
+/// The view for programs.
+pub fn json(view: &StatusView) -> Value {
+    serde_json::to_value(view).expect("a view has only string keys")
+}
+
+/// The view for people: one screen, whatever the number of hosts.
+pub fn text(view: &StatusView) -> String {
+    let stale = view.stale();
+    let mut page = vec![format!("{}, at {}", books_line(&view.books), moment(view.now)), String::new()];
+    page.extend(versions(view));
+    page.push(String::new());
+    page.extend(pins(view));
+    page.extend(hosts(view, &stale));
+    page.extend(stale_lines(&stale, view.now));
+    page.extend(owed(view));
+    page.extend(depooled(view));
+    page.extend(unfinished(view));
+    page.extend([lock(view), hold(view), rollback(view)]);
+    page.join("\n") + "\n"
+}
+
+fn books_line(books: &Books) -> String {
+    match books.wanted() {
+        Some(wanted) => format!("wanted: {}, recorded {}", wanted.id, moment(wanted.at)),
+        None => "wanted: nothing yet; type: pointsman sync-common --from-staging".to_owned(),
+    }
+}
+
+/// The table of groups and versions, wikis counted.
+fn versions(view: &StatusView) -> Vec<String> {
+    let map = view.books.wanted().map(|wanted| wanted.map.0.clone()).unwrap_or_default();
+    let grouped: BTreeSet<&Wiki> = view.groups.iter().flat_map(|(_, wikis)| wikis).collect();
+    let left: Vec<Wiki> = map.keys().filter(|wiki| !grouped.contains(wiki)).cloned().collect();
+    let everything = grouped.into_iter().cloned().chain(left.iter().cloned()).collect();
+    let named = view.groups.iter().map(|(group, wikis)| (group.to_string(), wikis.clone()));
+    let left = (!left.is_empty()).then(|| ("in no group".to_owned(), left));
+    let rows: Vec<(String, Vec<Wiki>)> = named.chain(left).chain([("all".to_owned(), everything)]).collect();
+    let columns: BTreeSet<Option<&Version>> = rows.iter().flat_map(|(_, w)| w).map(|wiki| map.get(wiki)).collect();
+    let shown = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
+    let row = |(name, wikis): &(String, Vec<Wiki>)| {
+        let cell = |column: &Option<&Version>| shown(wikis.iter().filter(|wiki| map.get(wiki) == *column).count());
+        [name.clone(), wikis.len().to_string()].into_iter().chain(columns.iter().map(cell)).collect()
+    };
+    let title = |column: &Option<&Version>| column.map_or("none".to_owned(), ToString::to_string);
+    let head = ["group", "wikis"].map(str::to_owned).into_iter().chain(columns.iter().map(title)).collect();
+    let table: Vec<Vec<String>> = [head].into_iter().chain(rows.iter().map(row)).collect();
+    lines(&[Side::Left, Side::Right], &table)
+}
+
+fn pins(view: &StatusView) -> Vec<String> {
+    let Some(wanted) = view.books.wanted() else { return Vec::new() };
+    let wikis = wanted.pins.wikis.iter().map(|(wiki, pin)| (wiki.to_string(), pin));
+    let hosts = wanted.pins.hosts.iter().map(|(host, pin)| (host.to_string(), pin));
+    let all: Vec<String> = wikis.chain(hosts).map(|(subject, pin)| pin_line(&subject, pin, view.now)).collect();
+    match all.len() {
+        0 => vec!["pins: none".to_owned()],
+        n => section(format!("pins: {n}"), all),
+    }
+}
+
+fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
+    let source = match pin.source {
+        PinSource::Books => "the books",
+        PinSource::Config => "groups.yaml",
+    };
+    let until = match pin.until {
+        None => "without end".to_owned(),
+        Some(until) if until <= now => format!("EXPIRED {}; type: pointsman unpin {subject}", moment(until)),
+        Some(until) => format!("until {}", moment(until)),
+    };
+    let (reason, owner) = (Untrusted(&pin.reason), Untrusted(&pin.owner));
+    format!("{subject} at {}: {reason} ({owner}, by {source}, since {}, {until})", pin.version, moment(pin.since))
+}
+
+/// Hosts folded by how they stand.
+fn hosts(view: &StatusView, stale: &BTreeMap<HostName, Stale>) -> Vec<String> {
+    let mut states: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
+    for host in &view.hosts {
+        let state = match (stale.contains_key(host), view.observed.contains_key(host)) {
+            (true, _) => "stale",
+            (false, true) => "as wanted, looked at now",
+            (false, false) => "as wanted when last proven, not looked at now",
+        };
+        states.entry(state).or_default().push(host.clone());
+    }
+    let line = |(state, hosts): (&str, Vec<HostName>)| format!("{} {state}: {}", hosts.len(), fold(&hosts));
+    section(format!("hosts: {}", view.hosts.len()), states.into_iter().map(line).collect())
+}
+
+/// One line a host; many hosts with the same trouble share one.
+fn stale_lines(stale: &BTreeMap<HostName, Stale>, now: Time) -> Vec<String> {
+    let mut alike: BTreeMap<String, Vec<(&HostName, &Stale)>> = BTreeMap::new();
+    for (host, stale) in stale {
+        alike.entry(stale::reason(&stale.reason)).or_default().push((host, stale));
+    }
+    let mut all = Vec::new();
+    for (reason, hosts) in alike {
+        match hosts.as_slice() {
+            [(_, first), ..] if hosts.len() > NAMES_SHOWN_MAX => {
+                let range = fold(&hosts.iter().map(|(host, _)| (*host).clone()).collect::<Vec<_>>());
+                let oldest = hosts.iter().map(|(_, stale)| stale.since).min().unwrap_or(now);
+                let (when, remedy) = (since(oldest, now), stale::remedy(&range, &first.reason));
+                all.push(format!("{range}: {reason}, {when} at the earliest; type: {remedy}"));
+            }
+            few => all.extend(few.iter().map(|(host, stale)| stale::line(host, stale, now))),
+        }
+    }
+    let more = all.len().saturating_sub(STALE_LINES_MAX);
+    all.truncate(STALE_LINES_MAX);
+    if more > 0 {
+        all.push(format!("and {more} more; type: pointsman check"));
+    }
+    let title = format!("stale: {}", if stale.is_empty() { "none".to_owned() } else { count(stale.len(), "host") });
+    section(title, all)
+}
+
+/// Hosts that are owed something, folded by what.
+fn owed(view: &StatusView) -> Vec<String> {
+    let mut alike: BTreeMap<(&str, Time), Vec<HostName>> = BTreeMap::new();
+    let mut all = 0;
+    for (host, row) in &view.books.hosts {
+        if let Some(owed) = &row.owed {
+            all += 1;
+            alike.entry((&owed.what, owed.since)).or_default().push(host.clone());
+        }
+    }
+    let line = |((what, at), hosts): ((&str, Time), Vec<HostName>)| {
+        format!("{}: {}, {}; type: pointsman converge", fold(&hosts), Untrusted(what), since(at, view.now))
+    };
+    match all {
+        0 => vec!["owed: none".to_owned()],
+        n => section(format!("owed: {}", count(n, "host")), alike.into_iter().map(line).collect()),
+    }
+}
+
+/// Hosts out of service by our hand.
+fn depooled(view: &StatusView) -> Vec<String> {
+    let row = |(host, row): (&HostName, &crate::model::books::HostRow)| Some((host.clone(), row.depooled.clone()?));
+    let all: Vec<(HostName, Hold)> = view.books.hosts.iter().filter_map(row).collect();
+    let line = |(host, why): &(HostName, Hold)| {
+        let (by, reason) = (Untrusted(&why.by), Untrusted(&why.reason));
+        format!("{host}: {reason} ({by}, {}); type: pointsman pool {host}", since(why.since, view.now))
+    };
+    match all.len() {
+        0 => Vec::new(),
+        n if n > STALE_LINES_MAX => {
+            let hosts: Vec<HostName> = all.into_iter().map(|(host, _)| host).collect();
+            section(format!("depooled: {}", count(n, "host")), vec![fold(&hosts)])
+        }
+        n => section(format!("depooled: {}", count(n, "host")), all.iter().map(line).collect()),
+    }
+}
+
+fn unfinished(view: &StatusView) -> Vec<String> {
+    let line = |r: &Rollout| {
+        let moved = match (r.dispatched, r.kind) {
+            (_, Kind::Rollback) => "the next converge finishes it",
+            (true, _) => "hosts may have been switched",
+            (false, _) => "no host was switched",
+        };
+        let (what, by, when) = (super::history::what(r), Untrusted(&r.by), since(r.at, view.now));
+        format!("unfinished: {} {what} by {by}, {when}; {moved}; type: pointsman converge", r.id)
+    };
+    view.books.open().map(line).collect()
+}
+
+fn lock(view: &StatusView) -> String {
+    let Some(lock) = &view.books.lock else { return "lock: free".to_owned() };
+    let dead = if view.holder_lives { "" } else { "; that process is gone, the next command takes the lock" };
+    let (holder, reason) = (Untrusted(&lock.holder), Untrusted(&lock.reason));
+    format!("lock: {holder}, {}: {reason}{dead}", since(lock.since, view.now))
+}
+
+fn hold(view: &StatusView) -> String {
+    let Some(hold) = &view.books.hold else { return "hold: none".to_owned() };
+    let (by, reason) = (Untrusted(&hold.by), Untrusted(&hold.reason));
+    format!("hold: {reason} ({by}, {}); type: pointsman release", since(hold.since, view.now))
+}
+
+fn rollback(view: &StatusView) -> String {
+    match &view.rollback {
+        Some(what) => format!("rollback would restore: {}", Untrusted(what)),
+        None => "rollback would restore: nothing, there is no promotion to take back".to_owned(),
+    }
+}
+
+/// A title with indented lines below it.
+fn section(title: String, lines: Vec<String>) -> Vec<String> {
+    [title].into_iter().chain(lines.into_iter().map(|line| format!("  {line}"))).collect()
+}
+
+#[cfg(test)]
+mod tests;
