@@ -1,9 +1,9 @@
 //! What all commands that act share: their options, the run, and how its outcome is said.
 
 use super::audience::Terminal;
+use super::dry;
 use super::exit::{self, Exit};
 use super::seat::Seat;
-use super::dry;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
 use crate::model::names::HostName;

@@ -23,7 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Without versions: what each host serves, and what a rollback would need. One line a stale host: what is wrong,
 /// since when, what to type. Nothing changes on any host; what was seen is noted in the books.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman check\n  pointsman check 1.27.0-wmf.10 --hosts dc:codfw\n  pointsman check --deep --hosts mw2020.codfw.wmnet")]
+#[command(
+    after_help = "Example:\n  pointsman check\n  pointsman check 1.27.0-wmf.10 --hosts dc:codfw\n  pointsman check --deep --hosts mw2020.codfw.wmnet"
+)]
 pub struct Check {
     /// Versions to prove
     versions: Vec<Version>,
@@ -56,7 +58,7 @@ impl Check {
                 stale.insert(host.clone(), reason);
             }
         }
-        note(&mut store, &looked, &stale)?;
+        note(&mut store, &looked, &stale, self.versions.is_empty())?;
         self.say(seat, &store.load()?, &stale, looked.len());
         Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })
     }
@@ -72,7 +74,10 @@ impl Check {
         let wanted = site.wanted()?;
         for version in &self.versions {
             if !wanted.wanted.contains_key(&Component::Version(version.clone())) {
-                return Err(Usage(format!("version {version} was never synced; pointsman status lists those that were")).into());
+                return Err(Usage(format!(
+                    "version {version} was never synced; pointsman status lists those that were"
+                ))
+                .into());
             }
         }
         let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
@@ -120,6 +125,7 @@ fn note(
     store: &mut dyn Store,
     looked: &BTreeMap<HostName, Looked>,
     stale: &BTreeMap<HostName, StaleReason>,
+    all_was_proven: bool,
 ) -> Result<(), StoreError> {
     let mut records = Vec::new();
     for (host, looked) in looked {
@@ -132,10 +138,12 @@ fn note(
                 generation: None,
             });
         }
-        records.push(match stale.get(host) {
-            Some(reason) => Record::Stale { host: host.clone(), reason: reason.clone() },
-            None => Record::Fresh { host: host.clone() },
-        });
+        match stale.get(host) {
+            Some(reason) => records.push(Record::Stale { host: host.clone(), reason: reason.clone() }),
+            // A proof of single versions says nothing about the rest, so it clears nothing.
+            None if all_was_proven => records.push(Record::Fresh { host: host.clone() }),
+            None => {}
+        }
     }
     store.note(clock::now(), &records)
 }

@@ -13,7 +13,9 @@ use clap::Args;
 /// some goes back, unless --forward finishes it with fresh proofs. Safe to run twice, and the whole recovery after a
 /// crash, a power cut or a lost connection.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman converge\n  pointsman converge mw2020.codfw.wmnet\n  pointsman converge --forward")]
+#[command(
+    after_help = "Example:\n  pointsman converge\n  pointsman converge mw2020.codfw.wmnet\n  pointsman converge --forward"
+)]
 pub struct Converge {
     /// Only these: names, ranges, role:canary, dc:codfw
     hosts: Option<String>,
@@ -33,7 +35,7 @@ impl Converge {
         };
         let goal = |site: crate::plan::goal::Site<'_>| match self.forward {
             true => forward::resume(site),
-            false => content::converge(site, "converge"),
+            false => content::converge(site, crate::plan::goal::Extent::Wanted, "converge"),
         };
         let order = Order {
             reason: "converge".to_owned(),

@@ -47,7 +47,8 @@ impl Depool {
             }
             let reason = self.reason.clone();
             record(&mut store, "depool", &[Record::Depooled { host: host.clone(), by: by.clone(), reason }])?;
-            let how = if policy.hooks.depool.is_empty() { " (by your word: groups.yaml has no depool hook)" } else { "" };
+            let how =
+                if policy.hooks.depool.is_empty() { " (by your word: groups.yaml has no depool hook)" } else { "" };
             seat.printer.talk(&format!("{host}: depooled{how}"));
         }
         Ok(exit)
@@ -59,7 +60,8 @@ impl Pool {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let deploy = seat.deploy()?;
         let hosts = seat.hosts(&deploy.policy, Some(&self.hosts))?;
-        let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, "pool");
+        let goal =
+            |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "pool");
         let order = Order {
             reason: format!("pool {}", self.hosts),
             take_over: false,

@@ -87,7 +87,8 @@ fn stale(books: &Books, plan: &Plan, looked: &BTreeMap<HostName, Looked>) -> BTr
             Err(LookError::Fault(fault)) => Some(StaleReason::Fault(fault.clone())),
             Err(LookError::Refused(refusal)) => Some(StaleReason::Refused(refusal.clone())),
             Ok(seen) => {
-                let served = books.wanted().filter(|_| plan.goal.mode == Mode::Barrier).map(|w| w.map_of(host).digest());
+                let served =
+                    books.wanted().filter(|_| plan.goal.mode == Mode::Barrier).map(|w| w.map_of(host).digest());
                 let lacking = assess::identity(books, host, seen).or_else(|| assess::readiness(seen));
                 lacking.or_else(|| served.and_then(|want| assess::map(seen, want)))
             }

@@ -13,7 +13,9 @@ use clap::{Args, Subcommand};
 
 /// Trust a host's key, or take over a host that obeys other books
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman hosts trust mw2020.codfw.wmnet\n  pointsman hosts adopt mw2020.codfw.wmnet")]
+#[command(
+    after_help = "Example:\n  pointsman hosts trust mw2020.codfw.wmnet\n  pointsman hosts adopt mw2020.codfw.wmnet"
+)]
 pub struct Hosts {
     #[command(subcommand)]
     command: Command,
@@ -71,7 +73,7 @@ fn trust(seat: &Seat, host: &HostName, yes: bool) -> anyhow::Result<Exit> {
 
 fn adopt(seat: &Seat, hosts: &str) -> anyhow::Result<Exit> {
     let deploy = seat.deploy()?;
-    let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, "adopt");
+    let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "adopt");
     let order = Order {
         reason: format!("adopt {hosts}"),
         take_over: false,

@@ -18,7 +18,9 @@ use clap::Args;
 /// Promotions step around it and say so; a rollback keeps it. A host's pin beats a wiki's. When it expires it changes
 /// nothing by itself: it blocks the next promotion until it is renewed or removed.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman pin mw1017.eqiad.wmnet 1.27.0-wmf.11 --reason 'debug the session loss' --until 2016-02-01")]
+#[command(
+    after_help = "Example:\n  pointsman pin mw1017.eqiad.wmnet 1.27.0-wmf.11 --reason 'debug the session loss' --until 2016-02-01"
+)]
 pub struct Pin {
     /// A host or a wiki
     subject: String,
@@ -75,7 +77,8 @@ impl Unpin {
     }
 }
 
-type GoalOf<'a> = &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
+type GoalOf<'a> =
+    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
 
 fn order(reason: String, goal: GoalOf<'_>) -> Order<'_> {
     Order { reason, take_over: false, adopt: false, resumes: false, only: None, goal }

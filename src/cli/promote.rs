@@ -14,7 +14,9 @@ use clap::Args;
 /// before any host is switched. One stale host and nothing is switched (code 7). Debug hosts go first, then canaries,
 /// then the rest; pinned wikis and hosts are stepped around and named.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman promote group1 1.27.0-wmf.11 -m 'train of the week, T119517'\n  pointsman promote group1 1.27.0-wmf.11 -m 'train' --again --reason 'T124224 is fixed'")]
+#[command(
+    after_help = "Example:\n  pointsman promote group1 1.27.0-wmf.11 -m 'train of the week, T119517'\n  pointsman promote group1 1.27.0-wmf.11 -m 'train' --again --reason 'T124224 is fixed'"
+)]
 pub struct Promote {
     /// The group, as groups.yaml names it
     group: Group,

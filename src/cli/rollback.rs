@@ -17,7 +17,10 @@ use clap::Args;
 /// hosts that are ready flip at once, others are repaired beside them, and what can't be reached is named and owed
 /// (code 8). Pins that were lost come back, pins made since stay. Afterwards a hold stops forward moves.
 #[derive(Args)]
-#[command(visible_alias = "revert", after_help = "Example:\n  pointsman rollback\n  pointsman rollback group1 -m '5xx since 19:41'\n  pointsman rollback --to s12 -m 'back to Monday'\n  pointsman rollback --from-fleet -m 'the books are lost'")]
+#[command(
+    visible_alias = "revert",
+    after_help = "Example:\n  pointsman rollback\n  pointsman rollback group1 -m '5xx since 19:41'\n  pointsman rollback --to s12 -m 'back to Monday'\n  pointsman rollback --from-fleet -m 'the books are lost'"
+)]
 pub struct Rollback {
     /// One group only
     #[arg(conflicts_with_all = ["to", "from_fleet"])]

@@ -50,11 +50,6 @@ impl Seat {
         Ok(crate::config::load(&file)?)
     }
 
-    /// Where groups.yaml is looked for.
-    pub fn site(&self) -> Option<&std::path::Path> {
-        self.site.as_deref()
-    }
-
     /// Everything that a command needs that talks to hosts.
     pub fn deploy(&self) -> anyhow::Result<Deploy> {
         let policy = self.policy()?;
@@ -77,9 +72,7 @@ impl Seat {
     /// The hosts that a selector names; every host that serves wikis when there is none.
     pub fn hosts(&self, policy: &Policy, selector: Option<&str>) -> anyhow::Result<BTreeSet<HostName>> {
         match selector {
-            Some(selector) => {
-                crate::config::select::select(policy, selector).map_err(|e| Usage(e.to_string()).into())
-            }
+            Some(selector) => crate::config::select::select(policy, selector).map_err(|e| Usage(e.to_string()).into()),
             None => Ok(policy.hosts.iter().filter(|(_, h)| h.serves()).map(|(name, _)| name.clone()).collect()),
         }
     }

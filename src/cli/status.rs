@@ -43,7 +43,8 @@ impl Status {
         let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
         let hosts = serving.collect();
         let (now, rollback) = (clock::now(), rollback.ok());
-        let view = StatusView { format: FORMAT, now, books: books.clone(), holder_lives, groups, hosts, observed, rollback };
+        let view =
+            StatusView { format: FORMAT, now, books: books.clone(), holder_lives, groups, hosts, observed, rollback };
         match seat.json {
             true => seat.printer.data(&report::status::json(&view).to_string()),
             false => seat.printer.data(report::status::text(&view).trim_end()),
@@ -68,7 +69,9 @@ impl Status {
             let seen = match looked {
                 Ok(seen) => Seen::Observed(Box::new(seen)),
                 Err(LookError::Fault(fault)) => Seen::Failed(fault),
-                Err(LookError::Refused(refusal)) => Seen::Failed(crate::model::fault::Fault::Other(refusal.to_string())),
+                Err(LookError::Refused(refusal)) => {
+                    Seen::Failed(crate::model::fault::Fault::Other(refusal.to_string()))
+                }
             };
             (host, seen)
         });

@@ -21,7 +21,9 @@ use std::collections::BTreeMap;
 /// All versions in use, the one a rollback needs, and configuration; what hosts build themselves is built there. With
 /// --from-staging, staging first becomes the wanted content: the difference is shown and has to be confirmed.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman sync-common mw2020.codfw.wmnet\n  pointsman sync-common --from-staging -m 'cut of 1.27.0-wmf.11'")]
+#[command(
+    after_help = "Example:\n  pointsman sync-common mw2020.codfw.wmnet\n  pointsman sync-common --from-staging -m 'cut of 1.27.0-wmf.11'"
+)]
 pub struct SyncCommon {
     /// Only these: names, ranges, role:canary, dc:codfw
     #[arg(conflicts_with = "from_staging")]
@@ -46,7 +48,9 @@ impl SyncCommon {
             Some(hosts) => Some(seat.hosts(&seat.policy()?, Some(hosts))?),
             None => None,
         };
-        let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, &self.message);
+        let goal = |site: crate::plan::goal::Site<'_>| {
+            content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
+        };
         acting::run(seat, &self.acting, order("sync-common", only, &goal))
     }
 
@@ -74,12 +78,14 @@ impl SyncCommon {
             return Ok(Exit::Paused);
         }
         let content: BTreeMap<Component, Digest> = taken.iter().map(|t| (t.component.clone(), t.id)).collect();
-        let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), &self.message);
+        let goal =
+            |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
         acting::run(seat, &self.acting, order("sync-common --from-staging", None, &goal))
     }
 }
 
-type GoalOf<'a> = &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
+type GoalOf<'a> =
+    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
 
 /// An order about content: nobody's lock is taken, no host is adopted.
 pub fn order<'a>(

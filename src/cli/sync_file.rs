@@ -18,7 +18,9 @@ use std::path::PathBuf;
 /// Everything else of their component stays as the books want it, whatever staging holds. PHP is checked by `php -l`
 /// where PHP is installed, JSON and YAML by their readers. `undo` takes it back.
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman sync-file wmf-config/InitialiseSettings.php -m 'switch off the session log channel'")]
+#[command(
+    after_help = "Example:\n  pointsman sync-file wmf-config/InitialiseSettings.php -m 'switch off the session log channel'"
+)]
 pub struct SyncFile {
     /// Files or directories, relative to staging or absolute inside it
     #[arg(required = true)]
@@ -40,12 +42,16 @@ impl SyncFile {
         }
         let books = seat.read_books(&deploy.policy)?.load()?;
         let Some(wanted) = books.wanted() else {
-            return Err(Usage("the books are empty: pointsman sync-common --from-staging comes first".to_owned()).into());
+            return Err(
+                Usage("the books are empty: pointsman sync-common --from-staging comes first".to_owned()).into()
+            );
         };
         if self.acting.dry() {
             let names: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
             seat.printer.talk(&format!("would sync {}", names.join(", ")));
-            let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, &self.message);
+            let goal = |site: crate::plan::goal::Site<'_>| {
+                content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
+            };
             return acting::run(seat, &self.acting, order("sync-file", None, &goal));
         }
         let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
@@ -54,7 +60,7 @@ impl SyncFile {
             say(seat, &[&taken]);
             content.insert(component.clone(), taken.id);
         }
-        let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, &self.message);
+        let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
         acting::run(seat, &self.acting, order("sync-file", None, &goal))
     }
 

@@ -167,7 +167,6 @@ pub fn names<T: fmt::Display>(all: &[T]) -> String {
     }
 }
 
-
 /// `did you mean `x`?`, when something is near.
 pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(text, known).map(|k| format!("did you mean `{k}`?"))

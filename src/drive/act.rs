@@ -7,7 +7,7 @@ use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::HostName;
 use crate::plan::content;
-use crate::plan::goal::{Blocked, Goal, Site};
+use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
 use crate::rollout::effect::Outcome;
 use crate::rollout::machine::{Machine, Operator};
@@ -111,7 +111,9 @@ impl Held<'_> {
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         let outcome = self.run(&mut machine).await?;
         let went_back = match outcome {
-            Outcome::GoBack(_) => Some(self.go_back(Operator { seq: machine.seq(), resumes: false, ..operator }).await?),
+            Outcome::GoBack(_) => {
+                Some(self.go_back(Operator { seq: machine.seq(), resumes: false, ..operator }).await?)
+            }
             _ => None,
         };
         let plan = machine.plan().clone();
@@ -121,7 +123,11 @@ impl Held<'_> {
     /// Too many hosts failed: all are brought to the wanted state, which has not moved.
     async fn go_back(&mut self, operator: Operator) -> Result<Outcome, ActError> {
         let books = self.store.load()?;
-        let plan = self.plan(&books, &|site| content::converge(site, "too many hosts failed to switch"), None)?;
+        let plan = self.plan(
+            &books,
+            &|site| content::converge(site, Extent::Served, "too many hosts failed to switch"),
+            None,
+        )?;
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         self.run(&mut machine).await
     }

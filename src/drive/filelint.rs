@@ -69,7 +69,8 @@ async fn php(file: &Path) -> Option<String> {
 
 fn json(file: &Path) -> Option<String> {
     let read = std::fs::read(file).map_err(|e| e.to_string());
-    let parsed = read.and_then(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|e| e.to_string()));
+    let parsed =
+        read.and_then(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|e| e.to_string()));
     parsed.err()
 }
 

@@ -186,7 +186,8 @@ async fn ask(
     let Command::Prepare { want, .. } = command else {
         return session.command(command, within).await;
     };
-    let missing = || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
+    let missing =
+        || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
     let offered = Offered { content, digests: digests(&manifest) };
     session.prepare(command, &manifest.to_bytes(), &offered, within, &mut |_| {}).await

@@ -12,9 +12,9 @@ use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::Confirmed;
 use crate::model::words::count;
-use crate::store::sqlite::SqliteStore;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::sqlite::SqliteStore;
 use std::collections::BTreeMap;
 
 /// Why the books can't be rebuilt.

@@ -160,7 +160,10 @@ fn split(policy: &Policy, typed: &Path) -> Result<(Component, RelPath), StagingE
     };
     let text = inside.to_str().ok_or_else(|| refused("is not UTF-8"))?;
     let path: RelPath = text.trim_end_matches('/').parse().map_err(|e| refused(&format!("can't be synced: {e}")))?;
-    let (first, rest) = path.as_str().split_once('/').ok_or_else(|| refused("is not inside a version tree or configuration directory"))?;
+    let (first, rest) = path
+        .as_str()
+        .split_once('/')
+        .ok_or_else(|| refused("is not inside a version tree or configuration directory"))?;
     let component: Component = first.parse().map_err(|e| refused(&format!("is in no component: {e}")))?;
     let known = matches!(component, Component::Version(_)) || policy.configuration.contains(&component);
     match known {

@@ -1,7 +1,7 @@
 //! Goals that go forward: promote, pin and unpin. All of them step around pins and say so.
 
 use super::back;
-use super::goal::{Blocked, Goal, Mode, PinFate, PinNote, Site, Why, changes};
+use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
 use crate::config::policy::GroupPolicy;
 use crate::model::books::{Kind, Pin, Pins, Rollout, Snapshot, Status};
 use crate::model::component::Component;
@@ -136,6 +136,7 @@ fn forward(site: Site<'_>, kind: Kind, map: VersionMap, pins: Pins, notes: Vec<P
         snapshot,
         is_new: true,
         mode: Mode::Barrier,
+        extent: Extent::Served,
         changes,
         pins: notes,
         fallback: BTreeSet::new(),

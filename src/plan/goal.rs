@@ -32,6 +32,16 @@ pub enum Mode {
     Each,
 }
 
+/// How much of the wanted content each host is brought and proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// What the host will serve: enough to move, and nothing else can be in the way.
+    Served,
+    /// Every version that the books want, a newly cut one too, so that the next promotion finds it.
+    Wanted,
+}
+
 /// Wikis of one group that move from one version to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Change {
@@ -83,6 +93,8 @@ pub struct Goal {
     pub is_new: bool,
     /// How hosts move.
     pub mode: Mode,
+    /// What each host is brought and proves.
+    pub extent: Extent,
     /// The exact effect on the map.
     pub changes: Vec<Change>,
     /// What happens to pins.

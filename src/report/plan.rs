@@ -89,7 +89,9 @@ pub fn ended_json(plan: &Plan, outcome: &Outcome, code: u8) -> Value {
         Outcome::Done { effect, left } => {
             let left: serde_json::Map<String, Value> = left
                 .iter()
-                .map(|(host, l)| (host.to_string(), json!({"reason": l.reason, "serves": l.serves, "depooled": l.depooled})))
+                .map(|(host, l)| {
+                    (host.to_string(), json!({"reason": l.reason, "serves": l.serves, "depooled": l.depooled}))
+                })
                 .collect();
             ("done", Some(effect.clone()), Value::Object(left))
         }

@@ -74,7 +74,10 @@ pub fn readiness(component: &Component, readiness: &Readiness) -> String {
         Readiness::Differs { have } => format!("{component} has other content than wanted: {}", have.short()),
         Readiness::Damaged { missing, changed, extra, first } => {
             let first = Untrusted(first);
-            format!("{component} was changed since it was proven: {}, {first} for one", damage(*missing, *changed, *extra))
+            format!(
+                "{component} was changed since it was proven: {}, {first} for one",
+                damage(*missing, *changed, *extra)
+            )
         }
         Readiness::ArtefactsMissing(count) => format!("{component} lacks built artefacts: {}", artefact(count)),
         Readiness::ArtefactsStale { path } => {

@@ -5,9 +5,7 @@
 
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::{
-    Claim, RELEASED, Store, StoredEvent, Verified, check, is_news, looked_at, only_notes, recent, taken,
-};
+use super::{Claim, RELEASED, Store, StoredEvent, Verified, check, is_news, looked_at, only_notes, recent, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::{BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
