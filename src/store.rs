@@ -1,1 +1,176 @@
-//! The books: one contract, kept in SQLite.
+//! The books on disk: one contract, [`Store`], kept by SQLite for real and in memory for the simulator.
+//!
+//! Invariants. Loading a store gives what [`Books::apply`] gives for its records, in order (a property test holds the
+//! two against each other). Nothing is written by an epoch that is not the newest, and then nothing at all: one call
+//! is one transaction. Every record that was written is an event in a hash chain ([`chain`]). The lock is the epoch
+//! row; the kernel lock beside it ([`place`]) only tells whether its holder lives.
+//!
+//! Absent on purpose: any decision (planning reads [`Books`]), async (calls take milliseconds and are made from one
+//! thread), and repair of damaged books ([`sqlite::SqliteStore::rebuild`] begins new ones).
+
+pub mod chain;
+pub mod error;
+pub mod memory;
+pub mod place;
+pub mod recent;
+pub mod rows;
+pub mod schema;
+pub mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
+use crate::model::digest::Digest;
+use crate::model::ids::{Generation, RolloutId, SnapshotId};
+use crate::model::names::HostName;
+use crate::model::time::Time;
+use error::StoreError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What every keeper of books can do. Calls block, each is one transaction.
+pub trait Store {
+    /// The books: every host, the newest [`crate::model::limits::BOOKS_RECENT_MAX`] rollouts and every open one, as
+    /// many snapshots, the wanted one and all that those rollouts name.
+    fn load(&self) -> Result<Books, StoreError>;
+
+    /// A snapshot of any age; `None` when it was never recorded.
+    fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError>;
+
+    /// A rollout of any age; `None` when it was never recorded.
+    fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError>;
+
+    /// At most `limit` rollouts, the newest first.
+    fn rollouts(&self, limit: usize) -> Result<Vec<Rollout>, StoreError>;
+
+    /// What was sent for a rollout and what came of it, in the order of sending.
+    fn steps(&self, rollout: RolloutId) -> Result<Vec<Step>, StoreError>;
+
+    /// Takes the right to act, with a new epoch. [`StoreError::Locked`] when somebody alive has it and `take_over` is
+    /// not set; the lock of a dead holder is taken, and the claim says so.
+    fn take_lock(&mut self, now: Time, holder: &str, reason: &str, take_over: bool) -> Result<Claim, StoreError>;
+
+    /// Gives the right back; [`StoreError::Superseded`] when it is not ours any more, and then nothing changes.
+    fn release_lock(&mut self, now: Time, epoch: u64) -> Result<(), StoreError>;
+
+    /// Whether somebody has the lock and lives. A holder that died without giving it back does not.
+    fn holder_lives(&self) -> Result<bool, StoreError>;
+
+    /// Writes records in one transaction; [`StoreError::Superseded`] when `epoch` is not the newest or not held, and
+    /// then nothing is written.
+    fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError>;
+
+    /// Writes what a look saw, without the lock: only `Seen`, `Stale` and `Note`; anything else is a mistake of ours
+    /// and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
+    /// finds all well does not fill the disk.
+    fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError>;
+
+    /// At most `limit` (and [`crate::model::limits::BOOKS_EVENTS_MAX`]) events after the one numbered `after`, oldest
+    /// first; events are numbered from 1.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Computes the chain of events again; [`StoreError::Tampered`] names the first event that is not as written.
+    fn verify(&self) -> Result<Verified, StoreError>;
+}
+
+/// The right to act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Ours; every generation we send begins with it.
+    pub epoch: u64,
+    /// Who had it and did not give it back.
+    pub took_over_from: Option<Lock>,
+    /// Whether that one still lives; it ends when it next writes.
+    pub alive: bool,
+}
+
+/// A record as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Counted from 1 without gaps.
+    pub seq: u64,
+    /// When it was committed.
+    pub at: Time,
+    /// The newest epoch then.
+    pub epoch: u64,
+    /// What was written.
+    pub record: Record,
+    /// The chain's hash up to here, see [`chain`].
+    pub hash: Digest,
+}
+
+/// A chain that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// How many events.
+    pub events: u64,
+    /// The hash of the last one, or of the books' id when there is none. Printed at the end of each run: books whose
+    /// tables were all rewritten together can only be told by a head that somebody noted.
+    pub head: Digest,
+}
+
+/// One command to one host, as the books have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which command: `observe`, `prepare`, `switch`, `confirm`.
+    pub command: String,
+    /// To whom.
+    pub host: HostName,
+    /// Its place in the order of all commands.
+    pub generation: Generation,
+    /// When the intent was committed.
+    pub sent: Time,
+    /// When an outcome was committed, and which; `None`: none ever was.
+    pub outcome: Option<(Time, String)>,
+}
+
+/// The words of the event that says that the lock was given back.
+const RELEASED: &str = "gave the lock back";
+
+/// Refuses what may not be written without the lock.
+fn only_notes(records: &[Record]) -> Result<(), StoreError> {
+    let is_note = |r: &Record| matches!(r, Record::Seen { .. } | Record::Stale { .. } | Record::Note { .. });
+    match records.iter().find(|record| !is_note(record)) {
+        Some(record) => Err(StoreError::Ours(format!("written without the lock: {record:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses records that name a snapshot that nobody recorded: a mistake of ours that would make a rollback's target
+/// vanish. `known` says whether a snapshot is in the books.
+fn check(records: &[Record], known: impl Fn(SnapshotId) -> Result<bool, StoreError>) -> Result<(), StoreError> {
+    let mut brought = BTreeSet::new();
+    for record in records {
+        let Record::Opened { rollout, snapshot, .. } = record else { continue };
+        brought.extend(snapshot.as_ref().map(|s| s.id));
+        for id in rollout.from.into_iter().chain([rollout.to]) {
+            if !brought.contains(&id) && !known(id)? {
+                return Err(StoreError::Ours(format!("{} names {id}, which is not recorded", rollout.id)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The host that a look was at; `None` for a line for people.
+fn looked_at(record: &Record) -> Option<&HostName> {
+    match record {
+        Record::Seen { host, .. } | Record::Stale { host, .. } => Some(host),
+        _ => None,
+    }
+}
+
+/// Whether a look changed more of a host's row than when it was last seen.
+fn is_news(before: Option<&HostRow>, after: Option<&HostRow>) -> bool {
+    let known = |row: Option<&HostRow>| row.map(|row| HostRow { seen: None, ..row.clone() });
+    known(before) != known(after)
+}
+
+/// The words of the event that says who took the lock.
+fn taken(reason: &str, from: Option<&Lock>, alive: bool) -> String {
+    match (from, alive) {
+        (None, _) => format!("took the lock: {reason}"),
+        (Some(lock), true) => format!("took the lock over from {}: {reason}", lock.holder),
+        (Some(lock), false) => format!("took the lock of {}, which is dead: {reason}", lock.holder),
+    }
+}

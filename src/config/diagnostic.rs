@@ -112,6 +112,11 @@ impl Sink {
         self.found.len()
     }
 
+    /// Whether more mistakes would only be counted, so that looking for suggestions is in vain.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= DIAGNOSTICS_MAX
+    }
+
     /// The main file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -161,24 +166,6 @@ pub fn names<T: fmt::Display>(all: &[T]) -> String {
     }
 }
 
-/// `1 wiki`, `2 wikis`.
-pub fn count(n: usize, word: &str) -> String {
-    match n {
-        1 => format!("1 {word}"),
-        _ => format!("{n} {word}s"),
-    }
-}
-
-/// The known name that `text` was most probably meant to be; `None` when none is near.
-pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const CHARS_COMPARED_MAX: usize = 256;
-    if text.len() > CHARS_COMPARED_MAX {
-        return None;
-    }
-    let far = (text.len() / 4).clamp(1, 4);
-    let distances = known.into_iter().map(|k| (strsim::damerau_levenshtein(text, k), k));
-    distances.filter(|(distance, _)| *distance <= far).min().map(|(_, known)| known)
-}
 
 /// `did you mean `x`?`, when something is near.
 pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {

@@ -26,6 +26,22 @@ pub const CONFIRMED_MAX: usize = 2;
 pub const NAMES_SHOWN_MAX: usize = 8;
 /// Looks at a host within one undertaking that may lead to trying again.
 pub const HOST_ATTEMPTS_MAX: u32 = 4;
+/// How long a hook may run on a host before it is killed with all its children, ms.
+pub const HOOK_MS_MAX: u64 = 3_600_000;
+/// The largest file of the agent's own state but for a stat index, bytes.
+pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// The largest stat index of one component, bytes.
+pub const INDEX_BYTES_MAX: usize = 256 << 20;
+/// Rollouts, and snapshots, that are loaded with the books; older ones are read when they are asked for.
+pub const BOOKS_RECENT_MAX: usize = 200;
+/// How long a command waits for another one that is writing to the books, ms.
+pub const BOOKS_BUSY_MS_MAX: u64 = 10_000;
+/// The largest row of the books, bytes.
+pub const BOOKS_ROW_BYTES_MAX: usize = 64 << 20;
+/// Events of the books that are read at a time.
+pub const BOOKS_EVENTS_MAX: usize = 10_000;
+/// What is shown of a text that a host made, characters.
+pub const UNTRUSTED_SHOWN_MAX: usize = 300;
 /// Putting the agent on one host, ms.
 pub const INSTALL_MS_MAX: u64 = 120_000;
 /// Idle time after which ssh asks a host whether it is still there, s; after three such silences the connection is over.
@@ -58,3 +74,5 @@ pub const DEMO_CONNECTIONS_MAX: usize = 128;
 pub const DEMO_PAGE_MS_MAX: u64 = 5_000;
 /// The demo's web tier coming up, and ending when it is asked to, ms.
 pub const DEMO_WEB_MS_MAX: u64 = 10_000;
+/// The syntax check of one file before it is synced, ms.
+pub const LINT_MS_MAX: u64 = 20_000;

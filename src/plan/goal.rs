@@ -189,23 +189,3 @@ pub fn changes(policy: &Policy, from: &VersionMap, to: &VersionMap) -> Vec<Chang
     }
     changes
 }
-
-/// The name in `names` that is nearest to `text`, when one is near enough to be meant.
-pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distances = names.map(|name| (distance(text, name), name));
-    distances.min().filter(|(d, _)| *d <= 1 + text.len() / 4).map(|(_, name)| name)
-}
-
-/// Levenshtein's distance of two texts, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}

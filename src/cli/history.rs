@@ -1,0 +1,55 @@
+//! `history` and `show`: what was done, by effect.
+
+use super::exit::{Exit, Usage};
+use super::seat::Seat;
+use crate::model::ids::RolloutId;
+use crate::report;
+use crate::store::Store;
+use clap::Args;
+
+/// What was done, newest first: one line of effect each
+#[derive(Args)]
+#[command(after_help = "Example:\n  pointsman history -n 5")]
+pub struct History {
+    /// How many
+    #[arg(short, default_value_t = 20)]
+    n: usize,
+}
+
+/// One undertaking in full
+#[derive(Args)]
+#[command(after_help = "Example:\n  pointsman show r12")]
+pub struct Show {
+    /// Which, as `history` names it
+    id: RolloutId,
+}
+
+impl History {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        let rollouts = seat.read_books(&seat.policy()?)?.rollouts(self.n)?;
+        match seat.json {
+            true => seat.printer.data(&report::history::json(&rollouts)),
+            false => seat.printer.data(report::history::text(&rollouts).trim_end()),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Show {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        let store = seat.read_books(&seat.policy()?)?;
+        let rollouts = store.rollouts(usize::MAX)?;
+        let Some(rollout) = rollouts.iter().find(|r| r.id == self.id) else {
+            return Err(Usage(format!("the books have no {}; pointsman history lists what they have", self.id)).into());
+        };
+        let before = rollout.from.map(|id| store.snapshot(id)).transpose()?.flatten();
+        let after = store.snapshot(rollout.to)?;
+        match seat.json {
+            true => seat.printer.data(&report::history::json(std::slice::from_ref(rollout))),
+            false => seat.printer.data(report::history::show(rollout, before.as_ref(), after.as_ref()).trim_end()),
+        }
+        Ok(Exit::Done)
+    }
+}

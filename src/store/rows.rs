@@ -1,0 +1,342 @@
+//! Rows to values and back, inside one transaction.
+//!
+//! Invariant: what a record does to rows is what [`Books::apply`] does: [`Db::write`] reads the rows that the records
+//! touch into books of their own, applies the records there, and writes those rows back. A row that is not of the
+//! form that was written is an error with its table and key, never a panic.
+
+use super::chain::{self, Link};
+use super::error::StoreError;
+use super::{check, is_news, looked_at, recent};
+use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot};
+use crate::model::digest::Digest;
+use crate::model::ids::{BooksId, RolloutId, SnapshotId};
+use crate::model::limits::BOOKS_ROW_BYTES_MAX;
+use crate::model::names::HostName;
+use crate::model::time::Time;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::path::Path;
+use std::str::FromStr;
+
+/// A connection, within a transaction of the caller's, and the file for messages.
+#[derive(Clone, Copy)]
+pub struct Db<'a> {
+    /// The connection.
+    pub connection: &'a Connection,
+    /// The file.
+    pub path: &'a Path,
+}
+
+/// Which events a write leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// One a record.
+    All,
+    /// None for a look that saw nothing new.
+    News,
+}
+
+/// A row's key as people read it in an error.
+pub fn key(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(n) => n.to_string(),
+        ValueRef::Real(n) => n.to_string(),
+        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).escape_debug().take(80).collect(),
+    }
+}
+
+/// The text of a column, bounded.
+pub fn text<'r>(table: &'static str, row: &str, value: ValueRef<'r>) -> Result<&'r str, StoreError> {
+    match value.as_str() {
+        Ok(text) if text.len() > BOOKS_ROW_BYTES_MAX => Err(StoreError::row(table, row, "it is too long")),
+        text => text.map_err(|e| StoreError::row(table, row, e)),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("values of the books have only string keys")
+}
+
+impl Db<'_> {
+    /// An error of SQLite on this file.
+    pub fn failed(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(self.path, error)
+    }
+
+    /// Runs a statement that changes rows.
+    pub fn run(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
+        statement.execute(params).map_err(|e| self.failed(e))
+    }
+
+    /// Calls `each` for every row with its key, which is its first column.
+    pub fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut each: impl FnMut(String, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
+        let mut rows = statement.query(params).map_err(|e| self.failed(e))?;
+        while let Some(row) = rows.next().map_err(|e| self.failed(e))? {
+            each(key(row.get_ref(0).map_err(|e| self.failed(e))?), row)?;
+        }
+        Ok(())
+    }
+
+    /// Values by their keys, from rows of a key and a JSON text.
+    fn values<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let mut values = Vec::new();
+        self.each(sql, params, |key, row| {
+            let body = text(table, &key, row.get_ref(1).map_err(|e| self.failed(e))?)?;
+            let value = serde_json::from_str(body).map_err(|e| StoreError::row(table, &key, e))?;
+            values.push((key, value));
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
+    /// A number or name from the table `meta`.
+    pub fn meta<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<T, StoreError> {
+        let mut found = None;
+        self.each("SELECT key, value FROM meta WHERE key = ?1", [name], |key, row| {
+            found = Some(text("meta", &key, row.get_ref(1).map_err(|e| self.failed(e))?)?.to_owned());
+            Ok(())
+        })?;
+        let found = found.ok_or_else(|| StoreError::row("meta", name, "it is missing"))?;
+        found.parse().map_err(|e: T::Err| StoreError::row("meta", name, e))
+    }
+
+    fn set_meta(&self, name: &str, value: String) -> Result<(), StoreError> {
+        self.run("UPDATE meta SET value = ?2 WHERE key = ?1", (name, value)).map(drop)
+    }
+
+    /// Which books.
+    pub fn id(&self) -> Result<BooksId, StoreError> {
+        let text: String = self.meta("books")?;
+        BooksId::try_from(text).map_err(|e| StoreError::row("meta", "books", e))
+    }
+
+    /// The newest epoch, and who holds it.
+    pub fn lock(&self) -> Result<(u64, Option<Lock>), StoreError> {
+        let wrong = |why: &dyn ToString| StoreError::row("lock", 1, why.to_string());
+        let found: Vec<(String, Option<Lock>)> =
+            self.values("lock", "SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", [])?;
+        let (epoch, lock) = found.into_iter().next().ok_or_else(|| wrong(&"it is missing"))?;
+        let epoch: u64 = epoch.parse().map_err(|e: std::num::ParseIntError| wrong(&e))?;
+        match lock {
+            Some(lock) if lock.epoch != epoch => Err(wrong(&format!("it holds a lock of epoch {}", lock.epoch))),
+            lock => Ok((epoch, lock)),
+        }
+    }
+
+    /// Writes the newest epoch, and who holds it.
+    pub fn set_lock(&self, epoch: u64, lock: Option<&Lock>) -> Result<(), StoreError> {
+        let body = lock.map(json);
+        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", (epoch, body)).map(drop)
+    }
+
+    fn current(&self) -> Result<Option<SnapshotId>, StoreError> {
+        let mut found = None;
+        self.each("SELECT snapshot FROM current", [], |key, _| {
+            found = Some(key.parse().map_err(|e| StoreError::row("current", 1, e))?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn hold(&self) -> Result<Option<Hold>, StoreError> {
+        let found = self.values("hold", "SELECT one, body FROM hold", [])?;
+        Ok(found.into_iter().next().map(|(_, hold)| hold))
+    }
+
+    /// Hosts, from rows of a name and a body.
+    fn hosts(&self, sql: &str, params: impl Params, books: &mut Books) -> Result<(), StoreError> {
+        for (key, row) in self.values::<HostRow>("hosts", sql, params)? {
+            let host: HostName = key.parse().map_err(|e| StoreError::row("hosts", &key, e))?;
+            books.hosts.insert(host, row);
+        }
+        Ok(())
+    }
+
+    /// Rollouts in the order of the rows, from rows of an id and a body.
+    pub fn rollouts(&self, sql: &str, params: impl Params) -> Result<Vec<Rollout>, StoreError> {
+        let found = self.values::<Rollout>("rollouts", sql, params)?;
+        let checked = |(key, rollout): (String, Rollout)| match key == rollout.id.0.to_string() {
+            true => Ok(rollout),
+            false => Err(StoreError::row("rollouts", key, format!("it holds {}", rollout.id))),
+        };
+        found.into_iter().map(checked).collect()
+    }
+
+    fn snapshots(&self, sql: &str, params: impl Params) -> Result<Vec<Snapshot>, StoreError> {
+        let found = self.values::<Snapshot>("snapshots", sql, params)?;
+        let checked = |(key, snapshot): (String, Snapshot)| match key == snapshot.id.0.to_string() {
+            true => Ok(snapshot),
+            false => Err(StoreError::row("snapshots", key, format!("it holds {}", snapshot.id))),
+        };
+        found.into_iter().map(checked).collect()
+    }
+
+    /// A rollout of any age.
+    pub fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
+        Ok(self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop())
+    }
+
+    /// A snapshot of any age.
+    pub fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", [id.0])?.pop())
+    }
+
+    /// The books, of rollouts and snapshots the part that [`recent::trim`] leaves.
+    pub fn load(&self, recent_max: usize) -> Result<Books, StoreError> {
+        let mut books = Books::new(self.id()?);
+        (books.epoch, books.lock) = self.lock()?;
+        (books.current, books.hold) = (self.current()?, self.hold()?);
+        self.hosts("SELECT host, body FROM hosts", [], &mut books)?;
+        let newest = "SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1";
+        let open = "SELECT id, body FROM rollouts WHERE status = 'open'";
+        let rollouts = self.rollouts(newest, [recent_max])?.into_iter().chain(self.rollouts(open, [])?);
+        books.rollouts = rollouts.map(|r| (r.id, r)).collect();
+        let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
+        books.snapshots = self.snapshots(newest, [recent_max])?.into_iter().map(|s| (s.id, s)).collect();
+        for id in recent::named(books.rollouts.values(), books.current) {
+            if let Entry::Vacant(vacant) = books.snapshots.entry(id) {
+                let snapshot = self.snapshot(id)?;
+                vacant.insert(snapshot.ok_or_else(|| StoreError::row("snapshots", id.0, "it is missing"))?);
+            }
+        }
+        Ok(books)
+    }
+
+    /// Applies records to the rows and adds their events to the chain.
+    pub fn write(&self, now: Time, epoch: u64, records: &[Record], trace: Trace) -> Result<(), StoreError> {
+        check(records, |id| Ok(self.snapshot(id)?.is_some()))?;
+        let touched = touched(records);
+        let mut books = self.slice(&touched)?;
+        let mut news = Vec::new();
+        for record in records {
+            let row = |books: &Books| looked_at(record).and_then(|host| books.hosts.get(host)).cloned();
+            let before = row(&books);
+            books.apply(now, record);
+            let quiet = trace == Trace::News && looked_at(record).is_some();
+            if !quiet || is_news(before.as_ref(), row(&books).as_ref()) {
+                news.push(record);
+            }
+        }
+        self.write_rows(&touched, &books)?;
+        self.write_events(now, epoch, &news)
+    }
+
+    /// Books with those rows only that the records touch.
+    fn slice(&self, (hosts, rollouts): &Touched<'_>) -> Result<Books, StoreError> {
+        let mut books = Books::new(BooksId(0));
+        (books.current, books.hold) = (self.current()?, self.hold()?);
+        for host in hosts {
+            self.hosts("SELECT host, body FROM hosts WHERE host = ?1", [host.as_str()], &mut books)?;
+        }
+        for id in rollouts {
+            books.rollouts.extend(self.rollout(*id)?.map(|rollout| (*id, rollout)));
+        }
+        Ok(books)
+    }
+
+    fn write_rows(&self, (hosts, _): &Touched<'_>, books: &Books) -> Result<(), StoreError> {
+        const SNAPSHOT: &str = "INSERT INTO snapshots (id, body) VALUES (?1, ?2)
+            ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+        const ROLLOUT: &str = "INSERT INTO rollouts (id, body) VALUES (?1, ?2)
+            ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+        const HOST: &str = "INSERT INTO hosts (host, body) VALUES (?1, ?2)
+            ON CONFLICT (host) DO UPDATE SET body = excluded.body";
+        for snapshot in books.snapshots.values() {
+            self.run(SNAPSHOT, (snapshot.id.0, json(snapshot)))?;
+        }
+        for rollout in books.rollouts.values() {
+            self.run(ROLLOUT, (rollout.id.0, json(rollout)))?;
+        }
+        for host in hosts {
+            match books.hosts.get(host) {
+                Some(row) => self.run(HOST, (host.as_str(), json(row)))?,
+                None => self.run("DELETE FROM hosts WHERE host = ?1", [host.as_str()])?,
+            };
+        }
+        if let Some(current) = books.current {
+            self.run("INSERT OR REPLACE INTO current (one, snapshot) VALUES (1, ?1)", [current.0])?;
+        }
+        match &books.hold {
+            Some(hold) => self.run("INSERT OR REPLACE INTO hold (one, body) VALUES (1, ?1)", [json(hold)]),
+            None => self.run("DELETE FROM hold", []),
+        }
+        .map(drop)
+    }
+
+    fn write_events(&self, now: Time, epoch: u64, records: &[&Record]) -> Result<(), StoreError> {
+        const EVENT: &str =
+            "INSERT INTO events (seq, at_ms, epoch, record, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (mut seq, mut head): (u64, Digest) = (self.meta("events")?, self.meta("head")?);
+        for record in records {
+            seq += 1;
+            let text = json(record);
+            let hash = chain::next(head, Link { seq, at: now, epoch, record: &text });
+            self.run(EVENT, (seq, now.0, epoch, text, head.as_bytes(), hash.as_bytes()))?;
+            self.write_step(seq, record)?;
+            head = hash;
+        }
+        self.set_meta("events", seq.to_string())?;
+        self.set_meta("head", head.to_string())
+    }
+
+    fn write_step(&self, event: u64, record: &Record) -> Result<(), StoreError> {
+        const INTENT: &str =
+            "INSERT INTO intents (event, rollout, command, host, epoch, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        const OUTCOME: &str = "INSERT INTO outcomes (event, rollout, command, host, epoch, seq, result)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        match record {
+            Record::Intents { rollout, command, hosts } => hosts.iter().try_for_each(|(host, generation)| {
+                let place = (generation.epoch, generation.seq);
+                self.run(INTENT, (event, rollout.0, command, host.as_str(), place.0, place.1)).map(drop)
+            }),
+            Record::Outcome { rollout, command, host, generation, result } => {
+                let place = (generation.epoch, generation.seq);
+                self.run(OUTCOME, (event, rollout.0, command, host.as_str(), place.0, place.1, result)).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The hosts and rollouts whose rows records change.
+type Touched<'a> = (BTreeSet<&'a HostName>, BTreeSet<RolloutId>);
+
+fn touched(records: &[Record]) -> Touched<'_> {
+    let (mut hosts, mut rollouts) = Touched::default();
+    for record in records {
+        match record {
+            Record::Opened { rollout, .. } => drop(rollouts.insert(rollout.id)),
+            Record::Ended { rollout, .. } => drop(rollouts.insert(*rollout)),
+            Record::Intents { rollout, hosts: sent, .. } => {
+                rollouts.insert(*rollout);
+                hosts.extend(sent.iter().map(|(host, _)| host));
+            }
+            Record::Seen { host, .. }
+            | Record::Stale { host, .. }
+            | Record::Fresh { host }
+            | Record::Owed { host, .. }
+            | Record::Depooled { host, .. }
+            | Record::Pooled { host, .. }
+            | Record::Forgotten { host } => drop(hosts.insert(host)),
+            Record::Outcome { .. } | Record::Held { .. } | Record::Released { .. } | Record::Note { .. } => {}
+        }
+    }
+    (hosts, rollouts)
+}

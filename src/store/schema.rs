@@ -1,0 +1,103 @@
+//! The tables of the books, and their form's number.
+//!
+//! Values of the model are kept as one JSON text a row (`body`), so that a row can't disagree with itself; columns
+//! beside it are computed from it by SQLite or are keys. Times are milliseconds since 1970 by the controller's clock.
+//! `user_version` is the form's number, `application_id` spells `pnts`.
+
+use super::error::StoreError;
+use crate::model::ids::BooksId;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
+
+/// The form that this program writes, and the newest that it reads.
+pub const FORM: i64 = 1;
+
+const APPLICATION: i64 = 0x706e_7473;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE lock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL CHECK (epoch >= 0),
+    body TEXT
+) STRICT;
+CREATE TABLE hold (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL) STRICT;
+CREATE TABLE hosts (host TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE current (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    snapshot INTEGER NOT NULL REFERENCES snapshots (id)
+) STRICT;
+CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    status TEXT GENERATED ALWAYS AS (body ->> '$.status') VIRTUAL NOT NULL,
+    from_snapshot INTEGER GENERATED ALWAYS AS (body ->> '$.from') VIRTUAL REFERENCES snapshots (id),
+    to_snapshot INTEGER GENERATED ALWAYS AS (body ->> '$.to') VIRTUAL NOT NULL REFERENCES snapshots (id)
+) STRICT;
+CREATE INDEX rollouts_open ON rollouts (id) WHERE status = 'open';
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    prev BLOB NOT NULL CHECK (length(prev) = 32),
+    hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+CREATE TABLE intents (
+    event INTEGER NOT NULL REFERENCES events (seq),
+    rollout INTEGER NOT NULL,
+    command TEXT NOT NULL,
+    host TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX intents_rollout ON intents (rollout);
+CREATE TABLE outcomes (
+    event INTEGER NOT NULL REFERENCES events (seq),
+    rollout INTEGER NOT NULL,
+    command TEXT NOT NULL,
+    host TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    result TEXT NOT NULL
+) STRICT;
+CREATE INDEX outcomes_rollout ON outcomes (rollout, host, epoch, seq);
+";
+
+/// Whether the file has books in it (`false`: nothing at all yet). An error when it is something else, newer or damaged.
+pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let failed = |e| StoreError::sqlite(path, e);
+    let have = number("PRAGMA user_version").map_err(failed)?;
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    match (tables, application, have) {
+        (0, 0, 0) => Ok(false),
+        (_, APPLICATION, FORM) => Ok(true),
+        (_, APPLICATION, have) if have > FORM => Err(StoreError::Newer { path: path.to_owned(), have, known: FORM }),
+        _ => Err(StoreError::Damaged { path: path.to_owned(), why: "not books of pointsman".into() }),
+    }
+}
+
+/// Makes empty books, unless another process just did.
+pub fn make(connection: &mut Connection, path: &Path, id: BooksId, epoch: u64) -> Result<(), StoreError> {
+    let failed = |e| StoreError::sqlite(path, e);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    if !is_made(&tx, path)? {
+        fill(&tx, id, epoch).map_err(failed)?;
+    }
+    tx.commit().map_err(failed)
+}
+
+fn fill(tx: &Transaction<'_>, id: BooksId, epoch: u64) -> rusqlite::Result<()> {
+    tx.execute_batch(TABLES)?;
+    let head = super::chain::origin(id);
+    let entries = [("books", id.to_string()), ("head", head.to_string()), ("events", "0".to_owned())];
+    for (key, value) in entries {
+        tx.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", (key, value))?;
+    }
+    tx.execute("INSERT INTO lock (one, epoch, body) VALUES (1, ?1, NULL)", [epoch])?;
+    tx.pragma_update(None, "user_version", FORM)?;
+    tx.pragma_update(None, "application_id", APPLICATION)
+}

@@ -1,0 +1,155 @@
+//! The property that a store is: what it loads is what [`crate::model::books::Books::apply`] makes of its records.
+
+use super::{directory, host, rollout, snapshot};
+use crate::model::books::{Record, Status};
+use crate::model::digest::Digest;
+use crate::model::fault::Fault;
+use crate::model::ids::{Generation, Incarnation, RolloutId};
+use crate::model::names::HostName;
+use crate::model::stale::StaleReason;
+use crate::model::time::Time;
+use crate::store::memory::MemoryStore;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, error::StoreError};
+use proptest::option::of;
+use proptest::prelude::*;
+
+/// Records over few names, so that they meet; snapshots 1 to 6 may be named before they are recorded.
+fn record() -> impl Strategy<Value = Record> {
+    let generation = || (1..4u64, 1..9u64).prop_map(|(epoch, seq)| Generation { epoch, seq });
+    let digest = || any::<u8>().prop_map(|n| Digest::of(&[n]));
+    let rollout_id = || (1..8u64).prop_map(RolloutId);
+    let words = || "\\PC{0,8}";
+    prop_oneof![
+        4 => (1..8u64, of(1..7u64), 1..7u64, any::<bool>(), any::<bool>()).prop_map(|(id, from, to, brings, moves)| {
+            let snapshot = brings.then(|| snapshot(to));
+            Record::Opened { rollout: rollout(id, from, to), snapshot, moves_current: moves }
+        }),
+        2 => (rollout_id(), any::<bool>(), proptest::collection::vec((hosts(), generation()), 0..3)).prop_map(
+            |(rollout, switch, hosts)| {
+                let command = if switch { "switch" } else { "observe" }.to_owned();
+                Record::Intents { rollout, command, hosts }
+            }
+        ),
+        1 => (rollout_id(), hosts(), generation(), words()).prop_map(|(rollout, host, generation, result)| {
+            Record::Outcome { rollout, command: "switch".into(), host, generation, result }
+        }),
+        3 => (hosts(), of(any::<u128>()), of(digest()), words(), of(generation())).prop_map(
+            |(host, incarnation, active, boot_id, generation)| {
+                Record::Seen { host, incarnation: incarnation.map(Incarnation), active, boot_id, generation }
+            }
+        ),
+        3 => (hosts(), reasons()).prop_map(|(host, reason)| Record::Stale { host, reason }),
+        1 => hosts().prop_map(|host| Record::Fresh { host }),
+        1 => (hosts(), words()).prop_map(|(host, what)| Record::Owed { host, what }),
+        2 => (rollout_id(), statuses(), any::<bool>(), words()).prop_map(|(rollout, status, moves_current, effect)| {
+            Record::Ended { rollout, status, moves_current, effect }
+        }),
+        1 => (words(), words()).prop_map(|(by, reason)| Record::Held { by, reason }),
+        1 => words().prop_map(|by| Record::Released { by }),
+        1 => (hosts(), words(), words()).prop_map(|(host, by, reason)| Record::Depooled { host, by, reason }),
+        1 => (hosts(), words()).prop_map(|(host, by)| Record::Pooled { host, by }),
+        1 => hosts().prop_map(|host| Record::Forgotten { host }),
+        1 => (words(), words()).prop_map(|(by, text)| Record::Note { by, text }),
+    ]
+}
+
+fn hosts() -> impl Strategy<Value = HostName> {
+    (2001..2004u32).prop_map(host)
+}
+
+fn statuses() -> impl Strategy<Value = Status> {
+    prop_oneof![Just(Status::Open), Just(Status::Done), Just(Status::Owed), Just(Status::Dropped)]
+}
+
+fn reasons() -> impl Strategy<Value = StaleReason> {
+    prop_oneof![
+        Just(StaleReason::New),
+        Just(StaleReason::Fault(Fault::Refused)),
+        "\\PC{0,8}".prop_map(|phase| StaleReason::Fault(Fault::TimedOut(phase))),
+        (any::<u128>(), any::<u128>())
+            .prop_map(|(was, now)| StaleReason::Rebuilt { was: Incarnation(was), now: Incarnation(now) }),
+        any::<u64>().prop_map(|epoch| StaleReason::AbsurdFence { epoch }),
+    ]
+}
+
+/// What one call brings: records, and whether they are written with the lock.
+fn batches() -> impl Strategy<Value = Vec<(bool, Vec<Record>)>> {
+    proptest::collection::vec((any::<bool>(), proptest::collection::vec(record(), 0..4)), 0..8)
+}
+
+fn kind<T>(result: &Result<T, StoreError>) -> String {
+    match result {
+        Ok(_) => "ok".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_keeps_what_memory_keeps(batches in batches()) {
+        const RECENT_MAX: usize = 2;
+        let dir = directory();
+        let mut sqlite = SqliteStore::open(dir.path(), true).expect("books");
+        sqlite.recent_max = RECENT_MAX;
+        let id = sqlite.load().expect("empty books").id;
+        let mut memory = MemoryStore::with_recent(id, RECENT_MAX);
+        let stores: [&mut dyn Store; 2] = [&mut sqlite, &mut memory];
+        for store in stores {
+            prop_assert_eq!(store.take_lock(Time(1), "alice", "train", false).expect("it is free").epoch, 1);
+        }
+        for (now, (locked, records)) in (2..).map(Time).zip(&batches) {
+            let write = |store: &mut dyn Store| match locked {
+                true => store.append(now, 1, records),
+                false => store.note(now, records),
+            };
+            prop_assert_eq!(kind(&write(&mut sqlite)), kind(&write(&mut memory)));
+        }
+        prop_assert_eq!(sqlite.load().expect("books"), memory.load().expect("books"));
+        prop_assert_eq!(sqlite.events(0, 1000).expect("events"), memory.events(0, 1000).expect("events"));
+        prop_assert_eq!(sqlite.verify().expect("whole"), memory.verify().expect("whole"));
+        for id in (1..8).map(RolloutId) {
+            prop_assert_eq!(sqlite.rollout(id).expect("a row"), memory.rollout(id).expect("a row"));
+            prop_assert_eq!(sqlite.steps(id).expect("rows"), memory.steps(id).expect("rows"));
+        }
+        prop_assert_eq!(sqlite.rollouts(3).expect("rows"), memory.rollouts(3).expect("rows"));
+    }
+}
+
+#[test]
+fn an_old_open_rollout_is_loaded_with_its_snapshots() {
+    let dir = directory();
+    let mut store = super::open(dir.path());
+    store.recent_max = 2;
+    let epoch = store.take_lock(Time(1), "alice", "train", false).expect("it is free").epoch;
+    for id in 1..=9 {
+        store.append(Time(id), epoch, &[super::opened(id)]).expect("it is recorded");
+        let ended = Record::Ended {
+            rollout: RolloutId(id),
+            status: Status::Done,
+            moves_current: true,
+            effect: "1 wiki".into(),
+        };
+        if id != 3 {
+            store.append(Time(id), epoch, &[ended]).expect("it is recorded");
+        }
+    }
+    let books = store.load().expect("books");
+    assert_eq!(books.rollouts.keys().map(|id| id.0).collect::<Vec<_>>(), [3, 8, 9]);
+    assert_eq!(books.snapshots.keys().map(|id| id.0).collect::<Vec<_>>(), [2, 3, 7, 8, 9]);
+    assert!(store.snapshot(crate::model::ids::SnapshotId(1)).expect("a row").is_some(), "older ones can be asked for");
+}
+
+#[test]
+fn a_look_that_saw_nothing_new_leaves_no_event() {
+    let dir = directory();
+    let mut store = super::open(dir.path());
+    let stale = Record::Stale { host: host(2020), reason: StaleReason::Fault(Fault::PasswordPrompt) };
+    store.note(Time(1), std::slice::from_ref(&stale)).expect("it is noted");
+    store.note(Time(2), &[stale]).expect("it is noted");
+    assert_eq!(store.events(0, 10).expect("events").len(), 1);
+    let row = store.load().expect("books").hosts.remove(&host(2020)).expect("it is on the books");
+    assert_eq!(row.stale.expect("it is stale").since, Time(1));
+}
