@@ -148,27 +148,28 @@ fn each_level(all: &[TokenTree], visit: &mut dyn FnMut(&[TokenTree])) {
 fn reached(sources: &Sources) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![("src/lib.rs".to_owned(), false), ("src/main.rs".to_owned(), false)];
-    let tops = sources.keys().filter(|path| path.starts_with("tests/") && path.matches('/').count() == 1);
-    waiting.extend(tops.map(|path| (path.clone(), true)));
+    waiting.extend(sources.keys().filter(|path| is_test_crate(path)).map(|path| (path.clone(), true)));
     while let Some((path, test)) = waiting.pop() {
         let Some(text) = sources.get(&path) else { continue };
-        let stem = path.strip_suffix(".rs").expect("only .rs files are collected");
-        let is_top = ["src/lib", "src/main"].contains(&stem) || stem.matches('/').count() == 1 && test;
-        let room = match is_top && stem.starts_with("src/") {
-            true => "src".to_owned(),
-            false => stem.to_owned(),
-        };
+        // The modules of a crate's first file lie beside it, those of any other in a directory of its name.
+        let is_crate = ["src/lib.rs", "src/main.rs"].contains(&path.as_str()) || is_test_crate(&path);
+        let (directory, _) = path.rsplit_once('/').expect("every path has a directory");
+        let room = if is_crate { directory } else { path.strip_suffix(".rs").expect("only .rs files are collected") };
         let all = tokens(text);
         let outside_tests: BTreeSet<String> = modules(&without_tests(&all)).into_iter().collect();
         for name in modules(&all) {
-            let below = format!("{room}/{name}.rs");
-            let beside = format!("{}/{name}.rs", stem.rsplit_once('/').map_or("", |(dir, _)| dir));
-            let path = if is_top && !sources.contains_key(&below) { beside } else { below };
+            let path = format!("{room}/{name}.rs");
             waiting.push((path, test || !outside_tests.contains(&name)));
         }
         found.insert(path, test);
     }
     found
+}
+
+/// Whether cargo takes the file for the first of an integration test: `tests/x.rs` or `tests/x/main.rs`.
+fn is_test_crate(path: &str) -> bool {
+    let below = path.strip_prefix("tests/");
+    below.is_some_and(|name| !name.contains('/') || name.matches('/').count() == 1 && name.ends_with("/main.rs"))
 }
 
 /// The names of `mod name;`.
@@ -420,6 +421,10 @@ fn each_other_check_finds_what_is_planted() {
     let text = "//! m\n#[cfg(test)]\nuse a::{b};\nfn f() { x().unwrap(); }\n";
     planted(unwrapping, &[(file, text)], &["src/model.rs:4: `unwrap`; say why it cannot fail"]);
     planted(dead_files, &[("src/plan/old.rs", "//! o\n")], &["src/plan/old.rs: no `mod` leads to it"]);
+    let fleet =
+        [("tests/x.rs", "//! x\n"), ("tests/fleet/main.rs", "//! m\nmod a;\n"), ("tests/fleet/a.rs", "//! a\n")];
+    planted(dead_files, &fleet, &[]);
+    planted(dead_files, &[("tests/fleet/b.rs", "//! b\n")], &["tests/fleet/b.rs: no `mod` leads to it"]);
     let want = ["src/plan/mod.rs: a room is `x.rs` and `x/`, not `mod.rs`"];
     planted(mod_files, &[("src/plan/mod.rs", "//! o\n")], &want);
 }
