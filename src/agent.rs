@@ -1,1 +1,123 @@
 //! The host's side: looks, receives, prepares, switches and confirms on a small file system boundary.
+//!
+//! Invariant: the agent keeps nothing in memory between two calls. Everything it knows is on the host, so many
+//! processes of it, one after another or side by side, are one agent; the switch lock puts their effects in order.
+//!
+//! Deliberately absent: the network, and any decision. What is wanted comes with each command; what is refused, and why,
+//! goes back.
+
+pub mod diskfs;
+mod diskrun;
+mod disktree;
+mod guard;
+pub mod hostfs;
+mod index;
+mod install;
+pub mod killat;
+mod look;
+pub mod memfs;
+mod observe;
+pub mod prepare;
+pub mod session;
+mod state;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+use crate::model::component::Want;
+use crate::model::digest::Digest;
+use crate::model::protocol::{Command, Expect, Observation, Peek, Refusal, Reply, Stamp};
+use crate::tree::manifest::Manifest;
+use diskfs::DiskFs;
+use guard::Stop;
+use hostfs::HostFs;
+use prepare::Transfer;
+use session::SessionError;
+use std::io::{BufReader, BufWriter, Read, Write};
+
+/// A host's agent.
+#[derive(Debug)]
+pub struct Agent<F> {
+    /// The host.
+    pub fs: F,
+}
+
+impl<F: HostFs> Agent<F> {
+    /// The agent of this host.
+    pub fn new(fs: F) -> Self {
+        Self { fs }
+    }
+
+    /// Looks, and changes nothing: not a byte, not a lock.
+    pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
+        let seen = observe::view(&self.fs, peek);
+        seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
+    }
+
+    /// Obeys one command, or refuses it. A prepare has its own three calls, since it needs files; here it is refused.
+    pub fn command(&mut self, command: &Command) -> Reply {
+        match self.obey(command) {
+            Ok(reply) => reply,
+            Err(stop) => Reply::Refused(stop.refusal(&self.fs)),
+        }
+    }
+
+    fn obey(&mut self, command: &Command) -> Result<Reply, Stop> {
+        let fs = &mut self.fs;
+        match command {
+            Command::Observe { stamp, adopt, peek } => {
+                Ok(Reply::Observed(Box::new(observe::observe(fs, stamp, *adopt, peek)?)))
+            }
+            Command::Switch { stamp, expect, map, direction: _, needs, restart } => {
+                switch::switch(fs, stamp, expect, map, needs)?;
+                Ok(Reply::Switched { restart_failed: switch::restart(fs, restart) })
+            }
+            Command::Confirm { stamp, expect, note } => {
+                switch::confirm(fs, stamp, expect, note)?;
+                Ok(Reply::Confirmed)
+            }
+            Command::Prepare { .. } => Err(Refusal::Failed("a prepare came without its manifest".to_owned()).into()),
+        }
+    }
+
+    /// Begins to bring a component to its wanted content; `manifest` must be that of the wanted id.
+    ///
+    /// The answer says which files the host lacks. When it was ready already there is nothing to bring.
+    pub fn prepare_begin(
+        &mut self,
+        stamp: Stamp,
+        expect: &Expect,
+        want: Want,
+        manifest: Manifest,
+    ) -> Result<Transfer, Refusal> {
+        prepare::begin(&mut self.fs, stamp, expect, want, manifest).map_err(|stop| stop.refusal(&self.fs))
+    }
+
+    /// Takes one of [`Transfer::needs`]; `from` must end after exactly its bytes.
+    pub fn prepare_put(&mut self, transfer: &mut Transfer, digest: Digest, from: &mut dyn Read) -> Result<(), Refusal> {
+        prepare::put(&mut self.fs, transfer, digest, from).map_err(|stop| stop.refusal(&self.fs))
+    }
+
+    /// Builds what is to be built and puts the component in its place; `build` is an argv, empty for no build step.
+    pub fn prepare_finish(&mut self, transfer: Transfer, build: &[String]) -> Reply {
+        match install::finish(&mut self.fs, &transfer, build) {
+            Ok(readiness) => Reply::Prepared { readiness },
+            Err(stop) => {
+                install::abandon(&mut self.fs, &transfer);
+                Reply::Refused(stop.refusal(&self.fs))
+            }
+        }
+    }
+
+    /// Forgets a transfer whose sender is gone.
+    pub fn prepare_abandon(&mut self, transfer: &Transfer) {
+        install::abandon(&mut self.fs, transfer);
+    }
+}
+
+/// Answers a controller on these streams until its requests end, on this machine's disk.
+pub fn serve(from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
+    let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
+    let (root, state) = session::greet(&mut from, &mut to)?;
+    session::run(&mut Agent::new(DiskFs::new(&root, &state)), &mut from, &mut to)
+}

@@ -1,1 +1,118 @@
-//! The command line: one file a command.
+//! The command line: one file a command, whose doc comment is its help text.
+//!
+//! A command turns arguments into a call and the call's outcome into words and an exit code. Nothing is decided here.
+
+mod acting;
+mod agent;
+mod audience;
+mod check;
+mod config;
+mod converge;
+mod demo;
+mod depool;
+mod dry;
+mod exit;
+mod history;
+mod hold;
+mod hosts;
+mod journal;
+mod lock;
+mod pin;
+mod promote;
+mod rollback;
+mod seat;
+mod status;
+mod sync_common;
+mod sync_file;
+mod undo;
+
+use clap::{Parser, Subcommand};
+use seat::{Seat, SeatArgs};
+use std::process::ExitCode;
+
+/// Moves groups of wikis between versions over a fleet of hosts: proves every host before it switches any, and takes
+/// everything back with one command.
+#[derive(Parser)]
+#[command(name = "pointsman", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    seat: SeatArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done and proven, or nothing to do     6   the plan is stale
+  1  an error of ours or of this machine   7   stale or unreachable hosts, nothing was switched
+  2  usage or configuration                8   done, but hosts are owed, named
+  3  the fleet was held or taken back      9   changes present
+  4  a person is needed                    10  refused: hold, or a version that was rolled back
+  5  somebody else holds the lock          130 stopped by a signal
+
+At 01:16, with half the world logged out:  pointsman rollback -m 'sessions are lost'";
+
+#[derive(Subcommand)]
+enum Command {
+    Status(status::Status),
+    Check(check::Check),
+    Promote(promote::Promote),
+    Rollback(rollback::Rollback),
+    Converge(converge::Converge),
+    SyncCommon(sync_common::SyncCommon),
+    SyncFile(sync_file::SyncFile),
+    Undo(undo::Undo),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    Depool(depool::Depool),
+    Pool(depool::Pool),
+    Lock(lock::Lock),
+    Unlock(lock::Unlock),
+    Hold(hold::Hold),
+    Release(hold::Release),
+    History(history::History),
+    Show(history::Show),
+    Journal(journal::Journal),
+    Hosts(hosts::Hosts),
+    Agent(agent::Agent),
+    Config(config::Config),
+    Demo(demo::Demo),
+}
+
+/// Parses the arguments, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let seat = Seat::new(&cli.seat);
+    let ended = cli.command.run(&seat);
+    exit::code(&seat, ended)
+}
+
+impl Command {
+    fn run(self, seat: &Seat) -> anyhow::Result<exit::Exit> {
+        match self {
+            Self::Status(command) => command.run(seat),
+            Self::Check(command) => command.run(seat),
+            Self::Promote(command) => command.run(seat),
+            Self::Rollback(command) => command.run(seat),
+            Self::Converge(command) => command.run(seat),
+            Self::SyncCommon(command) => command.run(seat),
+            Self::SyncFile(command) => command.run(seat),
+            Self::Undo(command) => command.run(seat),
+            Self::Pin(command) => command.run(seat),
+            Self::Unpin(command) => command.run(seat),
+            Self::Depool(command) => command.run(seat),
+            Self::Pool(command) => command.run(seat),
+            Self::Lock(command) => command.run(seat),
+            Self::Unlock(command) => command.run(seat),
+            Self::Hold(command) => command.run(seat),
+            Self::Release(command) => command.run(seat),
+            Self::History(command) => command.run(seat),
+            Self::Show(command) => command.run(seat),
+            Self::Journal(command) => command.run(seat),
+            Self::Hosts(command) => command.run(seat),
+            Self::Agent(command) => command.run(seat),
+            Self::Config(command) => command.run(seat),
+            Self::Demo(command) => command.run(seat),
+        }
+    }
+}

@@ -1,1 +1,14 @@
-//! Executes the core's effects in order; owns the runtime, the clock and signals.
+//! Executes the core's effects in order; owns the clock and the signals.
+//!
+//! Two ways in: [`act`] takes the lock and changes things; [`look`] can only peek, and what only looks is given nothing
+//! else, so that the compiler and not a flag keeps a dry run from changing a byte.
+
+pub mod act;
+pub mod clock;
+pub mod deploy;
+pub mod filelint;
+pub mod hook;
+pub mod look;
+pub mod run;
+pub mod salvage;
+pub mod staging;

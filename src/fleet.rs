@@ -7,6 +7,8 @@
 pub mod bootstrap;
 pub mod channel;
 pub mod classify;
+pub mod exchange;
+pub mod install;
 pub mod local;
 pub mod program;
 pub mod runtime;

@@ -7,6 +7,7 @@
 
 pub mod escape;
 pub mod history;
+pub mod plan;
 pub mod stale;
 pub mod status;
 mod table;

@@ -61,8 +61,8 @@ pub trait Store {
     /// then nothing is written.
     fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError>;
 
-    /// Writes what a look saw, without the lock: only `Seen`, `Stale` and `Note`; anything else is a mistake of ours
-    /// and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
+    /// Writes what a look saw, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of
+    /// ours and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
     /// finds all well does not fill the disk.
     fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError>;
 
@@ -115,7 +115,9 @@ const RELEASED: &str = "gave the lock back";
 
 /// Refuses what may not be written without the lock.
 fn only_notes(records: &[Record]) -> Result<(), StoreError> {
-    let is_note = |r: &Record| matches!(r, Record::Seen { .. } | Record::Stale { .. } | Record::Note { .. });
+    let is_note = |r: &Record| {
+        matches!(r, Record::Seen { .. } | Record::Stale { .. } | Record::Fresh { .. } | Record::Note { .. })
+    };
     match records.iter().find(|record| !is_note(record)) {
         Some(record) => Err(StoreError::Ours(format!("written without the lock: {record:?}"))),
         None => Ok(()),
@@ -141,7 +143,7 @@ fn check(records: &[Record], known: impl Fn(SnapshotId) -> Result<bool, StoreErr
 /// The host that a look was at; `None` for a line for people.
 fn looked_at(record: &Record) -> Option<&HostName> {
     match record {
-        Record::Seen { host, .. } | Record::Stale { host, .. } => Some(host),
+        Record::Seen { host, .. } | Record::Stale { host, .. } | Record::Fresh { host } => Some(host),
         _ => None,
     }
 }

@@ -1,1 +1,9 @@
 //! Release trees: manifest, ids, stat index, the deploy host's content store.
+
+pub mod content;
+pub mod diff;
+pub mod import;
+pub mod manifest;
+pub mod path;
+pub mod scan;
+pub mod stat_index;

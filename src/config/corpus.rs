@@ -346,3 +346,28 @@ fn bombs_are_refused() {
     expect!["groups.yaml:1:133: nested deeper than 32 levels"]
         .assert_eq(&said(&format!("deploy: {}", "{a: ".repeat(10_000))));
 }
+
+/// Rule S1: two hundred names that ssh, a shell or a path would take for something else.
+#[test]
+fn hostile_host_names_are_refused_with_line_and_column() {
+    let marks = "-;&|$`'\"\\<>(){}*?!#~%^=+:,@/\t\n\r\0\u{1b}\u{7f}\u{202e}_AZ\u{e9}".chars();
+    let mut names: Vec<String> = marks
+        .flat_map(|c| [format!("{c}host"), format!("ho{c};st"), format!("a{c}.b"), format!("{c}"), format!("..{c}x")])
+        .collect();
+    names.extend(["-oProxyCommand=touch x", "--", "-", "a..b", ".a", "a.", "user@host", "[::1]"].map(str::to_owned));
+    assert!(names.len() >= 200, "{}", names.len());
+    for name in names {
+        let quoted = serde_json::to_string(&name).expect("a text").replace('\u{7f}', "\\u007f");
+        let said = said(&GOOD.replacen("mw1017.eqiad.wmnet", &quoted, 1));
+        assert!(said.starts_with("groups.yaml:15:12: "), "{name:?}: {said}");
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{name:?}: {said}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_damage_to_a_file_is_answered(at in 0..GOOD.len(), gone in 0usize..30, new in "[ -~\n\t\u{e9}]{0,12}") {
+        let end = (at + gone).min(GOOD.len());
+        let _ = said(&format!("{}{new}{}", &GOOD[..at], &GOOD[end..]));
+    }
+}

@@ -4,6 +4,7 @@
 //! a file that somebody else wrote has its control characters escaped.
 
 use crate::model::limits::{DIAGNOSTICS_MAX, NAMES_SHOWN_MAX};
+use crate::model::words::nearest;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,11 @@ impl Sink {
         self.found.len()
     }
 
+    /// Whether more mistakes would only be counted, so that looking for suggestions is in vain.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= DIAGNOSTICS_MAX
+    }
+
     /// The main file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -159,25 +165,6 @@ pub fn names<T: fmt::Display>(all: &[T]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
-}
-
-/// `1 wiki`, `2 wikis`.
-pub fn count(n: usize, word: &str) -> String {
-    match n {
-        1 => format!("1 {word}"),
-        _ => format!("{n} {word}s"),
-    }
-}
-
-/// The known name that `text` was most probably meant to be; `None` when none is near.
-pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const CHARS_COMPARED_MAX: usize = 256;
-    if text.len() > CHARS_COMPARED_MAX {
-        return None;
-    }
-    let far = (text.len() / 4).clamp(1, 4);
-    let distances = known.into_iter().map(|k| (strsim::damerau_levenshtein(text, k), k));
-    distances.filter(|(distance, _)| *distance <= far).min().map(|(_, known)| known)
 }
 
 /// `did you mean `x`?`, when something is near.

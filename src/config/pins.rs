@@ -16,9 +16,9 @@ use std::str::FromStr;
 /// What pins may name; `None` where the section had mistakes.
 pub struct Known<'a> {
     /// Every wiki.
-    pub wikis: Option<&'a BTreeSet<Wiki>>,
+    pub wikis: Option<BTreeSet<&'a str>>,
     /// Every host.
-    pub hosts: Option<BTreeSet<&'a HostName>>,
+    pub hosts: Option<BTreeSet<&'a str>>,
 }
 
 /// The pins of the file; what is wrong is noted.
@@ -28,12 +28,10 @@ pub fn pins(entries: &[PinEntry], known: &Known<'_>, sink: &mut Sink) -> Pins {
         let pin = pin(entry, sink);
         match (&entry.wiki, &entry.host) {
             (Some(wiki), None) => {
-                let names = known.wikis.map(|wikis| wikis.iter().map(Wiki::as_str).collect());
-                insert(&mut pins.wikis, wiki, "wiki", pin, names, sink);
+                insert::<Wiki>(&mut pins.wikis, wiki, "wiki", pin, known.wikis.as_ref(), sink);
             }
             (None, Some(host)) => {
-                let names = known.hosts.as_ref().map(|hosts| hosts.iter().map(|host| host.as_str()).collect());
-                insert(&mut pins.hosts, host, "host", pin, names, sink);
+                insert::<HostName>(&mut pins.hosts, host, "host", pin, known.hosts.as_ref(), sink);
             }
             _ => sink.add(entry.version.place, "a pin names either a `wiki` or a `host`"),
         }
@@ -46,12 +44,13 @@ fn insert<T: FromStr<Err = NameError> + Ord>(
     name: &At<String>,
     what: &str,
     pin: Option<Pin>,
-    known: Option<BTreeSet<&str>>,
+    known: Option<&BTreeSet<&str>>,
     sink: &mut Sink,
 ) {
     let Some(parsed) = parsed::<T>(name, &format!("a {what}"), sink) else { return };
     if let Some(known) = known.filter(|known| !known.contains(name.value.as_str())) {
-        let hint = did_you_mean(&name.value, known.iter().copied());
+        let near = || did_you_mean(&name.value, known.iter().copied());
+        let hint = if sink.is_full() { None } else { near() };
         sink.hint(name.place, format!("there is no {what} `{}`", name.value), hint);
     }
     match (pins.entry(parsed), pin) {
@@ -78,10 +77,7 @@ fn pin(entry: &PinEntry, sink: &mut Sink) -> Option<Pin> {
 
 /// A date is the first moment of that day in UTC.
 fn time(text: &At<String>, sink: &mut Sink) -> Option<Time> {
-    let day = text.value.parse::<jiff::civil::Date>().ok().filter(|_| text.value.len() == 10);
-    let whole = day.map_or_else(|| text.value.clone(), |day| format!("{day}T00:00:00Z"));
-    let stamp = whole.parse::<jiff::Timestamp>().ok();
-    let time = stamp.and_then(|stamp| u64::try_from(stamp.as_millisecond()).ok()).map(Time);
+    let time = Time::parse(&text.value);
     if time.is_none() {
         let hint = "write \"2016-02-01\" (from 00:00 UTC of that day) or \"2016-02-01T12:00:00Z\"".to_owned();
         sink.hint(text.place, format!("`{}` is neither a date nor an RFC 3339 time", text.value), Some(hint));

@@ -42,7 +42,7 @@ pub fn expand(text: &str) -> Result<Vec<HostName>> {
     Ok(hosts)
 }
 
-/// The parts between commas that stand outside of brackets, trimmed.
+/// The parts between commas that stand outside of brackets, without spaces around.
 pub fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.split(move |c| {
@@ -53,7 +53,7 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
         };
         c == ',' && !inside
     })
-    .map(str::trim)
+    .map(|part| part.trim_matches(' '))
 }
 
 /// Text that stands as it is, or the numbers that may stand in its place.
@@ -124,7 +124,7 @@ fn parts(item: &str) -> Result<Vec<Part<'_>>> {
 }
 
 fn numbers(inside: &str) -> Result<Vec<Run>> {
-    inside.split(',').map(|run| run_of(run.trim())).collect()
+    inside.split(',').map(|run| run_of(run.trim_matches(' '))).collect()
 }
 
 fn run_of(text: &str) -> Result<Run> {

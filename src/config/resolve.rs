@@ -13,7 +13,7 @@ use super::wikis;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
 use crate::model::limits::{LINE_BYTES_MAX, SITE_LIMIT_MS_MAX, SITE_PARALLEL_HOSTS_MAX, TREE_FILES_MAX};
-use crate::model::names::NameError;
+use crate::model::names::{HostName, NameError, Wiki};
 use std::collections::BTreeMap;
 use std::path::{Component as Part, Path, PathBuf};
 use std::str::FromStr;
@@ -28,7 +28,10 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let all = wikis::all(raw, &mut lists, sink);
     let groups = wikis::groups(raw, all.as_ref(), &mut lists, sink);
     let hosts = hosts::hosts(raw, &base, sink);
-    let known = Known { wikis: all.as_ref(), hosts: hosts.as_ref().map(|hosts| hosts.keys().collect()) };
+    let known = Known {
+        wikis: all.as_ref().map(|wikis| wikis.iter().map(Wiki::as_str).collect()),
+        hosts: hosts.as_ref().map(|hosts| hosts.keys().map(HostName::as_str).collect()),
+    };
     let pins = pins(raw.pins.as_deref().unwrap_or_default(), &known, sink);
     let hooks = raw.hooks.as_ref().map(|hooks| hooks_of(hooks, sink)).unwrap_or_default();
     let artefacts = artefacts(raw.artefacts.as_deref().unwrap_or_default(), sink);

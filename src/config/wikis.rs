@@ -3,11 +3,12 @@
 //! Invariant: what comes out covers every wiki exactly once. Nothing is concluded from lists that had mistakes.
 
 use super::dblist::{Asked, Lists};
-use super::diagnostic::{Place, Sink, count, did_you_mean, names};
+use super::diagnostic::{Place, Sink, did_you_mean, names};
 use super::policy::GroupPolicy;
 use super::raw::{At, File, GroupEntry, Wikis};
 use super::resolve::{is_plain, parsed, relative};
 use crate::model::names::{Group, Wiki};
+use crate::model::words::count;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -142,6 +143,8 @@ fn unknown(place: Place, group: &GroupPolicy, all: &BTreeSet<Wiki>, sink: &mut S
         let verb = if unknown.len() == 1 { "is" } else { "are" };
         let counted = count(unknown.len(), "wiki");
         let message = format!("{counted} of `{}` {verb} not in `wikis`: {}", group.name, names(&unknown));
-        sink.hint(place, message, did_you_mean(first.as_str(), all.iter().map(Wiki::as_str)));
+        let near = || did_you_mean(first.as_str(), all.iter().map(Wiki::as_str));
+        let hint = if sink.is_full() { None } else { near() };
+        sink.hint(place, message, hint);
     }
 }

@@ -6,7 +6,7 @@ use crate::model::limits::STDERR_BYTES_MAX;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader, BufWriter};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
@@ -15,24 +15,15 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// How long the last words of a process that has closed its stdout are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(1_000);
 
-/// The process at the other end.
-#[derive(Debug)]
-pub enum Process {
-    /// Here; killed when dropped.
-    Local(Child),
-    /// There; ends when its stdin ends.
-    Remote(openssh::Child<Arc<openssh::Session>>),
-}
-
 /// Streams and process together.
 pub struct Channel {
     /// Its stdin.
-    pub input: BufWriter<Box<dyn AsyncWrite + Send + Unpin>>,
+    pub input: BufWriter<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     /// Its stdout.
-    pub output: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    pub output: BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     drain: JoinHandle<()>,
-    process: Process,
+    process: Box<dyn Send + Sync>,
 }
 
 impl Channel {
@@ -40,7 +31,7 @@ impl Channel {
     pub fn local(mut child: Child) -> io::Result<Self> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         match (stdin, stdout, stderr) {
-            (Some(stdin), Some(stdout), Some(stderr)) => Ok(Self::new(stdin, stdout, stderr, Process::Local(child))),
+            (Some(stdin), Some(stdout), Some(stderr)) => Ok(Self::new(stdin, stdout, stderr, Box::new(child))),
             _ => Err(io::Error::other("a stream is not piped")),
         }
     }
@@ -49,16 +40,17 @@ impl Channel {
     pub fn remote(mut child: openssh::Child<Arc<openssh::Session>>) -> io::Result<Self> {
         let (stdin, stdout, stderr) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
         match (stdin, stdout, stderr) {
-            (Some(stdin), Some(stdout), Some(stderr)) => Ok(Self::new(stdin, stdout, stderr, Process::Remote(child))),
+            (Some(stdin), Some(stdout), Some(stderr)) => Ok(Self::new(stdin, stdout, stderr, Box::new(child))),
             _ => Err(io::Error::other("a stream is not piped")),
         }
     }
 
-    fn new(
-        stdin: impl AsyncWrite + Send + Unpin + 'static,
-        stdout: impl AsyncRead + Send + Unpin + 'static,
-        stderr: impl AsyncRead + Send + Unpin + 'static,
-        process: Process,
+    /// Streams to something that `process` keeps alive, until it is dropped.
+    pub fn new(
+        stdin: impl AsyncWrite + Send + Sync + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Sync + Unpin + 'static,
+        stderr: impl AsyncRead + Send + Sync + Unpin + 'static,
+        process: Box<dyn Send + Sync>,
     ) -> Self {
         let kept = Arc::default();
         let drain = tokio::spawn(drain(stderr, Arc::clone(&kept)));
@@ -69,13 +61,6 @@ impl Channel {
             drain,
             process,
         }
-    }
-
-    /// Sends what is gathered and ends its stdin.
-    pub async fn end_input(&mut self) -> io::Result<()> {
-        self.input.flush().await?;
-        self.input = BufWriter::new(Box::new(tokio::io::sink()));
-        Ok(())
     }
 
     /// Closes its stdin and gathers its last words: what it said on stderr.

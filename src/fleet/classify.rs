@@ -7,8 +7,11 @@
 use crate::model::fault::Fault;
 use crate::model::limits::FAULT_CHARS_MAX;
 
+/// Makes the fault that a text means.
+type Meaning = fn() -> Fault;
+
 /// Texts of ssh and what they mean, the most telling first: the first entry that any line holds decides.
-const SSH_TEXTS: [(&str, fn() -> Fault); 19] = [
+const SSH_TEXTS: [(&str, Meaning); 19] = [
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", || Fault::HostKeyChanged),
     ("has changed and you have requested strict checking", || Fault::HostKeyChanged),
     ("host key is known for", || Fault::HostKeyUnknown),

@@ -3,9 +3,9 @@
 //! Invariant: it lies below a directory that belongs to this user alone (mode 0700, owner checked, no symlink), never
 //! in /tmp. A run holds a kernel lock on its directory, so that what a killed run left is known and removed by the next.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -77,7 +77,7 @@ impl Runtime {
         DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(at(place))?;
         check_private(place)?;
         sweep(place);
-        let dir = tempfile::Builder::new().prefix("f-").tempdir_in(place).map_err(at(place))?;
+        let dir = private("f-").tempdir_in(place).map_err(at(place))?;
         let bytes = dir.path().as_os_str().len() + SOCKET_TAIL_BYTES;
         if bytes > SOCKET_PATH_BYTES_MAX {
             return Err(RuntimeError::TooLong { path: place.to_owned(), over: bytes - SOCKET_PATH_BYTES_MAX });
@@ -101,8 +101,15 @@ impl Runtime {
 
     /// A fresh directory for one connection; its control socket is `master` in it.
     pub fn connection(&self) -> io::Result<TempDir> {
-        tempfile::Builder::new().prefix("c").tempdir_in(self.path())
+        private("c").tempdir_in(self.path())
     }
+}
+
+/// Makes directories with this prefix and six letters; the umask alone would let others look in.
+fn private(prefix: &str) -> tempfile::Builder<'_, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).permissions(Permissions::from_mode(0o700));
+    builder
 }
 
 fn create(path: &Path) -> io::Result<File> {
@@ -131,7 +138,7 @@ fn sweep(place: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("it is there").mode() & 0o777
@@ -168,11 +175,12 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_is_swept_and_a_living_run_is_not() {
         let base = tempfile::tempdir().expect("a directory");
-        let dead = base.path().join("f-dead");
-        fs::create_dir(&dead).expect("it is new");
+        let place = base.path().join("run");
+        let dead = place.join("f-dead");
+        DirBuilder::new().recursive(true).mode(0o700).create(&dead).expect("it is new");
         fs::write(dead.join("lock"), "").expect("it is ours");
-        let first = Runtime::open(base.path(), "").expect("a runtime directory");
-        let second = Runtime::open(base.path(), "").expect("another beside it");
+        let first = Runtime::open(&place, "").expect("a runtime directory");
+        let second = Runtime::open(&place, "").expect("another beside it");
         assert!(!dead.exists());
         assert!(first.config().exists() && second.config().exists());
     }

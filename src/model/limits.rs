@@ -26,6 +26,12 @@ pub const CONFIRMED_MAX: usize = 2;
 pub const NAMES_SHOWN_MAX: usize = 8;
 /// Looks at a host within one undertaking that may lead to trying again.
 pub const HOST_ATTEMPTS_MAX: u32 = 4;
+/// How long a hook may run on a host before it is killed with all its children, ms.
+pub const HOOK_MS_MAX: u64 = 3_600_000;
+/// The largest file of the agent's own state but for a stat index, bytes.
+pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// The largest stat index of one component, bytes.
+pub const INDEX_BYTES_MAX: usize = 256 << 20;
 /// Rollouts, and snapshots, that are loaded with the books; older ones are read when they are asked for.
 pub const BOOKS_RECENT_MAX: usize = 200;
 /// How long a command waits for another one that is writing to the books, ms.
@@ -62,3 +68,13 @@ pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
 /// Lines of one part of the status screen (stale hosts, pins, owed hosts) before the rest are counted.
 pub const STATUS_LINES_MAX: usize = 24;
+/// A page or a file that the demo's web tier reads or serves, bytes.
+pub const DEMO_PAGE_BYTES_MAX: u64 = 64 << 10;
+/// Requests that all of the demo's web servers answer at the same time.
+pub const DEMO_CONNECTIONS_MAX: usize = 128;
+/// Asking one of the demo's web servers for one page, and one request's headers to arrive, ms.
+pub const DEMO_PAGE_MS_MAX: u64 = 5_000;
+/// The demo's web tier coming up, and ending when it is asked to, ms.
+pub const DEMO_WEB_MS_MAX: u64 = 10_000;
+/// The syntax check of one file before it is synced, ms.
+pub const LINT_MS_MAX: u64 = 20_000;

@@ -13,6 +13,14 @@ impl Time {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads `2016-02-01`, the first moment of that day in UTC, or an RFC 3339 time.
+    pub fn parse(text: &str) -> Option<Self> {
+        let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10);
+        let whole = day.map_or_else(|| text.to_owned(), |day| format!("{day}T00:00:00Z"));
+        let stamp = whole.parse::<jiff::Timestamp>().ok()?;
+        u64::try_from(stamp.as_millisecond()).ok().map(Self)
+    }
+
     /// The distance in words, as people say it: `3 h ago`.
     pub fn ago(self, now: Time) -> String {
         let seconds = now.ms_since(self) / 1000;

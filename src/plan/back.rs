@@ -3,7 +3,7 @@
 //! Without a scope it is every group of the version last promoted, to the state before that version's first
 //! promotion. The incident's rollback was 894 wikis so, not the 295 of the last step.
 
-use super::goal::{Blocked, Goal, Mode, PinFate, PinNote, Site, Why, changes};
+use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
 use crate::model::books::{Books, Kind, Pin, Pins, Rollout, Snapshot, Status};
 use crate::model::ids::SnapshotId;
 use crate::model::map::VersionMap;
@@ -57,7 +57,8 @@ pub fn rollback(site: Site<'_>, scope: &Scope, why: &str) -> Result<Goal, Blocke
     rollout.groups = restored.groups;
     rollout.version = restored.version;
     let hold = Some(format!("rollback {}: {why}", rollout.id));
-    Ok(Goal { rollout, snapshot, is_new: true, mode: Mode::Each, changes, pins, fallback: BTreeSet::new(), hold })
+    let (mode, extent, fallback) = (Mode::Each, Extent::Served, BTreeSet::new());
+    Ok(Goal { rollout, snapshot, is_new: true, mode, extent, changes, pins, fallback, hold })
 }
 
 /// The rollback that was begun last, taken up again: the wanted state does not move.
@@ -70,6 +71,7 @@ fn finish(site: Site<'_>, wanted: &Snapshot, last: &Rollout, why: &str) -> Goal 
         snapshot: wanted.clone(),
         is_new: false,
         mode: Mode::Each,
+        extent: Extent::Served,
         changes: Vec::new(),
         pins: Vec::new(),
         fallback: BTreeSet::new(),

@@ -1,30 +1,51 @@
 //! Goals about content and hosts: sync, undo and converge.
 
-use super::goal::{Blocked, Goal, Mode, Site, Why, changes};
+use super::back;
+use super::goal::{Blocked, Extent, Goal, Mode, Site, Why, changes};
 use crate::model::books::{Kind, Rollout, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::ids::RolloutId;
 use crate::model::map::VersionMap;
+use crate::model::names::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// New wanted content for some components. `initial` is the map that staging brings when the books have none.
+/// New wanted content for some components. With `whole` it is all that is wanted beside what is in use, pinned or
+/// needed by a rollback, so versions that left staging cease to be wanted. `initial` is the map that staging brings
+/// when the books have none.
 pub fn sync(
     site: Site<'_>,
     content: &BTreeMap<Component, Digest>,
     initial: Option<&VersionMap>,
+    whole: bool,
     why: &str,
 ) -> Result<Goal, Blocked> {
     let before = site.books.wanted();
     let map = before.map(|b| b.map.clone()).or_else(|| initial.cloned()).ok_or_else(no_map)?;
     covers_every_wiki(site, &map)?;
     let mut wanted = before.map(|b| b.wanted.clone()).unwrap_or_default();
+    if whole {
+        let used = in_use(site);
+        wanted.retain(|component, _| match component {
+            Component::Version(version) => used.contains(version),
+            Component::Config(_) => true,
+        });
+    }
     wanted.extend(content.iter().map(|(component, id)| (component.clone(), *id)));
     let changes = changes(site.policy, before.map_or(&VersionMap::default(), |b| &b.map), &map);
     let pins = before.map_or_else(|| site.pins(), |b| b.pins.clone());
     let snapshot = Snapshot { id: site.books.next_snapshot(), map, pins, wanted, at: site.now };
     let rollout = site.rollout(Kind::Sync, snapshot.id, why);
     Ok(each(rollout, snapshot, true, changes))
+}
+
+/// Versions that are served, pinned, or needed by a rollback.
+fn in_use(site: Site<'_>) -> BTreeSet<Version> {
+    let served = site.books.wanted().map(|wanted| wanted.map.clone()).unwrap_or_default();
+    let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
+    let pins = site.pins();
+    let pinned = pins.wikis.values().chain(pins.hosts.values()).map(|pin| &pin.version);
+    served.0.values().chain(fallback.0.values()).chain(pinned).cloned().collect()
 }
 
 /// Moves the wanted content back to what it was before a sync; the newest one that was not undone when none is named.
@@ -53,15 +74,16 @@ pub fn undo(site: Site<'_>, which: Option<RolloutId>, why: &str) -> Result<Goal,
 }
 
 /// Hosts are brought to the wanted state as it stands.
-pub fn converge(site: Site<'_>, why: &str) -> Result<Goal, Blocked> {
+pub fn converge(site: Site<'_>, extent: Extent, why: &str) -> Result<Goal, Blocked> {
     let wanted = site.wanted()?;
     let rollout = site.rollout(Kind::Converge, wanted.id, why);
-    Ok(each(rollout, wanted.clone(), false, Vec::new()))
+    Ok(Goal { extent, ..each(rollout, wanted.clone(), false, Vec::new()) })
 }
 
 fn each(rollout: Rollout, snapshot: Snapshot, is_new: bool, changes: Vec<super::goal::Change>) -> Goal {
     let (pins, fallback) = (Vec::new(), BTreeSet::new());
-    Goal { rollout, snapshot, is_new, mode: Mode::Each, changes, pins, fallback, hold: None }
+    let (mode, extent) = (Mode::Each, Extent::Wanted);
+    Goal { rollout, snapshot, is_new, mode, extent, changes, pins, fallback, hold: None }
 }
 
 fn no_map() -> Blocked {

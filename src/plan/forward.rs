@@ -1,12 +1,13 @@
 //! Goals that go forward: promote, pin and unpin. All of them step around pins and say so.
 
 use super::back;
-use super::goal::{Blocked, Goal, Mode, PinFate, PinNote, Site, Why, changes, nearest};
+use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
 use crate::config::policy::GroupPolicy;
 use crate::model::books::{Kind, Pin, Pins, Rollout, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::map::VersionMap;
 use crate::model::names::{Group, HostName, Version, Wiki};
+use crate::model::words::nearest;
 use std::collections::BTreeSet;
 
 /// What to hold or let go.
@@ -45,6 +46,18 @@ pub fn promote(
     goal.rollout.version = Some(version.clone());
     goal.fallback = fallback(site, &goal);
     Ok(goal)
+}
+
+/// Takes up the promotion that was begun and not ended; its reason and its groups stay.
+pub fn resume(site: Site<'_>) -> Result<Goal, Blocked> {
+    let begun = site.books.open().rfind(|r| r.kind == Kind::Promote && r.dispatched);
+    let parts = begun.and_then(|begun| Some((begun, begun.groups.first()?, begun.version.as_ref()?)));
+    let Some((begun, group, version)) = parts else {
+        return Err(Blocked::new(Why::Usage, "no promotion is unfinished").hint("pointsman converge"));
+    };
+    let mut books = site.books.clone();
+    books.rollouts.values_mut().filter(|r| r.status == Status::Open).for_each(|r| r.status = Status::Superseded);
+    promote(Site { books: &books, ..site }, group, version, &begun.why, Some("taken up after an interruption"))
 }
 
 /// `subject` is held on the pin's version from now on.
@@ -123,6 +136,7 @@ fn forward(site: Site<'_>, kind: Kind, map: VersionMap, pins: Pins, notes: Vec<P
         snapshot,
         is_new: true,
         mode: Mode::Barrier,
+        extent: Extent::Served,
         changes,
         pins: notes,
         fallback: BTreeSet::new(),

@@ -32,6 +32,16 @@ pub enum Mode {
     Each,
 }
 
+/// How much of the wanted content each host is brought and proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// What the host will serve: enough to move, and nothing else can be in the way.
+    Served,
+    /// Every version that the books want, a newly cut one too, so that the next promotion finds it.
+    Wanted,
+}
+
 /// Wikis of one group that move from one version to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Change {
@@ -83,6 +93,8 @@ pub struct Goal {
     pub is_new: bool,
     /// How hosts move.
     pub mode: Mode,
+    /// What each host is brought and proves.
+    pub extent: Extent,
     /// The exact effect on the map.
     pub changes: Vec<Change>,
     /// What happens to pins.
@@ -188,24 +200,4 @@ pub fn changes(policy: &Policy, from: &VersionMap, to: &VersionMap) -> Vec<Chang
         changes.extend(counts.into_iter().map(named));
     }
     changes
-}
-
-/// The name in `names` that is nearest to `text`, when one is near enough to be meant.
-pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distances = names.map(|name| (distance(text, name), name));
-    distances.min().filter(|(d, _)| *d <= 1 + text.len() / 4).map(|(_, name)| name)
-}
-
-/// Levenshtein's distance of two texts, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -1,6 +1,6 @@
 //! The plan: a goal, the hosts in scope with what is expected of each, and the waves.
 
-use super::goal::{Blocked, Goal, Mode, Site};
+use super::goal::{Blocked, Extent, Goal, Mode, Site};
 use super::needs;
 use crate::config::policy::Role;
 use crate::model::component::Want;
@@ -72,7 +72,10 @@ pub fn plan(site: Site<'_>, goal: Goal, only: Option<&BTreeSet<HostName>>) -> Re
 }
 
 fn host_plan(site: Site<'_>, goal: &Goal, host: &HostName) -> Result<HostPlan, Blocked> {
-    let versions = needs::versions_of(&goal.snapshot, host);
+    let mut versions = needs::versions_of(&goal.snapshot, host);
+    if goal.extent == Extent::Wanted {
+        versions.extend(needs::all_versions(&goal.snapshot));
+    }
     let pinned = goal.snapshot.pins.hosts.contains_key(host);
     let fallback: BTreeSet<Version> = match pinned {
         true => goal.fallback.difference(&versions).cloned().collect(),

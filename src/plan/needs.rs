@@ -32,3 +32,12 @@ pub fn versions_of(snapshot: &Snapshot, host: &HostName) -> BTreeSet<Version> {
         None => snapshot.map.0.values().cloned().collect(),
     }
 }
+
+/// Every version whose content the books want.
+pub fn all_versions(snapshot: &Snapshot) -> BTreeSet<Version> {
+    let version = |component: &Component| match component {
+        Component::Version(version) => Some(version.clone()),
+        Component::Config(_) => None,
+    };
+    snapshot.wanted.keys().filter_map(version).collect()
+}

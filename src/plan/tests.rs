@@ -150,7 +150,7 @@ fn a_hold_an_expired_pin_and_an_unfinished_undertaking_stop_forward_moves_only()
     held.apply(Time(1), &Record::Held { by: "ori".to_owned(), reason: "sessions".to_owned() });
     let refused = promote(site(&policy, &held, 2), &group("group0"), &wmf(11), "train", None);
     assert_eq!(refused.expect_err("it is not").why, Why::Refused);
-    assert!(content::converge(site(&policy, &held, 2), "repair").is_ok());
+    assert!(content::converge(site(&policy, &held, 2), super::goal::Extent::Wanted, "repair").is_ok());
 
     let mut pinned = fresh.clone();
     let subject = Subject::Host("mw2001.codfw.wmnet".parse().expect("a host"));
@@ -261,7 +261,7 @@ fn undo_moves_the_wanted_content_of_the_last_sync_back() {
     let tree = Component::Version(wmf(10));
     let before = books.wanted().expect("it is").wanted[&tree];
     let content = [(tree.clone(), Digest::of(b"hot fix"))].into();
-    let goal = content::sync(site(&policy, &books, 1), &content, None, "fix").expect("it is planned");
+    let goal = content::sync(site(&policy, &books, 1), &content, None, false, "fix").expect("it is planned");
     done(&mut books, goal, 1);
     let goal = content::undo(site(&policy, &books, 2), None, "worse").expect("it is planned");
     assert_eq!((goal.rollout.kind, goal.snapshot.wanted[&tree]), (Kind::Undo, before));

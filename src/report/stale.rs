@@ -10,6 +10,11 @@ use crate::model::stale::{Stale, StaleReason};
 use crate::model::time::Time;
 use std::fmt::Display;
 
+/// One line for a reason that was found just now: the host, what is wrong and what to type.
+pub fn now_line(host: &HostName, reason: &StaleReason) -> String {
+    format!("{host}: {}; type: {}", self::reason(reason), remedy(host, reason))
+}
+
 /// One line: the host, what is wrong, since when, what to type.
 pub fn line(host: &HostName, stale: &Stale, now: Time) -> String {
     let (why, when) = (reason(&stale.reason), since(stale.since, now));

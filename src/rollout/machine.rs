@@ -146,12 +146,20 @@ impl<'a> Machine<'a> {
         state.pending = None;
         let step = std::mem::replace(&mut state.step, Step::Idle);
         self.record_outcome(host, generation, &step, &answer);
-        if let Ok(Reply::Observed(seen)) = &answer {
-            self.record_seen(host, generation, seen);
+        let seen = match &answer {
+            Ok(Reply::Observed(seen)) => Some(seen.clone()),
+            _ => None,
+        };
+        if let Some(state) = self.hosts.get_mut(host).filter(|_| seen.is_some()) {
+            state.observed = Some(generation);
         }
         match self.plan.goal.mode {
             Mode::Barrier => self.barrier_reply(host, step, answer),
             Mode::Each => self.each_reply(host, step, answer),
+        }
+        // After the judgement: it compares the host's fence of before this look with the books of before it.
+        if let Some(seen) = seen {
+            self.record_seen(host, generation, &seen);
         }
     }
 
@@ -195,9 +203,6 @@ impl<'a> Machine<'a> {
     /// What a host showed. Its incarnation is accepted as the books' only when the host is proven, see [`Self::fresh`].
     fn record_seen(&mut self, host: &HostName, generation: Generation, seen: &Observation) {
         let known = self.books.hosts.get(host).and_then(|row| row.incarnation);
-        if let Some(state) = self.hosts.get_mut(host) {
-            state.observed = Some(generation);
-        }
         self.record(Record::Seen {
             host: host.clone(),
             incarnation: known,

@@ -1,82 +1,96 @@
-//! How far something is: a bar on a terminal, one plain line an event without one, nothing when quiet.
+//! How far a wave has come: a bar on a terminal, plain lines elsewhere.
 
-use super::printer::Printer;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fmt::Display;
+use super::Printer;
+use indicatif::{ProgressBar, ProgressStyle};
 
-/// Something that goes on, of a known size.
-#[derive(Debug)]
+/// Progress over the hosts of a wave.
 pub struct Progress<'a> {
     printer: &'a Printer,
-    bar: ProgressBar,
-    label: String,
-    total: u64,
+    bar: Option<ProgressBar>,
 }
 
 impl<'a> Progress<'a> {
-    /// Begins; `total` is in whatever `tick` counts, hosts for instance.
-    pub fn new(printer: &'a Printer, total: u64, label: impl Into<String>) -> Self {
-        let settings = printer.settings();
-        let (label, shown) = (label.into(), settings.terminal && !settings.quiet);
-        let bar = match shown {
-            true => printer.bars().add(ProgressBar::new(total)),
-            false => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
-        };
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}");
-        bar.set_style(style.expect("the template is one of indicatif's form").progress_chars("=> "));
-        bar.set_message(label.clone());
-        Self { printer, bar, label, total }
+    /// Shows through `printer`; a bar only where a person watches on a terminal.
+    pub fn new(printer: &'a Printer) -> Self {
+        let bar = printer.bars().map(|bars| {
+            let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}");
+            let style = style.expect("the template is one of indicatif's form");
+            bars.add(ProgressBar::new(0).with_style(style))
+        });
+        Self { printer, bar }
     }
 
-    /// Something happened that people may want to read: a line of its own, with how far it is without a bar.
-    pub fn event(&self, text: impl Display) {
-        match self.printer.settings().terminal {
-            true => self.printer.talk(text),
-            false => self.printer.talk(format!("{} {}/{}: {text}", self.label, self.bar.position(), self.total)),
+    /// A wave of `hosts` begins.
+    pub fn begin(&self, label: &str, hosts: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.reset();
+                bar.set_length(hosts as u64);
+                bar.set_message(label.to_owned());
+            }
+            None => self.printer.step(label),
         }
     }
 
-    /// That many are done now.
-    pub fn tick(&self, done: u64) {
-        self.bar.set_position(done.min(self.total));
+    /// Another host is through; on a terminal the bar says it, elsewhere a line does.
+    pub fn through(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.inc(1),
+            None => self.printer.step(line),
+        }
     }
 
-    /// It is over; the bar vanishes.
-    pub fn finish(self) {
-        self.bar.finish_and_clear();
+    /// A step of one host, too small for a bar.
+    pub fn detail(&self, line: &str) {
+        if self.bar.is_none() {
+            self.printer.step(line);
+        }
+    }
+
+    /// Something that has to stay readable.
+    pub fn line(&self, line: &str) {
+        self.printer.step(line);
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::printer::{Settings, tests::printer};
+    use crate::ui::tests::printer;
 
-    fn run(settings: Settings) -> String {
+    fn said(settings: (bool, bool, bool)) -> String {
         let (printer, out, err) = printer(settings);
-        let progress = Progress::new(&printer, 2, "switch");
-        progress.event("mw2019: switched");
-        progress.tick(1);
-        progress.event("mw2020: refused");
-        progress.tick(9);
-        progress.finish();
+        let progress = Progress::new(&printer);
+        progress.begin("wave 1 of 1: 2 hosts", 2);
+        progress.detail("mw2019: switched");
+        progress.through("mw2019: proven");
+        progress.line("mw2020: refused");
+        drop(progress);
         assert_eq!(out.text(), "", "progress is talk, never data");
         err.text()
     }
 
     #[test]
-    fn without_a_terminal_each_event_is_a_line() {
-        let expected = "switch 0/2: mw2019: switched\nswitch 1/2: mw2020: refused\n";
-        assert_eq!(run(Settings { quiet: false, terminal: false }), expected);
+    fn without_a_terminal_each_step_is_a_line() {
+        let expected = "wave 1 of 1: 2 hosts\nmw2019: switched\nmw2019: proven\nmw2020: refused\n";
+        assert_eq!(said((false, false, false)), expected);
     }
 
     #[test]
-    fn with_a_terminal_events_stand_above_the_bar() {
-        assert_eq!(run(Settings { quiet: false, terminal: true }), "mw2019: switched\nmw2020: refused\n");
+    fn on_a_terminal_only_what_has_to_stay_is_a_line() {
+        assert_eq!(said((false, false, true)), "mw2020: refused\n");
     }
 
     #[test]
     fn quiet_is_quiet() {
-        assert_eq!(run(Settings { quiet: true, terminal: false }), "");
+        assert_eq!(said((true, false, false)), "");
     }
 }

@@ -42,7 +42,7 @@ pub async fn write_message<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), mes
 pub async fn write_blob(
     to: &mut (impl AsyncWrite + Unpin),
     source: &mut impl io::Read,
-    sent: &mut dyn FnMut(u64),
+    sent: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, WireError> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut bytes = 0;

@@ -110,6 +110,10 @@ fn groups_are_disjoint_and_cover_every_wiki() {
         groups.yaml:10:13: there is no dblist dblists/wikipedias.dblist
           hint: did you mean `wikipedia.dblist`?"#]],
     );
+}
+
+#[test]
+fn wikis_of_a_group_are_named_in_one_way() {
     check(
         "%% all.dblist",
         "all.dblist",
@@ -185,6 +189,10 @@ fn hosts_are_named_once_and_strictly() {
           hint: did you mean `appserver`?"#]],
     );
     check("roles: [appserver]", "roles: []", expect!["groups.yaml:13:12: a host has at least one role"]);
+}
+
+#[test]
+fn keys_of_a_transport_belong_to_it() {
     check("user: deploy", "user: -x", expect!["groups.yaml:15:73: `-x` is not a login name: it starts with `-`"]);
     check("port: 22", "port: 70000", expect!["groups.yaml:15:87: 70000 is not a port, which is from 1 to 65535"]);
     check(
@@ -212,7 +220,7 @@ fn hosts_are_named_once_and_strictly() {
 }
 
 #[test]
-fn pins_hooks_limits_and_ssh() {
+fn pins_name_what_exists_once() {
     check(
         "wiki: labswiki",
         "wiki: labwiki",
@@ -259,6 +267,10 @@ fn pins_hooks_limits_and_ssh() {
         groups.yaml:18:12: the wiki `labswiki` is pinned twice
           hint: keep one of the two"#]],
     );
+}
+
+#[test]
+fn hooks_limits_artefacts_and_ssh() {
     check("[./build]", "[\"\", x]", expect!["groups.yaml:18:16: the first argument is the program to run"]);
     check(
         "parallel_hosts_max: 64",

@@ -1,0 +1,40 @@
+# What the scripts here share. To be sourced by bash, from scripts in this directory.
+
+# Ends with a sentence.
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Runs one step under a heading, so that a log shows which one failed.
+step() {
+    printf '\n== %s\n' "$*"
+    "$@" || die "failed: $*"
+}
+
+# The tool that a package is missed for, and the package: `TOOL PACKAGE`.
+needed='sshd openssh-server
+ssh openssh-client
+ssh-keygen openssh-client
+php php-cli
+unshare util-linux'
+
+# Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
+# its own, so they need root too; without it they refuse and say so.
+install_needed() {
+    local tool package missing=()
+    PATH="$PATH:/usr/sbin:/sbin"
+    while read -r tool package; do
+        command -v "$tool" >/dev/null || missing+=("$package")
+    done <<<"$needed"
+    if [ "${#missing[@]}" -gt 0 ]; then
+        [ "$(id -u)" -eq 0 ] || die "these packages are missing: ${missing[*]}; install them, or run this as root"
+        command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get: ${missing[*]}"
+        printf '== installing %s\n' "${missing[*]}"
+        apt-get update -qq || die 'apt-get update failed'
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+            die "apt-get install failed: ${missing[*]}"
+    fi
+    # Where sshd wants an empty directory that only its package's service makes.
+    [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+}

@@ -1,0 +1,359 @@
+//! The host's real file system, hooks and identities.
+//!
+//! Invariant: every path is opened below a handle of its base with `openat2` and `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`
+//! and `RESOLVE_NO_MAGICLINKS`; the last part of a path is never followed either. New files are made with `O_EXCL`, so
+//! nothing is ever written through a link, a hard link or a pipe that somebody put there. Modes do not depend on the
+//! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
+
+use super::hostfs::{Base, Ended, HostFs, Listed, Place, Program, Space, Stat, SwitchLock, Written};
+use super::{diskrun, disktree};
+use crate::model::digest::Digest;
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
+use std::cell::OnceCell;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Where the kernel says which boot this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Where the system says which installation this is.
+const MACHINE_ID: &str = "/etc/machine-id";
+/// The most bytes that one read of a file's content takes.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A host's disk.
+#[derive(Debug)]
+pub struct DiskFs {
+    root: Directory,
+    state: Directory,
+    boot_id_file: PathBuf,
+    /// Whether the file system refused to share blocks, so that it is not asked for each file.
+    no_reflinks: bool,
+}
+
+/// A base directory, opened when it is first seen: a look must not make it.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    handle: OnceCell<OwnedFd>,
+}
+
+impl Directory {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), handle: OnceCell::new() }
+    }
+
+    fn open(&self) -> io::Result<BorrowedFd<'_>> {
+        if let Some(handle) = self.handle.get() {
+            return Ok(handle.as_fd());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = fs::open(&self.path, flags, Mode::empty())?;
+        Ok(self.handle.get_or_init(|| opened).as_fd())
+    }
+}
+
+impl DiskFs {
+    /// A host that serves from `root` and whose agent keeps its state in `state`, both absolute. Opens nothing yet.
+    pub fn new(root: &Path, state: &Path) -> Self {
+        let (root, state) = (Directory::new(root), Directory::new(state));
+        Self { root, state, boot_id_file: PathBuf::from(BOOT_ID), no_reflinks: false }
+    }
+
+    /// The same with another file that has the boot id, for tests that reboot.
+    pub fn with_boot_id_file(mut self, file: &Path) -> Self {
+        self.boot_id_file = file.to_owned();
+        self
+    }
+
+    fn directory(&self, base: Base) -> &Directory {
+        match base {
+            Base::Root => &self.root,
+            Base::State => &self.state,
+        }
+    }
+
+    fn base(&self, base: Base) -> io::Result<BorrowedFd<'_>> {
+        self.directory(base).open()
+    }
+
+    fn open(&self, at: &Place, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let path = if at.path.is_empty() { "." } else { at.path.as_str() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        Ok(fs::openat2(self.base(at.base)?, path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode, resolve)?)
+    }
+
+    /// The directory that holds `at`, and its name there.
+    fn parent<'a>(&self, at: &'a Place) -> io::Result<(OwnedFd, &'a str)> {
+        let (parent, name) = at.split();
+        match name {
+            "" | "." | ".." => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            _ if at.path.starts_with('/') => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            name => Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name)),
+        }
+    }
+
+    /// A regular file to read from; anything else is an error, and a pipe does not block.
+    fn open_file(&self, at: &Place) -> io::Result<File> {
+        let file = self.open(at, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
+        match FileType::from_raw_mode(fs::fstat(&file)?.st_mode) {
+            FileType::RegularFile => Ok(File::from(file)),
+            _ => Err(io::Error::other(format!("{at} is not a regular file"))),
+        }
+    }
+
+    /// A new file to write to, instead of whatever file or link stood there.
+    fn create(&self, at: &Place, mode: u32) -> io::Result<File> {
+        let (parent, name) = self.parent(at)?;
+        match fs::unlinkat(&parent, name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
+        fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        Ok(File::from(file))
+    }
+
+    /// Puts `file`'s blocks below `target` too, where the file system can.
+    fn reflink(&mut self, target: &File, file: &File) -> bool {
+        let shared = !self.no_reflinks && fs::ioctl_ficlone(target, file).is_ok();
+        self.no_reflinks = !shared;
+        shared
+    }
+
+    fn absolute(&self, place: &Place) -> PathBuf {
+        self.directory(place.base).path.join(&place.path)
+    }
+
+    /// Makes the state directory, for its owner alone, and refuses one of somebody else.
+    fn make_state(&self) -> io::Result<()> {
+        let path = &self.state.path;
+        if let Some(above) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        let found = std::fs::symlink_metadata(path)?;
+        let ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+        match ours && found.mode() & 0o077 == 0 {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "the state directory {} is not ours alone: it must belong to us and have mode 0700",
+                path.display()
+            ))),
+        }
+    }
+}
+
+fn mode_of(at: &Place, exec: bool) -> u32 {
+    match (at.base, exec) {
+        (Base::State, _) => 0o600,
+        (Base::Root, false) => 0o644,
+        (Base::Root, true) => 0o755,
+    }
+}
+
+/// How large a buffer is worth while for so many bytes.
+fn buffer_bytes(size: u64) -> usize {
+    usize::try_from(size).map_or(CHUNK_BYTES, |size| size.clamp(1, CHUNK_BYTES))
+}
+
+/// Copies to `to` at most `size` bytes and sees that there are exactly so many.
+fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; buffer_bytes(size)];
+    let mut left = size;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) if left == 0 => return Ok(Digest::from_bytes(*hasher.finalize().as_bytes())),
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::InvalidData, "fewer bytes than announced")),
+            Ok(n) if n as u64 > left => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than announced"));
+            }
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                to.write_all(&buffer[..n])?;
+                left -= n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn hash_file(file: &mut File) -> io::Result<(Digest, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; buffer_bytes(file.metadata()?.len())];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes)),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn written(file: &File, digest: Digest) -> io::Result<Written> {
+    Ok(Written { digest, stat: disktree::stat_of(&fs::fstat(file)?) })
+}
+
+impl HostFs for DiskFs {
+    fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open_file(at)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+        match bytes.len() > bytes_max {
+            true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{at} has more than {bytes_max} bytes"))),
+            false => Ok(bytes),
+        }
+    }
+
+    fn hash(&self, at: &Place) -> io::Result<(Digest, u64)> {
+        hash_file(&mut self.open_file(at)?)
+    }
+
+    fn lstat(&self, at: &Place) -> io::Result<Option<Stat>> {
+        super::hostfs::present(match at.path.is_empty() {
+            true => self.base(at.base).and_then(|fd| Ok(fs::fstat(fd)?)),
+            false => self.parent(at).and_then(|(fd, name)| Ok(fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)?)),
+        })
+        .map(|found| found.map(|stat| disktree::stat_of(&stat)))
+    }
+
+    fn list(&self, at: &Place) -> io::Result<Vec<Listed>> {
+        disktree::list(&self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
+    }
+
+    fn read_link(&self, at: &Place) -> io::Result<String> {
+        let (parent, name) = self.parent(at)?;
+        let target = fs::readlinkat(parent, name, Vec::new())?;
+        target.into_string().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a link's target is not UTF-8"))
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let found = fs::fstatvfs(self.base(Base::Root)?)?;
+        let inodes_free = if found.f_files == 0 { u64::MAX } else { found.f_favail };
+        Ok(Space { bytes_free: found.f_bavail.saturating_mul(found.f_frsize), inodes_free })
+    }
+
+    fn boot_id(&self) -> io::Result<String> {
+        Ok(std::fs::read_to_string(&self.boot_id_file)?.trim().to_owned())
+    }
+
+    fn machine_id(&self) -> io::Result<String> {
+        Ok(super::hostfs::present(std::fs::read_to_string(MACHINE_ID))?.unwrap_or_default().trim().to_owned())
+    }
+
+    fn arch(&self) -> String {
+        rustix::system::uname().machine().to_string_lossy().into_owned()
+    }
+
+    fn clock_ms(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&mut self) -> io::Result<SwitchLock> {
+        DirBuilder::new().recursive(true).mode(0o755).create(&self.root.path)?;
+        self.make_state()?;
+        let file = self.open(&Place::state("lock"), OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?;
+        fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(SwitchLock { handle: Some(file) })
+    }
+
+    fn random(&mut self) -> io::Result<u128> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
+        Ok(u128::from_le_bytes(bytes))
+    }
+
+    fn write(&mut self, at: &Place, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.create(at, mode_of(at, false))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn receive(&mut self, at: &Place, exec: bool, size: u64, from: &mut dyn Read) -> io::Result<Written> {
+        let file = self.create(at, mode_of(at, exec))?;
+        let digest = pour(from, &file, size)?;
+        written(&file, digest)
+    }
+
+    fn copy(&mut self, from: &Place, to: &Place, exec: bool) -> io::Result<Written> {
+        let mut source = self.open_file(from)?;
+        let mut target = self.create(to, mode_of(to, exec))?;
+        let digest = match self.reflink(&target, &source) {
+            true => hash_file(&mut target)?.0,
+            false => {
+                let size = source.metadata()?.len();
+                pour(&mut source, &target, size)?
+            }
+        };
+        written(&target, digest)
+    }
+
+    fn symlink(&mut self, target: &str, at: &Place) -> io::Result<()> {
+        let (parent, name) = self.parent(at)?;
+        Ok(fs::symlinkat(target, parent, name)?)
+    }
+
+    fn make_dir(&mut self, at: &Place) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(if at.base == Base::State { 0o700 } else { 0o755 });
+        let ends = at.path.match_indices('/').map(|(end, _)| end).chain([at.path.len()]);
+        for end in ends {
+            let part = Place { base: at.base, path: at.path[..end].to_owned() };
+            let (parent, name) = self.parent(&part)?;
+            match fs::mkdirat(&parent, name, mode) {
+                Ok(()) => {
+                    let made = self.open(&part, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+                    fs::fchmod(made, mode)?;
+                }
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.open(at, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(drop)
+    }
+
+    fn rename(&mut self, from: &Place, to: &Place) -> io::Result<()> {
+        let ((a, a_name), (b, b_name)) = (self.parent(from)?, self.parent(to)?);
+        Ok(fs::renameat(a, a_name, b, b_name)?)
+    }
+
+    fn exchange(&mut self, a: &Place, b: &Place) -> io::Result<()> {
+        let ((a, a_name), (b, b_name)) = (self.parent(a)?, self.parent(b)?);
+        Ok(fs::renameat_with(a, a_name, b, b_name, RenameFlags::EXCHANGE)?)
+    }
+
+    fn remove_file(&mut self, at: &Place) -> io::Result<()> {
+        let removed = self.parent(at).and_then(|(fd, name)| Ok(fs::unlinkat(fd, name, AtFlags::empty())?));
+        super::hostfs::present(removed).map(|_| ())
+    }
+
+    fn remove_tree(&mut self, at: &Place) -> io::Result<()> {
+        let removed = self.parent(at).and_then(|(fd, name)| disktree::remove(fd.as_fd(), name.as_ref()));
+        super::hostfs::present(removed).map(|_| ())
+    }
+
+    fn sync_dir(&mut self, at: &Place) -> io::Result<()> {
+        Ok(fs::fsync(self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)?)
+    }
+
+    fn sync_root(&mut self) -> io::Result<()> {
+        Ok(fs::syncfs(self.base(Base::Root)?)?)
+    }
+
+    fn run(&mut self, program: &Program) -> io::Result<Ended> {
+        let path_of = |place: &Place| self.absolute(place);
+        diskrun::run(program, &path_of)
+    }
+}

@@ -1,0 +1,86 @@
+//! Directories of the real file system by their handles: listed with what each name is, and removed.
+//!
+//! Invariant: nothing here resolves a path of more than one part, so no link can lead it elsewhere.
+
+use super::hostfs::{Kind, Listed, Stat};
+use crate::model::limits::{TREE_DEPTH_MAX, TREE_FILES_MAX};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// How deep a tree may be that is removed: deeper than any of ours, since a stranger's may lie there.
+const REMOVED_DEPTH_MAX: usize = 4 * TREE_DEPTH_MAX;
+
+/// What the kernel says of a file, in our words.
+pub(super) fn stat_of(stat: &fs::Stat) -> Stat {
+    let special = Mode::SUID | Mode::SGID;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile if !mode.intersects(special) => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        _ => Kind::Other,
+    };
+    let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    Stat {
+        kind,
+        exec: mode.contains(Mode::XUSR),
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime_ns: ns(stat.st_mtime, stat.st_mtime_nsec as i64),
+        ctime_ns: ns(stat.st_ctime, stat.st_ctime_nsec as i64),
+        inode: stat.st_ino,
+    }
+}
+
+fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+        if names.len() > TREE_FILES_MAX {
+            return Err(io::Error::other(format!("a directory has more than {TREE_FILES_MAX} names")));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The names in a directory, in order; one that vanishes meanwhile is left out.
+pub(super) fn list(directory: impl AsFd) -> io::Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for name in names(&directory)? {
+        match fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => listed.push(Listed { name, stat: stat_of(&stat) }),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(listed)
+}
+
+/// Removes `name` in `parent` and all that is below it.
+pub(super) fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    remove_below(parent, name, 0)
+}
+
+fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Result<()> {
+    match fs::unlinkat(parent, name, AtFlags::empty()) {
+        Err(rustix::io::Errno::ISDIR) if depth < REMOVED_DEPTH_MAX => {}
+        Err(rustix::io::Errno::ISDIR) => return Err(io::Error::other("the directories are too deep to be removed")),
+        done => return Ok(done?),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = fs::openat(parent, name, flags, Mode::empty())?;
+    for below in names(&directory)? {
+        match remove_below(directory.as_fd(), &below, depth + 1) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}

@@ -1,0 +1,232 @@
+//! The only door of the agent's logic to the world: files below two roots, hooks, identities and the clock.
+//!
+//! Invariant: what takes `&self` changes nothing on the host; whatever changes something takes `&mut self`. So a look
+//! that holds a shared reference cannot write, and the compiler keeps "a peek changes not one byte".
+//!
+//! Deliberately absent: absolute paths. A [`Place`] is always below the deploy root or the state directory, and no
+//! operation follows a symbolic link on the way there or at its end.
+
+use crate::model::digest::Digest;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+/// Which of the two directories a [`Place`] is below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Base {
+    /// The deploy root, which the web tier reads.
+    Root,
+    /// The agent's own directory, mode 0700.
+    State,
+}
+
+/// A file or directory of the host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Below which directory.
+    pub base: Base,
+    /// Relative and normalised; empty for the base itself.
+    pub path: String,
+}
+
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file without set-uid or set-gid bit.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a pipe, a socket, or a regular file with a set-uid or set-gid bit.
+    Other,
+}
+
+/// What `lstat` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Whether its owner may execute it.
+    pub exec: bool,
+    /// Its length, bytes.
+    pub size: u64,
+    /// When its bytes changed last, ns since 1970.
+    pub mtime_ns: i64,
+    /// When anything of it changed last, ns since 1970.
+    pub ctime_ns: i64,
+    /// Its number in the file system.
+    pub inode: u64,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name; a stranger's may be any bytes.
+    pub name: OsString,
+    /// What it is.
+    pub stat: Stat,
+}
+
+/// A file that was just written, closed and not changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The digest of the bytes that went in.
+    pub digest: Digest,
+    /// The file as it lies there.
+    pub stat: Stat,
+}
+
+/// What is free for us on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes.
+    pub bytes_free: u64,
+    /// Inodes; [`u64::MAX`] where the file system does not count them.
+    pub inodes_free: u64,
+}
+
+/// A hook of the site. No shell sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments, never empty.
+    pub argv: Vec<String>,
+    /// Where it runs.
+    pub directory: Place,
+    /// Its whole environment but for `PATH`; the values are texts or places, which the host knows the absolute path of.
+    pub env: BTreeMap<&'static str, EnvValue>,
+    /// After how long it is killed with all its children, ms.
+    pub ms_max: u64,
+}
+
+/// A value in a hook's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// As it is.
+    Text(String),
+    /// The absolute path of this place.
+    Path(Place),
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether with exit code 0.
+    pub success: bool,
+    /// `exit code 3`, `signal 9`, `killed after 900 s`.
+    pub how: String,
+    /// The last bytes that it printed, at most [`crate::model::limits::STDERR_BYTES_MAX`].
+    pub output: String,
+}
+
+/// Held while it lives; the kernel releases it when the process dies.
+#[derive(Debug)]
+pub struct SwitchLock {
+    /// `None` where nobody else can be there.
+    pub handle: Option<OwnedFd>,
+}
+
+/// A host's files, hooks, identities and clock.
+pub trait HostFs {
+    /// The bytes of a regular file; an error when there are more than `bytes_max`.
+    fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>>;
+    /// The digest and length of a regular file.
+    fn hash(&self, at: &Place) -> io::Result<(Digest, u64)>;
+    /// What stands there; `None`: nothing.
+    fn lstat(&self, at: &Place) -> io::Result<Option<Stat>>;
+    /// The names in a directory, in order of their bytes, each with its [`Stat`].
+    fn list(&self, at: &Place) -> io::Result<Vec<Listed>>;
+    /// Where a link points to, as text; an error when it is not UTF-8.
+    fn read_link(&self, at: &Place) -> io::Result<String>;
+    /// What is free on the file system of the deploy root.
+    fn space(&self) -> io::Result<Space>;
+    /// The kernel's boot id; another one after each boot.
+    fn boot_id(&self) -> io::Result<String>;
+    /// The installation's machine id; empty when the system has none.
+    fn machine_id(&self) -> io::Result<String>;
+    /// `uname -m`.
+    fn arch(&self) -> String;
+    /// The host's clock, ms since 1970.
+    fn clock_ms(&self) -> u64;
+
+    /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock.
+    fn lock(&mut self) -> io::Result<SwitchLock>;
+    /// 128 random bits.
+    fn random(&mut self) -> io::Result<u128>;
+    /// Puts a file with these bytes there, instead of whatever file or link stood there, and syncs it. Not atomic.
+    fn write(&mut self, at: &Place, bytes: &[u8]) -> io::Result<()>;
+    /// Puts a new file there with what `from` gives, which must be `size` bytes; mode 0755 or 0644. Not synced.
+    fn receive(&mut self, at: &Place, exec: bool, size: u64, from: &mut dyn Read) -> io::Result<Written>;
+    /// Puts a new file there with the bytes of another, sharing them where the file system can, hashed while they are
+    /// read. Not synced.
+    fn copy(&mut self, from: &Place, to: &Place, exec: bool) -> io::Result<Written>;
+    /// Puts a new symbolic link there.
+    fn symlink(&mut self, target: &str, at: &Place) -> io::Result<()>;
+    /// Makes a directory, and those above it; one that is there is no error.
+    fn make_dir(&mut self, at: &Place) -> io::Result<()>;
+    /// Moves, over a file if there is one, never over a directory with something in it.
+    fn rename(&mut self, from: &Place, to: &Place) -> io::Result<()>;
+    /// Makes each stand in the other's place, at one moment.
+    fn exchange(&mut self, a: &Place, b: &Place) -> io::Result<()>;
+    /// Removes a file or link; nothing there is no error.
+    fn remove_file(&mut self, at: &Place) -> io::Result<()>;
+    /// Removes whatever stands there, with all that is below; nothing there is no error.
+    fn remove_tree(&mut self, at: &Place) -> io::Result<()>;
+    /// Makes the names of a directory outlast a power cut.
+    fn sync_dir(&mut self, at: &Place) -> io::Result<()>;
+    /// Makes everything written below the deploy root outlast a power cut.
+    fn sync_root(&mut self) -> io::Result<()>;
+    /// Runs a hook to its end.
+    fn run(&mut self, program: &Program) -> io::Result<Ended>;
+}
+
+impl Place {
+    /// Below the deploy root.
+    pub fn root(path: impl Into<String>) -> Self {
+        Self { base: Base::Root, path: path.into() }
+    }
+
+    /// Below the state directory.
+    pub fn state(path: impl Into<String>) -> Self {
+        Self { base: Base::State, path: path.into() }
+    }
+
+    /// What is below it.
+    pub fn join(&self, below: &str) -> Self {
+        let path = match self.path.is_empty() {
+            true => below.to_owned(),
+            false => format!("{}/{below}", self.path),
+        };
+        Self { base: self.base, path }
+    }
+
+    /// The directory it is in, and its name there.
+    pub fn split(&self) -> (Place, &str) {
+        let (parent, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        (Place { base: self.base, path: parent.to_owned() }, name)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = match self.base {
+            Base::Root => "the deploy root",
+            Base::State => "the state directory",
+        };
+        match self.path.is_empty() {
+            true => f.write_str(base),
+            false => write!(f, "`{}` in {base}", self.path.escape_debug()),
+        }
+    }
+}
+
+/// `None` where nothing is there.
+pub fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e),
+    }
+}

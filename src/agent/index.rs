@@ -1,0 +1,190 @@
+//! The stat index of a component: what each file was when it was proven, so that another look costs one `lstat` a file.
+//!
+//! Invariant: an index names the boot and the incarnation under which its stats were taken; under any other they prove
+//! nothing, and every file is hashed. An index whose own digest does not fit is damaged and counts as absent.
+//!
+//! The byte form: [`HEAD`], `BOOT\0INCARNATION\0`, then in order of paths `K SIZE MTIME CTIME INODE DIGEST PATH\0` for
+//! files and `l MTIME CTIME INODE PATH\0TARGET\0` for links, then the digest of all that as 64 digits. `K` is `f` or,
+//! executable, `x`. In front of what the host built itself stands a `+`.
+
+use super::hostfs::{Kind, Stat};
+use super::state::Ready;
+use crate::model::digest::Digest;
+use crate::model::ids::Incarnation;
+use crate::tree::manifest::{Entry, EntryKind, Manifest};
+use crate::tree::path::RelPath;
+use std::collections::BTreeMap;
+
+/// The first bytes; the number is the format's version.
+const HEAD: &str = "pointsman index 1\n";
+/// Digits of the digest at the end.
+const SEAL_DIGITS: usize = 64;
+
+/// Under which circumstances stats were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Here {
+    pub boot_id: String,
+    pub incarnation: Option<Incarnation>,
+}
+
+/// One proven file or link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Indexed {
+    pub kind: EntryKind,
+    /// Whether the host built it, so that the manifest does not have it.
+    pub built: bool,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+    pub inode: u64,
+}
+
+/// What a component was when it was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Index {
+    pub here: Here,
+    pub entries: BTreeMap<RelPath, Indexed>,
+}
+
+impl Indexed {
+    pub fn new(kind: EntryKind, built: bool, stat: &Stat) -> Self {
+        Self { kind, built, mtime_ns: stat.mtime_ns, ctime_ns: stat.ctime_ns, inode: stat.inode }
+    }
+
+    /// Whether what lies there is, by its stat alone, what was proven.
+    pub fn same_stat(&self, stat: &Stat) -> bool {
+        let times = (self.mtime_ns, self.ctime_ns, self.inode) == (stat.mtime_ns, stat.ctime_ns, stat.inode);
+        times && self.same_shape(stat)
+    }
+
+    /// Whether kind, mode and length fit, without which the bytes need no look.
+    pub fn same_shape(&self, stat: &Stat) -> bool {
+        match &self.kind {
+            EntryKind::File { exec, size, .. } => (Kind::File, *exec, *size) == (stat.kind, stat.exec, stat.size),
+            EntryKind::Symlink { .. } => stat.kind == Kind::Symlink,
+        }
+    }
+}
+
+impl Index {
+    /// What of it came from the controller; `None` when it is no consistent manifest.
+    pub fn content(&self) -> Option<Manifest> {
+        self.part(|_, indexed| !indexed.built)
+    }
+
+    /// What the host built in a directory.
+    pub fn built_in(&self, directory: &str) -> Option<Manifest> {
+        self.part(|path, indexed| indexed.built && path.is_within(directory))
+    }
+
+    fn part(&self, wanted: impl Fn(&RelPath, &Indexed) -> bool) -> Option<Manifest> {
+        let chosen = self.entries.iter().filter(|(path, indexed)| wanted(path, indexed));
+        let entry = |(path, indexed): (&RelPath, &Indexed)| Entry { path: path.clone(), kind: indexed.kind.clone() };
+        Manifest::new(chosen.map(entry).collect()).ok()
+    }
+
+    /// Whether it describes what the marker claims.
+    pub fn fits(&self, ready: &Ready) -> bool {
+        let output = |path: &str| self.built_in(path).map(|files| files.id());
+        self.content().is_some_and(|content| content.id() == ready.id)
+            && ready.artefacts.iter().all(|built| output(&built.path) == Some(built.output))
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let incarnation = self.here.incarnation.map_or(String::new(), |id| id.to_string());
+        let mut text = format!("{HEAD}{}\0{incarnation}\0", self.here.boot_id.replace('\0', ""));
+        for (path, Indexed { kind, built, mtime_ns, ctime_ns, inode }) in &self.entries {
+            text.push_str(if *built { "+" } else { "" });
+            match kind {
+                EntryKind::File { exec, size, digest } => {
+                    let letter = if *exec { 'x' } else { 'f' };
+                    text.push_str(&format!("{letter} {size} {mtime_ns} {ctime_ns} {inode} {digest} {path}\0"));
+                }
+                EntryKind::Symlink { target } => {
+                    text.push_str(&format!("l {mtime_ns} {ctime_ns} {inode} {path}\0{target}\0"));
+                }
+            }
+        }
+        text.push_str(&Digest::of(text.as_bytes()).to_string());
+        text.into_bytes()
+    }
+
+    /// Reads the byte form; `None` for anything damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
+        if seal.parse() != Ok(Digest::of(body.as_bytes())) {
+            return None;
+        }
+        let mut fields = body.strip_prefix(HEAD)?.split_terminator('\0');
+        let boot_id = fields.next()?.to_owned();
+        let incarnation = match fields.next()? {
+            "" => None,
+            id => Some(Incarnation::try_from(id.to_owned()).ok()?),
+        };
+        let mut entries = BTreeMap::new();
+        while let Some(field) = fields.next() {
+            let (path, indexed) = parse_entry(field, &mut fields)?;
+            entries.insert(path, indexed);
+        }
+        Some(Self { here: Here { boot_id, incarnation }, entries })
+    }
+}
+
+fn parse_entry<'a>(field: &str, rest: &mut impl Iterator<Item = &'a str>) -> Option<(RelPath, Indexed)> {
+    let (built, field) = match field.strip_prefix('+') {
+        Some(field) => (true, field),
+        None => (false, field),
+    };
+    let (letter, field) = field.split_once(' ')?;
+    if letter == "l" {
+        let mut parts = field.splitn(4, ' ');
+        let (mtime_ns, ctime_ns) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let (inode, path) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let kind = EntryKind::Symlink { target: rest.next()?.to_owned() };
+        return Some((path, Indexed { kind, built, mtime_ns, ctime_ns, inode }));
+    }
+    let exec = match letter {
+        "f" => false,
+        "x" => true,
+        _ => return None,
+    };
+    let mut parts = field.splitn(6, ' ');
+    let size = parts.next()?.parse().ok()?;
+    let (mtime_ns, ctime_ns) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (inode, digest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let path = parts.next()?.parse().ok()?;
+    Some((path, Indexed { kind: EntryKind::File { exec, size, digest }, built, mtime_ns, ctime_ns, inode }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> Index {
+        let stat = Stat { kind: Kind::File, exec: true, size: 3, mtime_ns: -1, ctime_ns: 2, inode: 3 };
+        let file = EntryKind::File { exec: true, size: 3, digest: Digest::of(b"abc") };
+        let link = EntryKind::Symlink { target: "a b".to_owned() };
+        let entries = [("a b", file.clone(), false), ("l", link, false), ("out/x\ny", file, true)];
+        let entry = |(path, kind, built): (&str, EntryKind, bool)| {
+            (path.parse().expect("a path"), Indexed::new(kind, built, &stat))
+        };
+        let here = Here { boot_id: "boot".to_owned(), incarnation: Some(Incarnation(7)) };
+        Index { here, entries: entries.map(entry).into() }
+    }
+
+    #[test]
+    fn it_reads_back_what_it_wrote() {
+        assert_eq!(Index::from_bytes(&index().to_bytes()), Some(index()));
+    }
+
+    #[test]
+    fn any_flipped_or_missing_byte_makes_it_absent() {
+        let bytes = index().to_bytes();
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert_eq!(Index::from_bytes(&flipped), None, "byte {at}");
+            assert_eq!(Index::from_bytes(&bytes[..at]), None, "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a host says of itself: to a peek, which changes nothing, and to an observe, which raises the fence first.
+
+use super::guard::{self, Stop};
+use super::hostfs::{HostFs, Kind, Place, present};
+use super::index::{Here, Index};
+use super::look;
+use super::state::{self, Identity, Ready};
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use crate::model::ids::Incarnation;
+use crate::model::map::VersionMap;
+use crate::model::protocol::{Facts, Fence, Observation, Peek, Refusal, Stamp};
+use std::collections::BTreeMap;
+use std::io;
+
+/// Looks, and changes nothing. Indexes that are worth renewing come along.
+pub(super) fn view(fs: &impl HostFs, peek: &Peek) -> io::Result<(Observation, Vec<(Component, Index)>)> {
+    let here = look::here(fs)?;
+    let map = state::load_map(fs)?;
+    let versions = map.as_ref().and_then(|(bytes, _)| VersionMap::from_php(bytes).ok()).map(|map| map.counts());
+    let (mut readiness, mut renewed) = (Vec::new(), Vec::new());
+    for want in &peek.prove {
+        let look = look::look(fs, want, peek.level, &here)?;
+        readiness.push((want.component.clone(), look.readiness));
+        renewed.extend(look.renewed.map(|index| (want.component.clone(), index)));
+    }
+    let observation = Observation {
+        incarnation: here.incarnation,
+        active: map.map(|(_, digest)| digest),
+        versions: versions.unwrap_or_default(),
+        fence: state::load_fence(fs)?,
+        journal_open: fs.lstat(&state::journal_place())?.is_some(),
+        readiness,
+        held: held(fs)?,
+        confirmed: if peek.confirmed { state::load_confirmed(fs)? } else { Vec::new() },
+        facts: facts(fs),
+        boot_id: here.boot_id,
+    };
+    Ok((observation, renewed))
+}
+
+/// The components that are marked and there.
+fn held(fs: &impl HostFs) -> io::Result<BTreeMap<Component, Digest>> {
+    let mut held = BTreeMap::new();
+    for listed in present(fs.list(&Place::state("ready")))?.unwrap_or_default() {
+        let component: Option<Component> = listed.name.to_str().and_then(|name| name.parse().ok());
+        let Some(component) = component else { continue };
+        let there = fs.lstat(&state::component_place(&component))?.is_some_and(|stat| stat.kind == Kind::Directory);
+        if let (true, Some(ready)) = (there, state::load::<Ready>(fs, &state::ready_place(&component))?) {
+            held.insert(component, ready.id);
+        }
+    }
+    Ok(held)
+}
+
+fn facts(fs: &impl HostFs) -> Facts {
+    let space = fs.space().ok();
+    Facts {
+        disk_free_bytes: space.map_or(0, |space| space.bytes_free),
+        inodes_free: space.map_or(0, |space| space.inodes_free),
+        arch: fs.arch(),
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        clock_ms: fs.clock_ms(),
+    }
+}
+
+/// Raises the fence, ends what was unfinished, and looks.
+///
+/// The look itself holds no lock: it may have to hash whole trees, and a switch that it delayed would be worse.
+pub(super) fn observe(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool, peek: &Peek) -> Result<Observation, Stop> {
+    let before = enter(fs, stamp, adopt)?;
+    let (mut observation, renewed) = view(fs, peek)?;
+    observation.fence = before;
+    for (component, index) in renewed {
+        renew(fs, &component, &index)?;
+    }
+    Ok(observation)
+}
+
+/// The part that holds the lock; returns the fence as it was.
+fn enter(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool) -> Result<Option<Fence>, Stop> {
+    let _lock = fs.lock()?;
+    let fence = state::load_fence(fs)?;
+    if let Some(fence) = &fence {
+        match guard::check_order(fence, stamp) {
+            Err(Refusal::Foreign(_)) if adopt => {}
+            checked => checked?,
+        }
+    }
+    guard::recover(fs)?;
+    // Without its fence a host cannot tell an old command from a new one, so it is not the one that was known.
+    if fence.is_none() || state::load_incarnation(fs)?.is_none() {
+        let identity = Identity { incarnation: Incarnation(fs.random()?), machine_id: fs.machine_id()? };
+        state::store(fs, &state::identity_place(), &identity)?;
+    }
+    guard::raise(fs, stamp)?;
+    Ok(fence)
+}
+
+/// Writes an index with the stats of now, unless somebody replaced the component meanwhile.
+fn renew(fs: &mut impl HostFs, component: &Component, index: &Index) -> io::Result<()> {
+    let _lock = fs.lock()?;
+    let unchanged = look::load_index(fs, component)?.is_some_and(|old| same_content(&old, index));
+    match unchanged {
+        true => state::replace(fs, &state::index_place(component), &index.to_bytes()),
+        false => Ok(()),
+    }
+}
+
+fn same_content(old: &Index, new: &Index) -> bool {
+    let strip = |index: &Index| -> Index {
+        let mut index = index.clone();
+        index.here = Here { boot_id: String::new(), incarnation: None };
+        for indexed in index.entries.values_mut() {
+            (indexed.mtime_ns, indexed.ctime_ns, indexed.inode) = (0, 0, 0);
+        }
+        index
+    };
+    strip(old) == strip(new)
+}

@@ -1,0 +1,158 @@
+//! The agent at the end of a wire: reads requests, answers, and ends when the requests end.
+//!
+//! Invariant: whatever comes in, the answer is a reply or the end, never a panic. After a refusal in the middle of a
+//! transfer the session ends, since the files that are still on their way belong to nobody.
+
+use super::Agent;
+use super::hostfs::HostFs;
+use super::prepare::Transfer;
+use crate::model::component::Want;
+use crate::model::limits::MESSAGE_BYTES_MAX;
+use crate::model::protocol::{Command, Expect, Refusal, Reply, Stamp};
+use crate::tree::manifest::Manifest;
+use crate::wire::frame::WireError;
+use crate::wire::message::{self, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::sync_io::{BlobReader, read_blob, read_message, write_message};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a session ended before its requests did.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The stream broke or is not the protocol.
+    #[error("the stream broke")]
+    Wire(#[from] WireError),
+    /// Nothing can be written any more.
+    #[error("nobody reads the answers")]
+    Io(#[from] io::Error),
+    /// The first message is not a hello that can be obeyed; the text says why.
+    #[error("{0}")]
+    Hello(&'static str),
+    /// A transfer was refused half-way.
+    #[error("a transfer was refused half-way")]
+    Refused,
+}
+
+/// Whether the session goes on.
+enum Next {
+    Request,
+    End,
+}
+
+/// Reads the hello, answers it and returns the two directories that it names: deploy root and state.
+pub fn greet(from: &mut impl Read, to: &mut impl Write) -> Result<(PathBuf, PathBuf), SessionError> {
+    let ToAgent::Hello { nonce, root, state } = read_message(from)? else {
+        return Err(SessionError::Hello("the first message is not a hello"));
+    };
+    if !message::is_nonce(&nonce) {
+        return Err(SessionError::Hello("the nonce is not one"));
+    }
+    if !is_plain(&root) || !is_plain(&state) || state.starts_with(&root) {
+        return Err(SessionError::Hello("the directories are not absolute, normalised and apart from each other"));
+    }
+    to.write_all(&message::preface(&nonce))?;
+    let (agent_version, arch) = (env!("CARGO_PKG_VERSION").to_owned(), std::env::consts::ARCH.to_owned());
+    write_message(to, &ToController::Hello { nonce, wire_major: WIRE_MAJOR, agent_version, arch })?;
+    to.flush()?;
+    Ok((root, state))
+}
+
+/// Absolute and without `.` or `..`, as no directory of a policy has them.
+fn is_plain(path: &Path) -> bool {
+    use std::path::Component::{Normal, RootDir};
+    path.is_absolute() && path.components().all(|part| matches!(part, RootDir | Normal(_))) && path != Path::new("/")
+}
+
+/// Answers requests until they end.
+pub fn run<F: HostFs>(agent: &mut Agent<F>, from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
+    loop {
+        let request = match read_message(from) {
+            Ok(request) => request,
+            Err(WireError::Ended) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        match answer(agent, request, from, to)? {
+            Next::Request => to.flush()?,
+            Next::End => {
+                to.flush()?;
+                return Err(SessionError::Refused);
+            }
+        }
+    }
+}
+
+fn answer<F: HostFs>(
+    agent: &mut Agent<F>,
+    request: ToAgent,
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> Result<Next, SessionError> {
+    let reply = match request {
+        ToAgent::Hello { .. } => return Err(SessionError::Hello("a second hello")),
+        ToAgent::Peek(peek) => match agent.peek(&peek) {
+            Ok(observation) => Reply::Observed(Box::new(observation)),
+            Err(refusal) => Reply::Refused(refusal),
+        },
+        ToAgent::Command(Command::Prepare { stamp, expect, want, build }) => {
+            return prepare(agent, (stamp, expect, want), &build, from, to);
+        }
+        ToAgent::Command(command) => agent.command(&command),
+    };
+    write_message(to, &ToController::Reply(reply))?;
+    Ok(Next::Request)
+}
+
+fn prepare<F: HostFs>(
+    agent: &mut Agent<F>,
+    (stamp, expect, want): (Stamp, Expect, Want),
+    build: &[String],
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> Result<Next, SessionError> {
+    let mut bytes = Vec::new();
+    read_blob(from, MESSAGE_BYTES_MAX as u64, &mut bytes)?;
+    let manifest = Manifest::from_bytes(&bytes).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
+    drop(bytes);
+    let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest));
+    let mut transfer = match begun {
+        Ok(transfer) => transfer,
+        Err(refusal) => {
+            write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
+            return Ok(Next::Request);
+        }
+    };
+    write_message(to, &ToController::Need { digests: transfer.needs().to_vec() })?;
+    to.flush()?;
+    match receive(agent, &mut transfer, from) {
+        Ok(None) => {
+            let reply = agent.prepare_finish(transfer, build);
+            write_message(to, &ToController::Reply(reply))?;
+            Ok(Next::Request)
+        }
+        Ok(Some(refusal)) => {
+            agent.prepare_abandon(&transfer);
+            write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
+            Ok(Next::End)
+        }
+        Err(error) => {
+            agent.prepare_abandon(&transfer);
+            Err(error)
+        }
+    }
+}
+
+/// Takes the needed files in order. `Some`: why the host cannot go on.
+fn receive<F: HostFs>(
+    agent: &mut Agent<F>,
+    transfer: &mut Transfer,
+    from: &mut impl Read,
+) -> Result<Option<Refusal>, SessionError> {
+    for digest in transfer.needs().to_vec() {
+        let mut blob = BlobReader::new(from, transfer.size_of(&digest).unwrap_or(0));
+        match agent.prepare_put(transfer, digest, &mut blob) {
+            Ok(()) => {}
+            Err(refusal) => return Ok(Some(refusal)),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,9 @@
+//! The agent on a disk and in memory: the same stories on both.
+
+mod bench;
+mod disk;
+mod guards;
+mod killed;
+mod prepares;
+mod proofs;
+mod wired;

@@ -1,0 +1,92 @@
+//! `agent`: the host's side, and putting it there.
+
+use super::exit::Exit;
+use super::seat::Seat;
+use crate::fleet::Install;
+use crate::model::fault::Fault;
+use crate::model::limits::INSTALL_MS_MAX;
+use crate::model::names::HostName;
+use crate::model::protocol::{Level, Peek};
+use crate::report;
+use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The host's side: answers a controller on standard input; or puts itself on hosts
+#[derive(Args)]
+#[command(after_help = "Example:\n  pointsman agent install\n  pointsman agent install --hosts dc:codfw")]
+pub struct Agent {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Put this program on hosts as their agent, under the hash of its content
+    Install {
+        /// Only these: names, ranges, role:canary, dc:codfw
+        #[arg(long, value_name = "SELECTOR")]
+        hosts: Option<String>,
+    },
+}
+
+impl Agent {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        match self.command {
+            None => Ok(serve()),
+            Some(Command::Install { hosts }) => install(seat, hosts.as_deref()),
+        }
+    }
+}
+
+/// Answers on standard input and output until they end.
+fn serve() -> Exit {
+    match crate::agent::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock()) {
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::Ours,
+    }
+}
+
+fn install(seat: &Seat, hosts: Option<&str>) -> anyhow::Result<Exit> {
+    let deploy = seat.deploy()?;
+    let hosts = seat.hosts(&deploy.policy, hosts)?;
+    let installed: BTreeMap<HostName, Result<String, Fault>> = seat.block_on(async {
+        let mut installs = JoinSet::new();
+        for host in hosts {
+            let fleet = std::sync::Arc::clone(&deploy.fleet);
+            installs.spawn_local(async move {
+                let version = greet(&fleet, &host).await;
+                (host, version)
+            });
+        }
+        installs.join_all().await.into_iter().collect()
+    })?;
+    let mut exit = Exit::Done;
+    for (host, version) in &installed {
+        match version {
+            Ok(version) => seat.printer.data(&format!("{host}: agent {version} answers")),
+            Err(fault) => {
+                exit = Exit::Stale;
+                let reason = crate::model::stale::StaleReason::Fault(fault.clone());
+                seat.printer.data(&report::stale::now_line(host, &reason));
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Installs the agent if need be and asks it who it is.
+async fn greet(fleet: &crate::fleet::Fleet, host: &HostName) -> Result<String, Fault> {
+    let within = Duration::from_millis(INSTALL_MS_MAX);
+    let mut session = fleet.session(host, Install::IfMissing).await?;
+    let peek = Peek { prove: Vec::new(), level: Level::L1, confirmed: false };
+    let seen = session.peek(peek, within).await;
+    session.close(within).await;
+    match seen {
+        Ok(seen) => Ok(seen.facts.agent),
+        Err(crate::fleet::session::PeekError::Fault(fault)) => Err(fault),
+        Err(crate::fleet::session::PeekError::Refused(refusal)) => Err(Fault::Other(refusal.to_string())),
+    }
+}

@@ -1,0 +1,188 @@
+//! Exit codes: a contract, the same for every command, and the one place where errors become codes and hints.
+
+use super::seat::Seat;
+use crate::config::diagnostic::Diagnostics;
+use crate::drive::act::{ActError, Ended};
+use crate::drive::run::RunError;
+use crate::plan::goal::{Blocked, Why};
+use crate::plan::hosts::Plan;
+use crate::rollout::effect::Outcome;
+use crate::store::error::StoreError;
+use std::process::ExitCode;
+
+/// How a command ended, as the exit code says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done and proven, or nothing to do.
+    Done = 0,
+    /// An error of ours or of this machine.
+    Ours = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// The tool held or took the fleet back.
+    Held = 3,
+    /// A person is needed.
+    Paused = 4,
+    /// Somebody else holds the lock, or took over.
+    Locked = 5,
+    /// Stale or unreachable hosts, nothing was switched.
+    Stale = 7,
+    /// Done, but hosts are owed.
+    Owed = 8,
+    /// Refused by policy.
+    Refused = 10,
+    /// Stopped by a signal.
+    Stopped = 130,
+}
+
+/// The code of an outcome; `plan` says who was left out from the start.
+pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Nothing => Exit::Done,
+        Outcome::Done { left, .. } if left.is_empty() && plan.excluded.is_empty() => Exit::Done,
+        Outcome::Done { .. } => Exit::Owed,
+        Outcome::Blocked(blocked) => of_blocked(blocked),
+        Outcome::Stale(_) => Exit::Stale,
+        Outcome::Denied => Exit::Paused,
+        Outcome::Lint(_) => Exit::Ours,
+        Outcome::GoBack(_) => Exit::Held,
+        Outcome::Stopped => Exit::Stopped,
+    }
+}
+
+/// The code of an order that came to an outcome: hosts that could not be brought back weigh more than that they were.
+pub fn of_ended(ended: &Ended) -> Exit {
+    match &ended.went_back {
+        Some(Outcome::Done { left, .. }) if !left.is_empty() => Exit::Owed,
+        _ => of_outcome(&ended.plan, &ended.outcome),
+    }
+}
+
+fn of_blocked(blocked: &Blocked) -> Exit {
+    match blocked.why {
+        Why::Usage => Exit::Usage,
+        Why::Refused => Exit::Refused,
+        Why::Paused => Exit::Paused,
+        Why::Stale => Exit::Stale,
+    }
+}
+
+fn of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Locked(_) | StoreError::Superseded { .. } => Exit::Locked,
+        _ => Exit::Ours,
+    }
+}
+
+/// The code of an error, wherever in the chain the telling one is.
+fn of_error(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if let Some(blocked) = cause.downcast_ref::<Blocked>() {
+            return of_blocked(blocked);
+        }
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return of_store(error);
+        }
+        if cause.downcast_ref::<Diagnostics>().is_some() || cause.downcast_ref::<Usage>().is_some() {
+            return Exit::Usage;
+        }
+        match cause.downcast_ref::<ActError>() {
+            Some(ActError::Blocked(blocked)) => return of_blocked(blocked),
+            Some(ActError::Run(RunError::Store(error))) => return of_store(error),
+            Some(ActError::Run(RunError::Killed)) => return Exit::Stopped,
+            _ => {}
+        }
+    }
+    Exit::Ours
+}
+
+/// An argument that can't be meant; a whole sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Says an error, if it is one, and gives the code to the system.
+pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(error) => {
+            say(seat, &error);
+            of_error(&error)
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn say(seat: &Seat, error: &anyhow::Error) {
+    let words: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let mut words = words;
+    words.dedup();
+    seat.printer.talk(&format!("error: {}", words.join(": ")));
+    if let Some(hint) = hint(error) {
+        seat.printer.talk(&format!("  hint: {hint}"));
+    }
+}
+
+/// What to type, where the error knows it.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    for cause in error.chain() {
+        if let Some(blocked) = cause.downcast_ref::<Blocked>() {
+            return blocked.hint.clone();
+        }
+        let store = match cause.downcast_ref::<ActError>() {
+            Some(ActError::Blocked(blocked)) => return blocked.hint.clone(),
+            Some(ActError::Run(RunError::Store(error))) => Some(error),
+            _ => cause.downcast_ref::<StoreError>(),
+        };
+        match store {
+            Some(StoreError::Locked(_)) => {
+                return Some("wait, or take the lock with --take-over; a rollback waits for nobody".to_owned());
+            }
+            Some(StoreError::Superseded { .. }) => return Some("pointsman status".to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::Fault;
+    use crate::model::stale::StaleReason;
+    use crate::plan::fixture::{books, group, policy, site, wmf};
+    use crate::plan::{forward, hosts};
+    use crate::rollout::effect::Left;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_terminal_state_has_its_code() {
+        let policy = policy(12);
+        let books = books(&policy);
+        let site = site(&policy, &books, 1);
+        let goal = forward::promote(site, &group("group0"), &wmf(11), "x", None).expect("it is planned");
+        let plan = hosts::plan(site, goal, None).expect("it is planned");
+        let host = plan.hosts.keys().next().cloned().expect("there is one");
+        let stale = BTreeMap::from([(host.clone(), StaleReason::Fault(Fault::Refused))]);
+        let reason = StaleReason::Fault(Fault::Refused);
+        let left = BTreeMap::from([(host, Left { reason, serves: BTreeMap::new(), depooled: false })]);
+        let done = |left| Outcome::Done { effect: String::new(), left };
+        let blocked = |why| Outcome::Blocked(Blocked::new(why, "x"));
+        for (outcome, code) in [
+            (Outcome::Nothing, 0),
+            (done(BTreeMap::new()), 0),
+            (done(left), 8),
+            (blocked(Why::Usage), 2),
+            (blocked(Why::Refused), 10),
+            (blocked(Why::Paused), 4),
+            (blocked(Why::Stale), 7),
+            (Outcome::Stale(stale.clone()), 7),
+            (Outcome::Denied, 4),
+            (Outcome::Lint(Vec::new()), 1),
+            (Outcome::GoBack(stale), 3),
+            (Outcome::Stopped, 130),
+        ] {
+            assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");
+        }
+    }
+}

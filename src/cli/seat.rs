@@ -1,0 +1,86 @@
+//! Where a command sits: the global options, resolved once, and the ways to open what it needs.
+
+use super::exit::Usage;
+use crate::config::policy::Policy;
+use crate::drive::deploy::{Deploy, who};
+use crate::fleet::{Fleet, runtime};
+use crate::model::names::HostName;
+use crate::store::sqlite::SqliteStore;
+use crate::tree::content::ContentStore;
+use crate::ui::Printer;
+use anyhow::Context;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options of every command.
+#[derive(Args)]
+pub struct SeatArgs {
+    /// The site: a groups.yaml, or the directory it lies in [default: the current directory]
+    #[arg(short = 'C', long = "site", global = true, value_name = "PATH")]
+    site: Option<PathBuf>,
+    /// Write typed, versioned events as JSON lines on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// The global options, resolved.
+pub struct Seat {
+    site: Option<PathBuf>,
+    /// Whether stdout is for machines.
+    pub json: bool,
+    /// The only way to say something.
+    pub printer: Printer,
+}
+
+impl Seat {
+    /// Resolves the options once.
+    pub fn new(args: &SeatArgs) -> Self {
+        Self { site: args.site.clone(), json: args.json, printer: Printer::new(args.quiet, args.json) }
+    }
+
+    /// Reads groups.yaml.
+    pub fn policy(&self) -> anyhow::Result<Policy> {
+        let file = crate::config::find(self.site.as_deref())?;
+        Ok(crate::config::load(&file)?)
+    }
+
+    /// Everything that a command needs that talks to hosts.
+    pub fn deploy(&self) -> anyhow::Result<Deploy> {
+        let policy = self.policy()?;
+        let place = runtime::place().context("failed to find a private directory for ssh")?;
+        let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
+        let content = ContentStore::open(&policy.books)?;
+        Ok(Deploy { policy, fleet: Arc::new(fleet), content, by: who() })
+    }
+
+    /// The books, to be changed; made when they are not there.
+    pub fn books(&self, policy: &Policy) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open(&policy.books, true)?)
+    }
+
+    /// The books, to be read only.
+    pub fn read_books(&self, policy: &Policy) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open_read_only(&policy.books)?)
+    }
+
+    /// The hosts that a selector names; every host that serves wikis when there is none.
+    pub fn hosts(&self, policy: &Policy, selector: Option<&str>) -> anyhow::Result<BTreeSet<HostName>> {
+        match selector {
+            Some(selector) => crate::config::select::select(policy, selector).map_err(|e| Usage(e.to_string()).into()),
+            None => Ok(policy.hosts.iter().filter(|(_, h)| h.serves()).map(|(name, _)| name.clone()).collect()),
+        }
+    }
+
+    /// Runs something asynchronous to its end, on one thread.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> anyhow::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("failed to start the runtime")?;
+        Ok(tokio::task::LocalSet::new().block_on(&runtime, future))
+    }
+}

@@ -1,0 +1,120 @@
+//! `sync-common`: hosts get the content that the books want; with `--from-staging` the books want what staging has.
+
+use super::acting::{self, Acting};
+use super::exit::Exit;
+use super::seat::Seat;
+use crate::drive::act::Order;
+use crate::drive::staging::{self, Taken};
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use crate::model::words::count;
+use crate::plan::content;
+use crate::report::words;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::ui::prompt;
+use clap::Args;
+use std::collections::BTreeMap;
+
+/// Repair hosts to the content that the books want, and prove it
+///
+/// All versions in use, the one a rollback needs, and configuration; what hosts build themselves is built there. With
+/// --from-staging, staging first becomes the wanted content: the difference is shown and has to be confirmed.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  pointsman sync-common mw2020.codfw.wmnet\n  pointsman sync-common --from-staging -m 'cut of 1.27.0-wmf.11'"
+)]
+pub struct SyncCommon {
+    /// Only these: names, ranges, role:canary, dc:codfw
+    #[arg(conflicts_with = "from_staging")]
+    hosts: Option<String>,
+    /// Take staging as the new wanted content of the whole fleet
+    #[arg(long)]
+    from_staging: bool,
+    /// Why, for the log line
+    #[arg(short, long, value_name = "MSG", default_value = "sync-common")]
+    message: String,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+impl SyncCommon {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        if self.from_staging {
+            return self.from_staging(seat);
+        }
+        let only = match &self.hosts {
+            Some(hosts) => Some(seat.hosts(&seat.policy()?, Some(hosts))?),
+            None => None,
+        };
+        let goal = |site: crate::plan::goal::Site<'_>| {
+            content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
+        };
+        acting::run(seat, &self.acting, order("sync-common", only, &goal))
+    }
+
+    fn from_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
+        let deploy = seat.deploy()?;
+        let books = match seat.read_books(&deploy.policy) {
+            Ok(store) => Some(store.load()?),
+            Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoBooks(_))) => None,
+            Err(error) => return Err(error),
+        };
+        let wanted = books.as_ref().and_then(|books| books.wanted());
+        let components = staging::components(&deploy.policy)?;
+        if !self.acting.dry() {
+            // The content store lies beside the books; both are made on first use.
+            seat.books(&deploy.policy)?;
+        }
+        let taken = staging::take(&deploy, wanted, &components, !self.acting.dry())?;
+        let news = news(&taken, wanted.map(|wanted| &wanted.wanted));
+        say(seat, &news);
+        let initial = staging::map(&deploy.policy)?;
+        if news.is_empty() && wanted.is_some() {
+            seat.printer.talk("staging holds what the books want already");
+        } else if !self.acting.dry() && !self.acting.yes && !prompt::confirm("Take this as the wanted content?")? {
+            seat.printer.talk("nothing was changed: not confirmed");
+            return Ok(Exit::Paused);
+        }
+        let content: BTreeMap<Component, Digest> = taken.iter().map(|t| (t.component.clone(), t.id)).collect();
+        let goal =
+            |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
+        acting::run(seat, &self.acting, order("sync-common --from-staging", None, &goal))
+    }
+}
+
+type GoalOf<'a> =
+    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
+
+/// An order about content: nobody's lock is taken, no host is adopted.
+pub fn order<'a>(
+    reason: &str,
+    only: Option<std::collections::BTreeSet<crate::model::names::HostName>>,
+    goal: GoalOf<'a>,
+) -> Order<'a> {
+    Order { reason: reason.to_owned(), take_over: false, adopt: false, resumes: false, only, goal }
+}
+
+fn news<'a>(taken: &'a [Taken], wanted: Option<&BTreeMap<Component, Digest>>) -> Vec<&'a Taken> {
+    let differs = |t: &&Taken| wanted.and_then(|wanted| wanted.get(&t.component)) != Some(&t.id);
+    taken.iter().filter(differs).collect()
+}
+
+/// What changes, a line a component.
+pub fn say(seat: &Seat, news: &[&Taken]) {
+    for taken in news {
+        let diff = &taken.diff;
+        let names: Vec<String> =
+            diff.changed.iter().chain(&diff.added).chain(&diff.removed).map(ToString::to_string).collect();
+        seat.printer.talk(&format!(
+            "{} {}: {} added, {} changed, {} removed ({})",
+            taken.component,
+            taken.id.short(),
+            count(diff.added.len(), "file"),
+            diff.changed.len(),
+            diff.removed.len(),
+            words::names(&names)
+        ));
+    }
+}

@@ -1,0 +1,88 @@
+//! `sync-file`: single files or directories, linted first.
+
+use super::acting::{self, Acting};
+use super::exit::{Exit, Usage};
+use super::seat::Seat;
+use super::sync_common::{order, say};
+use crate::drive::{filelint, staging};
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use crate::plan::content;
+use crate::store::Store;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Sync single files or directories from staging to every host
+///
+/// Everything else of their component stays as the books want it, whatever staging holds. PHP is checked by `php -l`
+/// where PHP is installed, JSON and YAML by their readers. `undo` takes it back.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  pointsman sync-file wmf-config/InitialiseSettings.php -m 'switch off the session log channel'"
+)]
+pub struct SyncFile {
+    /// Files or directories, relative to staging or absolute inside it
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Why, for the log line
+    #[arg(short, long, value_name = "MSG")]
+    message: String,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+impl SyncFile {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        let deploy = seat.deploy()?;
+        let sorted = staging::by_component(&deploy.policy, &self.paths).map_err(|e| Usage(e.to_string()))?;
+        if self.lint_fails(seat, &deploy.policy.staging, &sorted)? {
+            return Ok(Exit::Usage);
+        }
+        let books = seat.read_books(&deploy.policy)?.load()?;
+        let Some(wanted) = books.wanted() else {
+            return Err(
+                Usage("the books are empty: pointsman sync-common --from-staging comes first".to_owned()).into()
+            );
+        };
+        if self.acting.dry() {
+            let names: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            seat.printer.talk(&format!("would sync {}", names.join(", ")));
+            let goal = |site: crate::plan::goal::Site<'_>| {
+                content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
+            };
+            return acting::run(seat, &self.acting, order("sync-file", None, &goal));
+        }
+        let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
+        for (component, paths) in &sorted {
+            let taken = staging::take_paths(&deploy, wanted, component, paths)?;
+            say(seat, &[&taken]);
+            content.insert(component.clone(), taken.id);
+        }
+        let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
+        acting::run(seat, &self.acting, order("sync-file", None, &goal))
+    }
+
+    fn lint_fails(
+        &self,
+        seat: &Seat,
+        root: &std::path::Path,
+        sorted: &BTreeMap<Component, Vec<crate::tree::path::RelPath>>,
+    ) -> anyhow::Result<bool> {
+        let mut failed = false;
+        for (component, paths) in sorted {
+            for path in paths {
+                let file = root.join(component.to_string()).join(path.as_str());
+                for wrong in seat.block_on(filelint::lint(&file))?? {
+                    seat.printer.talk(&format!("{}: {}", wrong.file.display(), wrong.why));
+                    failed = true;
+                }
+            }
+        }
+        if failed {
+            seat.printer.talk("nothing was synced: mend the file first");
+        }
+        Ok(failed)
+    }
+}

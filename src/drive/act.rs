@@ -1,0 +1,149 @@
+//! Commands that act: the lock, the goal, the plan, the run, and the way back when too many hosts failed.
+
+use super::clock;
+use super::deploy::{Deploy, holder};
+use super::run::{Audience, Run, RunError};
+use crate::fleet::session::Session;
+use crate::model::books::{Books, Lock, Record};
+use crate::model::names::HostName;
+use crate::plan::content;
+use crate::plan::goal::{Blocked, Extent, Goal, Site};
+use crate::plan::hosts::{Plan, plan};
+use crate::rollout::effect::Outcome;
+use crate::rollout::machine::{Machine, Operator};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long the end of a connection is waited for.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// What somebody ordered.
+pub struct Order<'a> {
+    /// For the lock: what for.
+    pub reason: String,
+    /// Whether the lock is taken from whoever holds it.
+    pub take_over: bool,
+    /// Whether hosts of other books are taken over.
+    pub adopt: bool,
+    /// Whether hosts that already serve the target are accepted.
+    pub resumes: bool,
+    /// Which hosts; `None`: all that serve.
+    pub only: Option<BTreeSet<HostName>>,
+    /// What is wanted, by the books as they stand once the lock is held.
+    pub goal: &'a dyn Fn(Site<'_>) -> Result<Goal, Blocked>,
+}
+
+/// How an order ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The plan as it was carried out.
+    pub plan: Plan,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// When too many hosts failed: how bringing all of them back ended.
+    pub went_back: Option<Outcome>,
+    /// Whose lock was taken over.
+    pub took_over_from: Option<Lock>,
+    /// The most requests that one host had to answer.
+    pub round_trips_max: u32,
+}
+
+/// Why an order did not come to an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// It can't be planned.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// The books, a signal.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for ActError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(RunError::Store(error))
+    }
+}
+
+/// Carries out `order` under the lock.
+pub async fn act(
+    deploy: &Deploy,
+    store: &mut dyn Store,
+    audience: &mut dyn Audience,
+    order: &Order<'_>,
+) -> Result<Ended, ActError> {
+    let claim = store.take_lock(clock::now(), &holder(&deploy.by), &order.reason, order.take_over)?;
+    let mut sessions = BTreeMap::new();
+    let mut held = Held { deploy, store, audience, sessions: &mut sessions, epoch: claim.epoch };
+    let ended = held.carry_out(order).await;
+    // A lock that was taken over is not ours to release; the store sees to that.
+    held.store.release_lock(clock::now(), claim.epoch)?;
+    let round_trips_max = sessions.values().map(Session::round_trips).max().unwrap_or_default();
+    for session in sessions.into_values() {
+        session.close(CLOSE).await;
+    }
+    ended.map(|ended| Ended { took_over_from: claim.took_over_from, round_trips_max, ..ended })
+}
+
+/// Writes `records` under the lock, for commands that send nothing to hosts.
+pub fn record(store: &mut dyn Store, reason: &str, records: &[Record]) -> Result<(), StoreError> {
+    let claim = store.take_lock(clock::now(), &holder(&super::deploy::who()), reason, false)?;
+    store.append(clock::now(), claim.epoch, records)?;
+    store.release_lock(clock::now(), claim.epoch)
+}
+
+/// Everything under one lock.
+struct Held<'a> {
+    deploy: &'a Deploy,
+    store: &'a mut dyn Store,
+    audience: &'a mut dyn Audience,
+    sessions: &'a mut BTreeMap<HostName, Session>,
+    epoch: u64,
+}
+
+impl Held<'_> {
+    async fn carry_out(&mut self, order: &Order<'_>) -> Result<Ended, ActError> {
+        let books = self.store.load()?;
+        let plan = self.plan(&books, order.goal, order.only.as_ref())?;
+        let operator = Operator { epoch: self.epoch, seq: 0, adopt: order.adopt, resumes: order.resumes };
+        let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
+        let outcome = self.run(&mut machine).await?;
+        let went_back = match outcome {
+            Outcome::GoBack(_) => {
+                Some(self.go_back(Operator { seq: machine.seq(), resumes: false, ..operator }).await?)
+            }
+            _ => None,
+        };
+        let plan = machine.plan().clone();
+        Ok(Ended { plan, outcome, went_back, took_over_from: None, round_trips_max: 0 })
+    }
+
+    /// Too many hosts failed: all are brought to the wanted state, which has not moved.
+    async fn go_back(&mut self, operator: Operator) -> Result<Outcome, ActError> {
+        let books = self.store.load()?;
+        let plan = self.plan(
+            &books,
+            &|site| content::converge(site, Extent::Served, "too many hosts failed to switch"),
+            None,
+        )?;
+        let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
+        self.run(&mut machine).await
+    }
+
+    fn plan(
+        &self,
+        books: &Books,
+        goal: &dyn Fn(Site<'_>) -> Result<Goal, Blocked>,
+        only: Option<&BTreeSet<HostName>>,
+    ) -> Result<Plan, ActError> {
+        let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
+        Ok(plan(site, goal(site)?, only)?)
+    }
+
+    async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {
+        let run = Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions);
+        Ok(run.until_the_end(machine).await?)
+    }
+}

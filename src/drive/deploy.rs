@@ -1,0 +1,34 @@
+//! What a command needs of the deploy host: the site, the fleet, the content store, and who asks.
+
+use crate::config::policy::Policy;
+use crate::fleet::Fleet;
+use crate::tree::content::ContentStore;
+use std::process::Command;
+use std::sync::Arc;
+
+/// The deploy host, opened for one command.
+pub struct Deploy {
+    /// The site.
+    pub policy: Policy,
+    /// Its hosts.
+    pub fleet: Arc<Fleet>,
+    /// What the books want lies here, whatever staging looks like.
+    pub content: ContentStore,
+    /// Who asks, as `user@deploy-host`.
+    pub by: String,
+}
+
+/// Who runs this: the name of the real uid (an environment variable could be forged) and this host's name.
+pub fn who() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let named = Command::new("/usr/bin/id").args(["-un", &uid.to_string()]).env_clear().output();
+    let name = named.ok().filter(|o| o.status.success()).and_then(|o| String::from_utf8(o.stdout).ok());
+    let name = name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| format!("uid{uid}"));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{name}@{host}")
+}
+
+/// Who holds the lock: [`who`] and the process.
+pub fn holder(by: &str) -> String {
+    format!("{by} pid {}", std::process::id())
+}

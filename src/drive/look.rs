@@ -1,0 +1,80 @@
+//! Looks at hosts and changes nothing there: for status, check and dry runs.
+//!
+//! Invariant: nothing here can send a command; the only request that leaves is a peek, and no agent is installed.
+
+use crate::fleet::session::PeekError;
+use crate::fleet::{Fleet, Install};
+use crate::model::component::Want;
+use crate::model::fault::Fault;
+use crate::model::names::HostName;
+use crate::model::protocol::{Level, Observation, Peek, Refusal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long the end of a connection is waited for.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// What a look at one host gave.
+pub type Looked = Result<Observation, LookError>;
+
+/// Why a look gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// It was not reached, or there is no agent.
+    #[error("{0}")]
+    Fault(Fault),
+    /// The agent could not look.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// A door to the fleet that can only peek.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    fleet: &'a Arc<Fleet>,
+    within: Duration,
+}
+
+impl<'a> Look<'a> {
+    /// A door to `fleet`; each host has `deadline_ms` for everything, connecting included.
+    pub fn new(fleet: &'a Arc<Fleet>, deadline_ms: u64) -> Self {
+        Self { fleet, within: Duration::from_millis(deadline_ms) }
+    }
+
+    /// Asks every host at the same time for the proofs that are wanted of it.
+    pub async fn at(self, asked: &BTreeMap<HostName, Vec<Want>>, level: Level) -> BTreeMap<HostName, Looked> {
+        let mut looks = JoinSet::new();
+        for (host, prove) in asked {
+            let (fleet, host) = (Arc::clone(self.fleet), host.clone());
+            let peek = Peek { prove: prove.clone(), level, confirmed: false };
+            looks.spawn_local(peek_at(fleet, host, peek, self.within));
+        }
+        looks.join_all().await.into_iter().collect()
+    }
+
+    /// Asks every host for the confirmed maps that it keeps.
+    pub async fn confirmed(self, hosts: impl Iterator<Item = &HostName>) -> BTreeMap<HostName, Looked> {
+        let mut looks = JoinSet::new();
+        for host in hosts {
+            let peek = Peek { prove: Vec::new(), level: Level::L1, confirmed: true };
+            looks.spawn_local(peek_at(Arc::clone(self.fleet), host.clone(), peek, self.within));
+        }
+        looks.join_all().await.into_iter().collect()
+    }
+}
+
+async fn peek_at(fleet: Arc<Fleet>, host: HostName, peek: Peek, within: Duration) -> (HostName, Looked) {
+    let looked = async {
+        let mut session = fleet.session(&host, Install::Never).await.map_err(LookError::Fault)?;
+        let seen = session.peek(peek, within).await;
+        session.close(CLOSE).await;
+        seen.map_err(|error| match error {
+            PeekError::Fault(fault) => LookError::Fault(fault),
+            PeekError::Refused(refusal) => LookError::Refused(refusal),
+        })
+    };
+    let looked = looked.await;
+    (host, looked)
+}

@@ -1,0 +1,217 @@
+//! The loop around a machine: effects out, events in.
+//!
+//! Invariant: effects are executed strictly in order, and a `Persist` has returned before a later `Send` leaves. When
+//! the books refuse a `Persist`, nothing after it happens.
+
+use super::clock;
+use super::deploy::Deploy;
+use super::hook;
+use crate::fleet::exchange::ContentSource;
+use crate::fleet::session::Session;
+use crate::fleet::{Fleet, Install};
+use crate::model::digest::Digest;
+use crate::model::fault::Fault;
+use crate::model::ids::Generation;
+use crate::model::names::HostName;
+use crate::model::protocol::{Command, Reply};
+use crate::plan::hosts::Plan;
+use crate::rollout::effect::{Effect, Event, Outcome, Told};
+use crate::rollout::machine::Machine;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::tree::content::ContentStore;
+use crate::tree::manifest::{EntryKind, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+
+/// Who watches and who decides.
+pub trait Audience {
+    /// Shows a plan and asks whether to go on.
+    fn ask(&mut self, plan: &Plan) -> bool;
+    /// Shows a step.
+    fn tell(&mut self, told: &Told);
+}
+
+/// Why a run ended without an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The books refused or broke.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A second signal: stopped at once, with whatever was in flight.
+    #[error("stopped at once by a second signal; the fleet may be between two states")]
+    Killed,
+    /// Signals can't be listened to.
+    #[error("signals can't be listened to")]
+    Signals(#[source] std::io::Error),
+}
+
+/// What a task gives back: the event, and the session to keep.
+type Done = (Event, Option<(HostName, Session)>);
+
+/// One run of one machine.
+pub struct Run<'a> {
+    deploy: &'a Deploy,
+    content: Arc<ContentStore>,
+    store: &'a mut dyn Store,
+    epoch: u64,
+    audience: &'a mut dyn Audience,
+    sessions: &'a mut BTreeMap<HostName, Session>,
+    tasks: JoinSet<Done>,
+}
+
+impl<'a> Run<'a> {
+    /// A run under `epoch`. Sessions are kept for the next run of the same command.
+    pub fn new(
+        deploy: &'a Deploy,
+        store: &'a mut dyn Store,
+        epoch: u64,
+        audience: &'a mut dyn Audience,
+        sessions: &'a mut BTreeMap<HostName, Session>,
+    ) -> Self {
+        let content = Arc::new(deploy.content.clone());
+        Self { deploy, content, store, epoch, audience, sessions, tasks: JoinSet::new() }
+    }
+
+    /// Runs `machine` to its end.
+    pub async fn until_the_end(mut self, machine: &mut Machine<'_>) -> Result<Outcome, RunError> {
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+        let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+        let mut stopping = false;
+        let mut effects = machine.start(clock::now());
+        loop {
+            let mut events = Vec::new();
+            for effect in effects {
+                if let Some(outcome) = self.execute(effect, &mut events)? {
+                    return Ok(outcome);
+                }
+            }
+            if events.is_empty() {
+                events = self.wait(&mut interrupted, &mut terminated).await;
+            }
+            if events.contains(&Event::Stop) && std::mem::replace(&mut stopping, true) {
+                return Err(RunError::Killed);
+            }
+            effects = machine.step(clock::now(), events);
+        }
+    }
+
+    /// Executes one effect; an outcome ends the run. What can be answered at once goes to `events`.
+    fn execute(&mut self, effect: Effect, events: &mut Vec<Event>) -> Result<Option<Outcome>, StoreError> {
+        match effect {
+            Effect::Persist(records) => self.store.append(clock::now(), self.epoch, &records)?,
+            Effect::Send { host, command, deadline_ms } => self.send(host, command, deadline_ms),
+            Effect::Ask(plan) => events.push(if self.audience.ask(&plan) { Event::Approved } else { Event::Denied }),
+            Effect::Depool(host) => self.depool(host),
+            Effect::Tell(told) => self.audience.tell(&told),
+            Effect::Finish(outcome) => return Ok(Some(outcome)),
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, host: HostName, command: Box<Command>, deadline_ms: u64) {
+        let kept = self.sessions.remove(&host);
+        let (fleet, content) = (Arc::clone(&self.deploy.fleet), Arc::clone(&self.content));
+        self.tasks.spawn_local(converse(fleet, content, kept, host, command, deadline_ms));
+    }
+
+    fn depool(&mut self, host: HostName) {
+        let argv = self.deploy.policy.hooks.depool.clone();
+        let deadline_ms = self.deploy.policy.limits.command_ms_max;
+        self.tasks.spawn_local(async move {
+            let result = hook::run(&argv, &host, deadline_ms).await;
+            (Event::Depooled { host, result }, None)
+        });
+    }
+
+    /// Waits for something to happen, then takes everything that has happened meanwhile: one commit serves all.
+    async fn wait(&mut self, interrupted: &mut Signal, terminated: &mut Signal) -> Vec<Event> {
+        let first = tokio::select! {
+            Some(done) = self.tasks.join_next() => Some(done),
+            _ = interrupted.recv() => None,
+            _ = terminated.recv() => None,
+        };
+        let Some(first) = first else { return vec![Event::Stop] };
+        let mut events = vec![self.done(first)];
+        while let Some(done) = self.tasks.try_join_next() {
+            events.push(self.done(done));
+        }
+        events
+    }
+
+    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) -> Event {
+        let (event, kept) = done.expect("a conversation neither panics nor is cancelled");
+        self.sessions.extend(kept);
+        event
+    }
+}
+
+/// One command to one host over its kept session, or over a new one.
+async fn converse(
+    fleet: Arc<Fleet>,
+    content: Arc<ContentStore>,
+    kept: Option<Session>,
+    host: HostName,
+    command: Box<Command>,
+    deadline_ms: u64,
+) -> Done {
+    let generation: Generation = command.stamp().generation;
+    let asked = async {
+        let mut session = match kept {
+            Some(session) => session,
+            None => fleet.session(&host, Install::IfMissing).await?,
+        };
+        let reply = ask(&mut session, &content, &command, deadline_ms).await?;
+        Ok((reply, session))
+    };
+    let (answer, session) = match asked.await {
+        Ok((reply, session)) => (Ok(reply), Some((host.clone(), session))),
+        // A session that failed once is not trusted again: the next command opens another.
+        Err(fault) => (Err(fault), None),
+    };
+    (Event::Reply { host, generation, answer }, session)
+}
+
+async fn ask(
+    session: &mut Session,
+    content: &ContentStore,
+    command: &Command,
+    deadline_ms: u64,
+) -> Result<Reply, Fault> {
+    let within = Duration::from_millis(deadline_ms);
+    let Command::Prepare { want, .. } = command else {
+        return session.command(command, within).await;
+    };
+    let missing =
+        || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
+    let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
+    let offered = Offered { content, digests: digests(&manifest) };
+    session.prepare(command, &manifest.to_bytes(), &offered, within, &mut |_| {}).await
+}
+
+/// What a host may ask for while it is brought one component: the files of that component and nothing else.
+struct Offered<'a> {
+    content: &'a ContentStore,
+    digests: BTreeSet<Digest>,
+}
+
+impl ContentSource for Offered<'_> {
+    fn open(&self, digest: &Digest) -> std::io::Result<File> {
+        match self.digests.contains(digest) {
+            true => self.content.open_file(*digest),
+            false => Err(std::io::Error::other("the host asks for content that is not in the component")),
+        }
+    }
+}
+
+fn digests(manifest: &Manifest) -> BTreeSet<Digest> {
+    let digest = |kind: &EntryKind| match kind {
+        EntryKind::File { digest, .. } => Some(*digest),
+        EntryKind::Symlink { .. } => None,
+    };
+    manifest.entries().iter().filter_map(|entry| digest(&entry.kind)).collect()
+}

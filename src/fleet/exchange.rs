@@ -1,0 +1,301 @@
+//! One request and its answer over an agent's channel.
+//!
+//! Invariant: writing and reading go on beside each other, since either side may have to wait for the other, and the
+//! answer decides. Reading is not safe to cancel: after a failure the channel is of no further use.
+
+use super::channel::Channel;
+use crate::model::digest::Digest;
+use crate::model::fault::Fault;
+use crate::model::limits::{MESSAGE_BYTES_MAX, NOISE_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::model::protocol::Reply;
+use crate::wire::async_io::{read_message, write_blob, write_message};
+use crate::wire::frame::WireError;
+use crate::wire::message::{ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::noise::{Noise, skip_noise};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use tokio::io::{AsyncBufRead, AsyncWriteExt};
+
+/// Where the bytes of files come from when a host lacks them. It must hold out only what the component at hand
+/// contains: a host may ask for any digest.
+pub trait ContentSource: Sync {
+    /// Opens the content of this digest for reading from its start.
+    fn open(&self, digest: &Digest) -> io::Result<File>;
+}
+
+/// Hears how many more bytes of files went to the host.
+pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
+
+/// An agent's channel.
+pub struct Agent {
+    /// Its streams.
+    pub channel: Channel,
+    /// What its preface must carry.
+    pub nonce: String,
+    /// Whether preface and Hello have come.
+    pub greeted: bool,
+}
+
+/// A request as it is written; a prepare's manifest goes after it.
+pub struct Request<'a> {
+    /// What is asked.
+    pub message: &'a ToAgent,
+    /// Of a prepare: the bytes of the blob that follows.
+    pub manifest: Option<&'a [u8]>,
+}
+
+/// Why an exchange failed.
+pub enum Stop {
+    /// The stream ended before the agent's first bytes; what was said instead.
+    Silent(Vec<u8>),
+    /// Bytes that are not the protocol, or too few of them.
+    Wire(WireError),
+    /// Known already.
+    Fault(Fault),
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl Agent {
+    /// Writes a request and reads its first answer; also whether all was written when the answer came.
+    pub async fn first_answer(&mut self, request: &Request<'_>) -> Result<(ToController, bool), Stop> {
+        let bytes_max = if request.manifest.is_some() { MESSAGE_BYTES_MAX } else { REPLY_BYTES_MAX };
+        let greeting = (!self.greeted).then_some(self.nonce.as_str());
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            write_message(input, request.message).await?;
+            if let Some(mut manifest) = request.manifest {
+                write_blob(input, &mut manifest, &mut |_| {}).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        let answer = both(write, read_answer(output, greeting, bytes_max)).await?;
+        self.greeted = true;
+        Ok(answer)
+    }
+
+    /// Writes the wanted files and reads the reply; also whether all was written when it came.
+    pub async fn send_files(
+        &mut self,
+        digests: &[Digest],
+        source: &dyn ContentSource,
+        progress: Progress<'_>,
+    ) -> Result<(Reply, bool), Stop> {
+        if digests.iter().collect::<BTreeSet<_>>().len() != digests.len() {
+            return Err(Stop::Fault(Fault::Protocol("it asks for one file twice".into())));
+        }
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            for digest in digests {
+                let mut file = source.open(digest).map_err(|e| Stop::Fault(missing(digest, &e)))?;
+                write_blob(input, &mut file, progress).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        match both(write, read_answer(output, None, REPLY_BYTES_MAX)).await? {
+            (ToController::Reply(reply), in_step) => Ok((reply, in_step)),
+            _ => Err(Stop::Fault(wrong_reply())),
+        }
+    }
+}
+
+/// Runs a write and a read beside each other, since either side may have to wait for the other. The read decides; a
+/// broken pipe while writing is explained by what is read. Also whether the write was over when the read ended.
+pub async fn both<T>(
+    write: impl Future<Output = Result<(), Stop>>,
+    read: impl Future<Output = Result<T, Stop>>,
+) -> Result<(T, bool), Stop> {
+    tokio::pin!(write, read);
+    tokio::select! {
+        biased;
+        sent = &mut write => match sent {
+            Ok(()) => Ok((read.await?, true)),
+            Err(Stop::Wire(WireError::Io(_))) => Ok((read.await?, false)),
+            Err(stop) => Err(stop),
+        },
+        answer = &mut read => Ok((answer?, false)),
+    }
+}
+
+/// Reads one message, before it the preface with the nonce `greeting` and the agent's Hello when they are still to come.
+async fn read_answer(
+    output: &mut (impl AsyncBufRead + Unpin),
+    greeting: Option<&str>,
+    bytes_max: usize,
+) -> Result<ToController, Stop> {
+    if let Some(nonce) = greeting {
+        match skip_noise(output, nonce).await.map_err(WireError::Io)? {
+            Noise::Greeted(_) => {}
+            Noise::Ended(noise) => return Err(Stop::Silent(noise)),
+            Noise::TooMuch => {
+                let what = format!("more than {NOISE_BYTES_MAX} bytes before the agent's first");
+                return Err(Stop::Fault(Fault::Protocol(what)));
+            }
+        }
+        check_hello(&read_message(output, REPLY_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
+    }
+    Ok(read_message(output, bytes_max).await?)
+}
+
+fn check_hello(hello: &ToController, nonce: &str) -> Result<(), Fault> {
+    match hello {
+        ToController::Hello { nonce: theirs, .. } if theirs != nonce => {
+            Err(Fault::Protocol("its hello is for another channel".into()))
+        }
+        ToController::Hello { wire_major, .. } if *wire_major != WIRE_MAJOR => {
+            Err(Fault::Protocol(format!("its wire version is {wire_major}, ours is {WIRE_MAJOR}")))
+        }
+        ToController::Hello { .. } => Ok(()),
+        _ => Err(Fault::Protocol("it does not begin with a hello".into())),
+    }
+}
+
+fn missing(digest: &Digest, error: &io::Error) -> Fault {
+    Fault::Other(format!("here: content {} cannot be read: {error}", digest.short()))
+}
+
+/// The fault of a host that answers something else.
+pub fn wrong_reply() -> Fault {
+    Fault::Protocol("its answer is not one to what was asked".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::limits::FRAME_BYTES_MAX;
+    use crate::model::protocol::{Level, Peek, Readiness};
+    use crate::wire::message::{encode, preface};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex, split};
+
+    const NONCE: &str = "00112233445566778899aabbccddeeff";
+
+    /// Runs `test` against a peer that says all of `script`, and then keeps the stream open until the test is over.
+    fn against<T>(script: Vec<u8>, test: impl AsyncFnOnce(&mut Agent) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let (ours, mut theirs): (DuplexStream, DuplexStream) = duplex(1024);
+            let peer = tokio::spawn(async move {
+                let _ = theirs.write_all(&script).await;
+                theirs
+            });
+            let (output, input) = split(ours);
+            let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
+            let result = test(&mut Agent { channel, nonce: NONCE.into(), greeted: false }).await;
+            peer.abort();
+            result
+        })
+    }
+
+    fn hello(nonce: &str, wire_major: u32) -> Vec<u8> {
+        let hello = ToController::Hello {
+            nonce: nonce.into(),
+            wire_major,
+            agent_version: "0.1.0".into(),
+            arch: "x86_64".into(),
+        };
+        [preface(NONCE), encode(&hello).expect("it is small")].concat()
+    }
+
+    fn reply(reply: Reply) -> Vec<u8> {
+        encode(&ToController::Reply(reply)).expect("it is small")
+    }
+
+    async fn ask(agent: &mut Agent) -> Result<(ToController, bool), String> {
+        let message = ToAgent::Peek(Peek { prove: vec![], level: Level::L1, confirmed: false });
+        agent.first_answer(&Request { message: &message, manifest: None }).await.map_err(said)
+    }
+
+    fn said(stop: Stop) -> String {
+        match stop {
+            Stop::Silent(noise) => format!("silent: {}", String::from_utf8_lossy(&noise)),
+            Stop::Wire(error) => error.to_string(),
+            Stop::Fault(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn noise_before_the_preface_does_no_harm() {
+        let script = [b"*** welcome ***\n".to_vec(), hello(NONCE, WIRE_MAJOR), reply(Reply::Confirmed)].concat();
+        assert_eq!(against(script, ask), Ok((ToController::Reply(Reply::Confirmed), true)));
+    }
+
+    #[test]
+    fn hellos_that_are_not_for_us_are_refused() {
+        let other = "ffffffffffffffffffffffffffffffff";
+        let cases = [
+            (hello(other, WIRE_MAJOR), "does not speak the protocol: its hello is for another channel"),
+            (hello(NONCE, 9), "does not speak the protocol: its wire version is 9, ours is 1"),
+            (
+                vec![b'*'; NOISE_BYTES_MAX + 99],
+                "does not speak the protocol: more than 65536 bytes before the agent's first",
+            ),
+        ];
+        for (script, words) in cases {
+            assert_eq!(against(script, ask), Err(words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_length_that_no_reply_has_is_refused_at_once() {
+        let script = [hello(NONCE, WIRE_MAJOR), vec![2, 0xff, 0xff, 0xff, 0xff]].concat();
+        let error = against(script, ask).expect_err("four GiB are too many");
+        assert_eq!(error, format!("a frame of 4294967295 bytes, which is more than {FRAME_BYTES_MAX}"));
+    }
+
+    /// Holds the same bytes for every digest.
+    struct Same(File);
+
+    impl ContentSource for Same {
+        fn open(&self, _: &Digest) -> io::Result<File> {
+            self.0.try_clone()
+        }
+    }
+
+    async fn send(agent: &mut Agent, digests: &[Digest]) -> Result<(Reply, bool), String> {
+        let zeroes = File::open("/dev/zero").expect("it is there");
+        agent.send_files(digests, &Same(zeroes), &mut |_| {}).await.map_err(said)
+    }
+
+    #[test]
+    fn a_reply_that_comes_while_files_are_sent_ends_the_sending() {
+        let proof = Reply::Prepared { readiness: Readiness::Absent };
+        let sent = against(reply(proof.clone()), async |agent| send(agent, &[Digest::of(b"endless")]).await);
+        assert_eq!(sent, Ok((proof, false)), "the channel is not in step any more");
+    }
+
+    #[test]
+    fn a_file_is_not_sent_twice() {
+        let twice = [Digest::of(b"x"), Digest::of(b"x")];
+        let sent = against(vec![], async |agent| send(agent, &twice).await);
+        assert_eq!(sent, Err("does not speak the protocol: it asks for one file twice".to_owned()));
+    }
+
+    #[test]
+    fn the_request_arrives_whole_before_the_answer_is_waited_for() {
+        let message = ToAgent::Peek(Peek { prove: vec![], level: Level::L1, confirmed: true });
+        let wanted = encode(&message).expect("it is small");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let received = runtime.block_on(async {
+            let (ours, mut theirs) = duplex(16);
+            let (output, input) = split(ours);
+            let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
+            let mut agent = Agent { channel, nonce: NONCE.into(), greeted: true };
+            let mut received = vec![0; wanted.len()];
+            let request = Request { message: &message, manifest: None };
+            let peer = async {
+                theirs.read_exact(&mut received).await.expect("all arrives");
+                theirs.write_all(&reply(Reply::Confirmed)).await.expect("it is read");
+            };
+            let (answer, ()) = tokio::join!(agent.first_answer(&request), peer);
+            assert!(answer.is_ok_and(|(_, in_step)| in_step));
+            received
+        });
+        assert_eq!(received, wanted);
+    }
+}

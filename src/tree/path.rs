@@ -1,0 +1,129 @@
+//! Paths below a component.
+//!
+//! Invariant: a [`RelPath`] can be joined to a directory without leaving it, as long as no part of it is a link there.
+
+use crate::model::limits::TREE_DEPTH_MAX;
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest name of one file or directory, bytes; Linux allows no more.
+pub const SEGMENT_BYTES_MAX: usize = 255;
+/// The longest path or link target, bytes; Linux allows no more.
+pub const PATH_BYTES_MAX: usize = 4095;
+
+/// A path below a component: relative, normalised, UTF-8, without `.`, `..`, empty parts and NUL.
+///
+/// Sorted part by part, so that what is below a directory follows it at once (`a`, `a/b`, `a-b`).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RelPath(String);
+
+/// Why a path is not one of a tree; a fragment that fits "`PATH`: {...}".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PathError(&'static str);
+
+impl RelPath {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its parts, from the outside in; never empty.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The name in its directory.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The directory it is in; `None` at the top of the tree.
+    pub fn parent(&self) -> Option<RelPath> {
+        self.0.rsplit_once('/').map(|(parent, _)| RelPath(parent.to_owned()))
+    }
+
+    /// Whether it is `directory` or below it.
+    pub fn is_within(&self, directory: &str) -> bool {
+        self.0.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl FromStr for RelPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let why = match text {
+            _ if text.is_empty() => "it is empty",
+            _ if text.len() > PATH_BYTES_MAX => "it is longer than 4095 bytes",
+            _ if text.starts_with('/') => "it is absolute",
+            _ if text.contains('\0') => "it contains a NUL",
+            _ if text.split('/').any(str::is_empty) => "it has an empty part",
+            _ if text.split('/').any(|part| part == "." || part == "..") => "it has a part `.` or `..`",
+            _ if text.split('/').any(|part| part.len() > SEGMENT_BYTES_MAX) => "a part is longer than 255 bytes",
+            _ if text.split('/').count() > TREE_DEPTH_MAX => "it is too deep",
+            _ => return Ok(Self(text.to_owned())),
+        };
+        Err(PathError(why))
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Ord for RelPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        let common = a.iter().zip(b).position(|(x, y)| x != y);
+        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+        match common {
+            Some(at) => rank(a[at]).cmp(&rank(b[at])),
+            None => a.len().cmp(&b.len()),
+        }
+    }
+}
+
+impl PartialOrd for RelPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn path(text: &str) -> RelPath {
+        text.parse().expect("a path")
+    }
+
+    #[test]
+    fn paths_that_leave_the_tree_are_refused() {
+        for good in ["a", "a/b", "a b", "..a", "a\nb", ".git", "\u{e9}"] {
+            assert!(good.parse::<RelPath>().is_ok(), "{good}");
+        }
+        let long = "x".repeat(256);
+        let deep = ["d"; TREE_DEPTH_MAX + 1].join("/");
+        for bad in ["", ".", "..", "/a", "a/", "a//b", "a/../b", "./a", "a/.", "a\0b", &long, &deep] {
+            assert!(bad.parse::<RelPath>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_directory_follows_it_at_once() {
+        let mut paths: Vec<RelPath> = ["a-b", "a/c", "a", "b", "a/b/c", "a/b-c"].map(path).into();
+        paths.sort();
+        expect![[r#"["a", "a/b/c", "a/b-c", "a/c", "a-b", "b"]"#]].assert_eq(&format!("{paths:?}"));
+    }
+}

@@ -1,0 +1,9 @@
+//! A real fleet: sshd processes on loopback addresses, each a host with files of its own. Nothing here passes without
+//! ssh: tests read each sshd's own log and the hosts' files from outside.
+
+mod conversation;
+mod faults;
+mod harness;
+mod local;
+mod sshd;
+mod transfer;
