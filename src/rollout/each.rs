@@ -30,6 +30,7 @@ impl Machine<'_> {
         self.record(opened);
         held.into_iter().for_each(|held| self.record(held));
         let hosts: Vec<HostName> = self.hosts.keys().cloned().collect();
+        self.tell(Told::Wave { number: 1, of: 1, hosts: hosts.len() });
         hosts.iter().for_each(|host| self.send_observe(host));
         self.advance_each();
     }
@@ -96,6 +97,7 @@ impl Machine<'_> {
         }
         if active == Some(self.target(host)) {
             self.fresh(host);
+            self.tell(Told::Fresh(host.clone()));
             return self.send_confirm(host);
         }
         match (self.tried_too_often(host), self.hosts[host].expect()) {
@@ -192,7 +194,10 @@ impl Machine<'_> {
             let effect = format!("taken back by {}", self.id());
             self.record(Record::Ended { rollout, status: Status::WentBack, moves_current: false, effect });
         }
-        let outcome = self.end(false);
+        let outcome = match self.end(false) {
+            Outcome::Done { left, .. } if left.is_empty() && !self.moved && !self.plan.goal.is_new => Outcome::Nothing,
+            outcome => outcome,
+        };
         self.finish(outcome);
     }
 }
