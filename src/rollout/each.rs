@@ -19,6 +19,7 @@ impl Machine<'_> {
         self.phase = Phase::Each;
         if self.covers_the_fleet() {
             self.end_unfinished();
+            self.forget_the_gone();
         }
         let goal = &self.plan.goal;
         let opened = Record::Opened {
@@ -38,6 +39,14 @@ impl Machine<'_> {
     /// Whether every host that serves takes part, so that afterwards nothing is left unfinished.
     fn covers_the_fleet(&self) -> bool {
         self.policy.hosts.iter().all(|(host, policy)| !policy.serves() || self.hosts.contains_key(host))
+    }
+
+    /// Hosts that groups.yaml no longer has leave the books, so that nobody is taken for their clone.
+    fn forget_the_gone(&mut self) {
+        let gone = self.books.hosts.keys().filter(|host| !self.policy.hosts.contains_key(host));
+        for host in gone.cloned().collect::<Vec<_>>() {
+            self.record(Record::Forgotten { host });
+        }
     }
 
     /// What was begun before and not ended is settled: a promotion that switched nothing is dropped; the rest is
