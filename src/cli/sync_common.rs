@@ -42,7 +42,7 @@ impl SyncCommon {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         if self.from_staging {
-            return self.from_staging(seat);
+            return self.take_staging(seat);
         }
         let only = match &self.hosts {
             Some(hosts) => Some(seat.hosts(&seat.policy()?, Some(hosts))?),
@@ -54,7 +54,7 @@ impl SyncCommon {
         acting::run(seat, &self.acting, order("sync-common", only, &goal))
     }
 
-    fn from_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
+    fn take_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
         let deploy = seat.deploy()?;
         let books = match seat.read_books(&deploy.policy) {
             Ok(store) => Some(store.load()?),
