@@ -58,7 +58,7 @@ impl Check {
                 stale.insert(host.clone(), reason);
             }
         }
-        note(&mut store, &looked, &stale, self.versions.is_empty())?;
+        note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
         self.say(seat, &store.load()?, &stale, looked.len());
         Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })
     }
@@ -123,6 +123,7 @@ impl Check {
 /// A look leaves a trace in the books, with since-when; no switch ever rests on it.
 fn note(
     store: &mut dyn Store,
+    looked_under: u64,
     looked: &BTreeMap<HostName, Looked>,
     stale: &BTreeMap<HostName, StaleReason>,
     all_was_proven: bool,
@@ -145,5 +146,5 @@ fn note(
             None => {}
         }
     }
-    store.note(clock::now(), &records)
+    store.note(clock::now(), looked_under, &records)
 }

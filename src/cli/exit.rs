@@ -114,6 +114,10 @@ pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {
             of_error(&error)
         }
     };
+    if let Some(error) = seat.printer.failure() {
+        seat.printer.talk(&format!("error: stdout: {error}"));
+        return ExitCode::from(Exit::Ours as u8);
+    }
     ExitCode::from(exit as u8)
 }
 
