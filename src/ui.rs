@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing else in the house prints. A reader of stdout that goes away is not an error.
 
+pub mod progress;
 pub mod prompt;
 
 use std::io::Write;
@@ -16,6 +17,11 @@ impl Printer {
     /// With `quiet` only errors and data are said; with `json` stdout carries events only.
     pub fn new(quiet: bool, json: bool) -> Self {
         Self { quiet, json }
+    }
+
+    /// Whether only errors and data are said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet || self.json
     }
 
     /// Data that was asked for, a line or several, on stdout.

@@ -41,14 +41,26 @@ impl Acting {
 }
 
 /// Carries out an order, or shows what it would do.
-pub fn run(seat: &Seat, acting: &Acting, mut order: Order<'_>) -> anyhow::Result<Exit> {
+pub fn run(seat: &Seat, acting: &Acting, order: Order<'_>) -> anyhow::Result<Exit> {
+    run_within(seat, acting, order, None)
+}
+
+/// The same, with another time for repairs than groups.yaml gives, ms.
+pub fn run_within(
+    seat: &Seat,
+    acting: &Acting,
+    mut order: Order<'_>,
+    repair_budget_ms: Option<u64>,
+) -> anyhow::Result<Exit> {
     if let Some(file) = &acting.view {
         return dry::offline(seat, file, &order);
     }
     if acting.dry_run {
         return dry::run(seat, &order);
     }
-    let deploy = seat.deploy()?;
+    let mut deploy = seat.deploy()?;
+    let limits = &mut deploy.policy.limits;
+    limits.repair_budget_ms_max = repair_budget_ms.unwrap_or(limits.repair_budget_ms_max);
     order.take_over |= acting.take_over;
     let ended = carry_out(seat, &deploy, acting.yes, &order)?;
     Ok(exit::of_ended(&ended))
@@ -57,7 +69,7 @@ pub fn run(seat: &Seat, acting: &Acting, mut order: Order<'_>) -> anyhow::Result
 /// Carries out an order and says how it ended.
 pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> anyhow::Result<Ended> {
     let mut store = seat.books(&deploy.policy)?;
-    let mut terminal = Terminal { seat, yes };
+    let mut terminal = Terminal::new(seat, yes);
     let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order))??;
     say(seat, &ended);
     Ok(ended)

@@ -6,6 +6,7 @@ use crate::model::words::count;
 use crate::plan::hosts::Plan;
 use crate::report;
 use crate::rollout::effect::Told;
+use crate::ui::progress::Progress;
 use crate::ui::prompt;
 
 /// Shows plans and steps through the printer.
@@ -14,6 +15,15 @@ pub struct Terminal<'a> {
     pub seat: &'a Seat,
     /// Whether the answer to every question is yes.
     pub yes: bool,
+    /// How far it has come.
+    pub progress: Progress<'a>,
+}
+
+impl<'a> Terminal<'a> {
+    /// A person at `seat`; with `yes` nothing is asked.
+    pub fn new(seat: &'a Seat, yes: bool) -> Self {
+        Self { seat, yes, progress: Progress::new(&seat.printer) }
+    }
 }
 
 impl Audience for Terminal<'_> {
@@ -36,15 +46,16 @@ impl Audience for Terminal<'_> {
             self.seat.printer.event("step", &report::plan::told_json(told));
             return;
         }
-        let line = match told {
-            Told::Wave { number, of, hosts } => format!("wave {number} of {of}: {}", count(*hosts, "host")),
-            Told::Repairing { host, reason } => {
-                format!("{host}: {}; repairing it", report::stale::reason(reason))
+        match told {
+            Told::Wave { number, of, hosts } => {
+                self.progress.begin(&format!("wave {number} of {of}: {}", count(*hosts, "host")), *hosts);
             }
-            Told::Switched(host) => format!("{host}: switched"),
-            Told::Fresh(host) => format!("{host}: proven"),
-            Told::Left(host, reason) => report::stale::now_line(host, reason),
-        };
-        self.seat.printer.step(&line);
+            Told::Repairing { host, reason } => {
+                self.progress.line(&format!("{host}: {}; repairing it", report::stale::reason(reason)));
+            }
+            Told::Switched(host) => self.progress.detail(&format!("{host}: switched")),
+            Told::Fresh(host) => self.progress.through(&format!("{host}: proven")),
+            Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),
+        }
     }
 }

@@ -31,6 +31,9 @@ pub struct Rollback {
     /// Without books: rebuild them from what the hosts keep, then go back to the map before the one they serve
     #[arg(long)]
     from_fleet: bool,
+    /// Time for repairing hosts that are not ready, s [default: limits.repair_budget_ms_max]
+    #[arg(long, value_name = "SECONDS")]
+    repair_budget: Option<u32>,
     /// Why, for the log line and the hold
     #[arg(short, long, value_name = "MSG", default_value = "rollback")]
     message: String,
@@ -58,14 +61,8 @@ impl Rollback {
             (None, None) => Scope::Last,
         };
         let goal = |site: crate::plan::goal::Site<'_>| back::rollback(site, &scope, &self.message);
-        let order = Order {
-            reason: format!("rollback: {}", self.message),
-            take_over: true,
-            adopt: false,
-            resumes: false,
-            only: None,
-            goal: &goal,
-        };
-        acting::run(seat, &self.acting, order)
+        let order = Order { take_over: true, ..Order::new(format!("rollback: {}", self.message), &goal) };
+        let budget_ms = self.repair_budget.map(|seconds| u64::from(seconds) * 1000);
+        acting::run_within(seat, &self.acting, order, budget_ms)
     }
 }

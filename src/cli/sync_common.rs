@@ -42,7 +42,7 @@ impl SyncCommon {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         if self.from_staging {
-            return self.from_staging(seat);
+            return self.take_staging(seat);
         }
         let only = match &self.hosts {
             Some(hosts) => Some(seat.hosts(&seat.policy()?, Some(hosts))?),
@@ -51,10 +51,10 @@ impl SyncCommon {
         let goal = |site: crate::plan::goal::Site<'_>| {
             content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
         };
-        acting::run(seat, &self.acting, order("sync-common", only, &goal))
+        acting::run(seat, &self.acting, Order { only, ..Order::new("sync-common", &goal) })
     }
 
-    fn from_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
+    fn take_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
         let deploy = seat.deploy()?;
         let books = match seat.read_books(&deploy.policy) {
             Ok(store) => Some(store.load()?),
@@ -80,20 +80,8 @@ impl SyncCommon {
         let content: BTreeMap<Component, Digest> = taken.iter().map(|t| (t.component.clone(), t.id)).collect();
         let goal =
             |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
-        acting::run(seat, &self.acting, order("sync-common --from-staging", None, &goal))
+        acting::run(seat, &self.acting, Order::new("sync-common --from-staging", &goal))
     }
-}
-
-type GoalOf<'a> =
-    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
-
-/// An order about content: nobody's lock is taken, no host is adopted.
-pub fn order<'a>(
-    reason: &str,
-    only: Option<std::collections::BTreeSet<crate::model::names::HostName>>,
-    goal: GoalOf<'a>,
-) -> Order<'a> {
-    Order { reason: reason.to_owned(), take_over: false, adopt: false, resumes: false, only, goal }
 }
 
 fn news<'a>(taken: &'a [Taken], wanted: Option<&BTreeMap<Component, Digest>>) -> Vec<&'a Taken> {

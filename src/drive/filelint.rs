@@ -52,7 +52,8 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 /// `None` when it is fine, and when there is no PHP here to ask.
 async fn php(file: &Path) -> Option<String> {
     let mut command = Command::new("php");
-    command.args(["-n", "-d", "display_errors=1", "-l", "--"]).arg(file);
+    // Without `--`, after which php would read its own standard input; the path is absolute, so it is never an option.
+    command.args(["-n", "-d", "display_errors=1", "-l"]).arg(file);
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(Duration::from_millis(LINT_MS_MAX), command.output()).await {
         Err(_) => Some(format!("php -l took longer than {LINT_MS_MAX} ms")),

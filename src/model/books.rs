@@ -3,6 +3,8 @@
 //! Invariant: a store is correct when loading it gives the same [`Books`] as applying its records in order to an
 //! empty one. The simulator keeps books by [`Books::apply`] alone; SQLite and PostgreSQL keep rows.
 
+mod apply;
+
 use super::component::Component;
 use super::digest::Digest;
 use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
@@ -361,89 +363,6 @@ impl Books {
     /// The next free snapshot id.
     pub fn next_snapshot(&self) -> SnapshotId {
         SnapshotId(self.snapshots.keys().next_back().map_or(1, |id| id.0 + 1))
-    }
-
-    /// Applies one record; `now` is when it was committed.
-    pub fn apply(&mut self, now: Time, record: &Record) {
-        match record {
-            Record::Opened { rollout, snapshot, moves_current } => {
-                if let Some(snapshot) = snapshot {
-                    self.snapshots.insert(snapshot.id, snapshot.clone());
-                }
-                if *moves_current {
-                    self.current = Some(rollout.to);
-                }
-                self.rollouts.insert(rollout.id, rollout.clone());
-            }
-            Record::Intents { rollout, command, hosts } => self.apply_intents(*rollout, command, hosts),
-            Record::Ended { rollout, status, moves_current, effect } => {
-                if let Some(row) = self.rollouts.get_mut(rollout) {
-                    row.status = *status;
-                    row.effect.clone_from(effect);
-                    if *moves_current {
-                        self.current = Some(row.to);
-                    }
-                }
-            }
-            Record::Held { by, reason } => {
-                self.hold = Some(Hold { by: by.clone(), reason: reason.clone(), since: now });
-            }
-            Record::Released { .. } => self.hold = None,
-            Record::Forgotten { host } => {
-                self.hosts.remove(host);
-            }
-            Record::Outcome { .. } | Record::Note { .. } => {}
-            Record::Seen { host, .. }
-            | Record::Stale { host, .. }
-            | Record::Fresh { host }
-            | Record::Owed { host, .. }
-            | Record::Depooled { host, .. }
-            | Record::Pooled { host, .. } => self.hosts.entry(host.clone()).or_default().apply(now, record),
-        }
-    }
-
-    fn apply_intents(&mut self, rollout: RolloutId, command: &str, hosts: &[(HostName, Generation)]) {
-        if let Some(row) = self.rollouts.get_mut(&rollout) {
-            row.dispatched |= command == "switch";
-        }
-        for (host, generation) in hosts {
-            let row = self.hosts.entry(host.clone()).or_default();
-            row.sent = row.sent.max(Some(*generation));
-        }
-    }
-}
-
-impl HostRow {
-    fn apply(&mut self, now: Time, record: &Record) {
-        match record {
-            Record::Seen { incarnation, active, boot_id, generation, .. } => {
-                self.incarnation = incarnation.or(self.incarnation);
-                self.fence = self.fence.max(*generation);
-                self.active = *active;
-                self.boot_id.clone_from(boot_id);
-                self.seen = Some(now);
-            }
-            Record::Stale { reason, .. } => {
-                let since = match &self.stale {
-                    Some(old) if old.reason.same_kind(reason) => old.since,
-                    _ => now,
-                };
-                self.stale = Some(Stale { reason: reason.clone(), since });
-            }
-            Record::Fresh { .. } => {
-                self.stale = None;
-                self.owed = None;
-            }
-            Record::Owed { what, .. } => {
-                let since = self.owed.as_ref().map_or(now, |owed| owed.since);
-                self.owed = Some(Owed { what: what.clone(), since });
-            }
-            Record::Depooled { by, reason, .. } => {
-                self.depooled = Some(Hold { by: by.clone(), reason: reason.clone(), since: now });
-            }
-            Record::Pooled { .. } => self.depooled = None,
-            _ => {}
-        }
     }
 }
 

@@ -33,7 +33,7 @@ pub fn promote(
     free_to_go_forward(site)?;
     not_rolled_back(site, version, again)?;
     let pins = site.pins();
-    let mut map = with_pins(&wanted.map, &pins);
+    let mut map = refreshed(site, &wanted.map, &pins);
     for wiki in &group.wikis {
         if !pins.wikis.contains_key(wiki) {
             map.0.insert(wiki.clone(), version.clone());
@@ -80,7 +80,7 @@ pub fn pin(site: Site<'_>, subject: &Subject, pin: Pin) -> Result<Goal, Blocked>
             pins.hosts.insert(host.clone(), pin);
         }
     }
-    let map = with_pins(&wanted.map, &pins);
+    let map = refreshed(site, &wanted.map, &pins);
     let mut goal = forward(site, Kind::Pin, map, pins, vec![note], &why);
     goal.fallback = fallback(site, &goal);
     Ok(goal)
@@ -91,7 +91,7 @@ pub fn unpin(site: Site<'_>, subject: &Subject, why: &str) -> Result<Goal, Block
     let wanted = site.wanted()?;
     free_to_go_forward_but_for_pins(site)?;
     let mut pins = site.pins();
-    let mut map = with_pins(&wanted.map, &pins);
+    let mut map = refreshed(site, &wanted.map, &pins);
     let declared = match subject {
         Subject::Wiki(wiki) => site.policy.pins.wikis.contains_key(wiki),
         Subject::Host(host) => site.policy.pins.hosts.contains_key(host),
@@ -240,6 +240,20 @@ fn not_rolled_back(site: Site<'_>, version: &Version, again: Option<&str>) -> Re
         .hint("promote it again with --again --reason R")),
         _ => Ok(()),
     }
+}
+
+/// The map with the wikis that groups.yaml has now: a new wiki runs what its group runs, one that is gone leaves, and
+/// pinned ones stand where they are pinned.
+fn refreshed(site: Site<'_>, map: &VersionMap, pins: &Pins) -> VersionMap {
+    let mut refreshed = VersionMap::default();
+    for group in &site.policy.groups {
+        let known = group.wikis.iter().filter_map(|wiki| Some((wiki.clone(), map.0.get(wiki)?.clone())));
+        let known = VersionMap(known.collect());
+        let most = known.counts().into_iter().max_by_key(|(_, n)| *n).map(|(version, _)| version);
+        let version = |wiki: &Wiki| known.0.get(wiki).cloned().or_else(|| most.clone());
+        refreshed.0.extend(group.wikis.iter().filter_map(|wiki| Some((wiki.clone(), version(wiki)?))));
+    }
+    with_pins(&refreshed, pins)
 }
 
 fn with_pins(map: &VersionMap, pins: &Pins) -> VersionMap {

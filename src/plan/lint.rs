@@ -80,8 +80,8 @@ fn only_named_groups_move(policy: &Policy, books: &Books, plan: &Plan) -> Option
     let named =
         |wiki: &Wiki| policy.groups.iter().any(|g| goal.rollout.groups.contains(&g.name) && g.wikis.contains(wiki));
     let (pins, map) = (&goal.snapshot.pins.wikis, &goal.snapshot.map.0);
-    let moved =
-        map.iter().find(|(wiki, v)| before.0.get(*wiki) != Some(v) && !named(wiki) && !pins.contains_key(*wiki));
+    let changed = |wiki: &Wiki, now| before.0.get(wiki).is_some_and(|old| old != now);
+    let moved = map.iter().find(|(wiki, v)| changed(wiki, *v) && !named(wiki) && !pins.contains_key(*wiki));
     moved.map(|(wiki, _)| format!("{wiki} is in no group of this promotion and would move"))
 }
 

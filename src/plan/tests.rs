@@ -276,3 +276,34 @@ fn pins_declared_in_the_file_are_removed_there() {
     let refused = forward::unpin(site(&policy, &books, 1), &Subject::Wiki(wiki("labswiki")), "x");
     assert_eq!(refused.expect_err("it is not").why, Why::Usage);
 }
+
+#[test]
+fn a_new_wiki_runs_what_its_group_runs_and_one_that_is_gone_leaves() {
+    let mut policy = policy(12);
+    let books = books(&policy);
+    let groups = &mut policy.groups;
+    groups[2].wikis.insert(wiki("newwiki"));
+    groups[1].wikis.remove(&wiki("hewiki"));
+    let site = site(&policy, &books, 1);
+    let goal = promote(site, &group("group0"), &wmf(11), "train", None).expect("it is planned");
+    expect![[r#"
+        group0: 5 from 1.27.0-wmf.10 to 1.27.0-wmf.11
+        group2: 1 from nothing to 1.27.0-wmf.10
+    "#]]
+    .assert_eq(&lines(&goal));
+    assert!(!goal.snapshot.map.0.contains_key(&wiki("hewiki")));
+    let plan = plan(site, goal, None).expect("it is planned");
+    assert_eq!(lint(&policy, &books, &plan), Vec::<String>::new());
+}
+
+#[test]
+fn a_sync_of_all_staging_lets_go_of_what_nobody_uses() {
+    let policy = policy(12);
+    let books = books(&policy);
+    let content = [(Component::Version(wmf(13)), Digest::of(b"13"))].into();
+    let goal = content::sync(site(&policy, &books, 1), &content, None, true, "cut").expect("it is planned");
+    let wanted: Vec<String> = goal.snapshot.wanted.keys().map(ToString::to_string).collect();
+    expect!["wmf-config php-1.27.0-wmf.10 php-1.27.0-wmf.13 php-1.27.0-wmf.9"].assert_eq(&wanted.join(" "));
+    let goal = content::sync(site(&policy, &books, 1), &content, None, false, "fix").expect("it is planned");
+    assert_eq!(goal.snapshot.wanted.len(), 6, "a sync of single files lets go of nothing");
+}

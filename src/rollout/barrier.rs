@@ -214,6 +214,7 @@ impl Machine<'_> {
             match self.hosts[&host].failure {
                 None => {
                     self.fresh(&host);
+                    self.tell(Told::Fresh(host.clone()));
                     self.send_confirm(&host);
                 }
                 Some(_) if !self.policy.hooks.depool.is_empty() => self.send_depool(&host),

@@ -19,6 +19,7 @@ impl Machine<'_> {
         self.phase = Phase::Each;
         if self.covers_the_fleet() {
             self.end_unfinished();
+            self.forget_the_gone();
         }
         let goal = &self.plan.goal;
         let opened = Record::Opened {
@@ -30,6 +31,7 @@ impl Machine<'_> {
         self.record(opened);
         held.into_iter().for_each(|held| self.record(held));
         let hosts: Vec<HostName> = self.hosts.keys().cloned().collect();
+        self.tell(Told::Wave { number: 1, of: 1, hosts: hosts.len() });
         hosts.iter().for_each(|host| self.send_observe(host));
         self.advance_each();
     }
@@ -37,6 +39,14 @@ impl Machine<'_> {
     /// Whether every host that serves takes part, so that afterwards nothing is left unfinished.
     fn covers_the_fleet(&self) -> bool {
         self.policy.hosts.iter().all(|(host, policy)| !policy.serves() || self.hosts.contains_key(host))
+    }
+
+    /// Hosts that groups.yaml no longer has leave the books, so that nobody is taken for their clone.
+    fn forget_the_gone(&mut self) {
+        let gone = self.books.hosts.keys().filter(|host| !self.policy.hosts.contains_key(host));
+        for host in gone.cloned().collect::<Vec<_>>() {
+            self.record(Record::Forgotten { host });
+        }
     }
 
     /// What was begun before and not ended is settled: a promotion that switched nothing is dropped; the rest is
@@ -96,6 +106,7 @@ impl Machine<'_> {
         }
         if active == Some(self.target(host)) {
             self.fresh(host);
+            self.tell(Told::Fresh(host.clone()));
             return self.send_confirm(host);
         }
         match (self.tried_too_often(host), self.hosts[host].expect()) {
@@ -192,7 +203,10 @@ impl Machine<'_> {
             let effect = format!("taken back by {}", self.id());
             self.record(Record::Ended { rollout, status: Status::WentBack, moves_current: false, effect });
         }
-        let outcome = self.end(false);
+        let outcome = match self.end(false) {
+            Outcome::Done { left, .. } if left.is_empty() && !self.moved && !self.plan.goal.is_new => Outcome::Nothing,
+            outcome => outcome,
+        };
         self.finish(outcome);
     }
 }

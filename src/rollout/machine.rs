@@ -42,6 +42,8 @@ pub struct Machine<'a> {
     pub(super) now: Time,
     pub(super) started: Time,
     pub(super) stopping: bool,
+    /// Whether any host was told to change something.
+    pub(super) moved: bool,
     records: Vec<Record>,
     sends: Vec<Effect>,
     told: Vec<Effect>,
@@ -83,6 +85,7 @@ impl<'a> Machine<'a> {
             now: Time(0),
             started: Time(0),
             stopping: false,
+            moved: false,
             records: Vec::new(),
             sends: Vec::new(),
             told: Vec::new(),
@@ -238,6 +241,7 @@ impl<'a> Machine<'a> {
     }
 
     fn send(&mut self, host: &HostName, step: Step, command: Command, deadline_ms: u64) {
+        self.moved |= matches!(command, Command::Prepare { .. } | Command::Switch { .. });
         let state = self.hosts.get_mut(host).expect("only hosts of the plan are sent to");
         debug_assert!(state.pending.is_none(), "one command at a time");
         state.pending = Some(command.stamp().generation);
@@ -317,7 +321,6 @@ impl<'a> Machine<'a> {
             });
         }
         self.record(Record::Fresh { host: host.clone() });
-        self.tell(Told::Fresh(host.clone()));
     }
 
     /// A host is not as wanted: stale on the books, and owed when others moved without it.

@@ -1,0 +1,11 @@
+//! The command line as a person meets it: the real program over real directories, judged from outside.
+
+mod books;
+mod codes;
+mod content;
+mod dry;
+mod hosts;
+mod killed;
+mod machines;
+mod site;
+mod story;
