@@ -181,9 +181,10 @@ fn pins(view: &StatusView) -> Vec<String> {
 }
 
 fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
+    // groups.yaml does not say since when.
     let source = match pin.source {
-        PinSource::Books => "the books",
-        PinSource::Config => "groups.yaml",
+        PinSource::Books => format!("the books, since {}", moment(pin.since)),
+        PinSource::Config => "groups.yaml".to_owned(),
     };
     let until = match pin.until {
         None => "without end".to_owned(),
@@ -191,7 +192,7 @@ fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
         Some(until) => format!("until {}", moment(until)),
     };
     let (reason, owner) = (Untrusted(&pin.reason), Untrusted(&pin.owner));
-    format!("{subject} at {}: {reason} ({owner}, by {source}, since {}, {until})", pin.version, moment(pin.since))
+    format!("{subject} at {}: {reason} ({owner}, by {source}, {until})", pin.version)
 }
 
 /// Hosts folded by how they stand.
