@@ -62,6 +62,7 @@ fn a_killed_promotion_is_seen_and_brought_back() {
     drop(gate);
     let status = fleet.run(&["status"]).is(0).said();
     assert!(!status.contains("unfinished"), "{status}");
-    fleet.promote("group1", &[]).is(0);
+    fleet.promote("group1", &[]).is(10).names("1.27.0-wmf.11", "was taken back");
+    fleet.promote("group1", &["--again", "--reason", "the deploy host is back"]).is(0);
     fleet.all_serve(5, &[]);
 }
