@@ -6,6 +6,7 @@ use clap::Args;
 
 /// Walk through the incident on an embedded fleet of a dozen local hosts
 #[derive(Args)]
+#[command(after_help = "Example:\n  pointsman demo")]
 pub struct Demo {}
 
 impl Demo {
