@@ -120,7 +120,12 @@ fn a_pinned_host_keeps_its_version_through_promotions_and_rollbacks() {
     assert_eq!(site.map(other)["testwiki"], V11);
     site.run(&["rollback"]).ends(0);
     assert!(site.map(pinned).values().all(|version| version == V9));
-    site.run(&["status"]).ends(0).says("debug").says("2100-01-01");
+    site.run(&["status"]).ends(0).says("debug").says("2100-01-01").says("hold: rollback");
+    // While the hold stops promotions, one host may still go to the version that was taken back.
+    site.promote("group0", V9).ends(10);
+    site.run(&["pin", pinned, V11, "--reason", "debug", "--yes"]).ends(0);
+    assert!(site.map(pinned).values().all(|version| version == V11));
+    assert!(site.map(other).values().all(|version| version == V10));
     site.run(&["unpin", pinned, "--yes"]).ends(0);
     assert_eq!(site.counts(), ".10: 7");
 }
