@@ -48,7 +48,7 @@ Exit codes:
   2  usage or configuration                8   done, but hosts are owed, named
   3  the fleet was held or taken back      9   changes present
   4  a person is needed                    10  refused: hold, or a version that was rolled back
-  5  somebody else holds the lock          130 stopped by a signal
+  5  somebody else holds the lock          130/143 stopped by a signal
 
 At 01:16, with half the world logged out:  pointsman rollback -m 'sessions are lost'";
 

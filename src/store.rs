@@ -61,8 +61,8 @@ pub trait Store {
     /// then nothing is written.
     fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError>;
 
-    /// Writes what a look saw, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of ours
-    /// and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
+    /// Writes what a look saw, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of
+    /// ours and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
     /// finds all well does not fill the disk.
     fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError>;
 

@@ -37,14 +37,7 @@ impl Converge {
             true => forward::resume(site),
             false => content::converge(site, crate::plan::goal::Extent::Wanted, "converge"),
         };
-        let order = Order {
-            reason: "converge".to_owned(),
-            take_over: false,
-            adopt: false,
-            resumes: self.forward,
-            only,
-            goal: &goal,
-        };
+        let order = Order { resumes: self.forward, only, ..Order::new("converge", &goal) };
         acting::run(seat, &self.acting, order)
     }
 }

@@ -62,14 +62,7 @@ impl Pool {
         let hosts = seat.hosts(&deploy.policy, Some(&self.hosts))?;
         let goal =
             |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "pool");
-        let order = Order {
-            reason: format!("pool {}", self.hosts),
-            take_over: false,
-            adopt: false,
-            resumes: false,
-            only: Some(hosts.clone()),
-            goal: &goal,
-        };
+        let order = Order { only: Some(hosts.clone()), ..Order::new(format!("pool {}", self.hosts), &goal) };
         let ended = carry_out(seat, &deploy, true, &order)?;
         let left = match &ended.outcome {
             crate::rollout::effect::Outcome::Done { left, .. } => left.clone(),

@@ -31,8 +31,10 @@ pub enum Exit {
     Owed = 8,
     /// Refused by policy.
     Refused = 10,
-    /// Stopped by a signal.
+    /// Stopped by SIGINT.
     Stopped = 130,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
 }
 
 /// The code of an outcome; `plan` says who was left out from the start.
@@ -54,6 +56,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
 pub fn of_ended(ended: &Ended) -> Exit {
     match &ended.went_back {
         Some(Outcome::Done { left, .. }) if !left.is_empty() => Exit::Owed,
+        _ if ended.outcome == Outcome::Stopped && ended.terminated => Exit::Terminated,
         _ => of_outcome(&ended.plan, &ended.outcome),
     }
 }
@@ -89,7 +92,8 @@ fn of_error(error: &anyhow::Error) -> Exit {
         match cause.downcast_ref::<ActError>() {
             Some(ActError::Blocked(blocked)) => return of_blocked(blocked),
             Some(ActError::Run(RunError::Store(error))) => return of_store(error),
-            Some(ActError::Run(RunError::Killed)) => return Exit::Stopped,
+            Some(ActError::Run(RunError::Killed { terminated: true })) => return Exit::Terminated,
+            Some(ActError::Run(RunError::Killed { terminated: false })) => return Exit::Stopped,
             _ => {}
         }
     }

@@ -74,13 +74,7 @@ fn trust(seat: &Seat, host: &HostName, yes: bool) -> anyhow::Result<Exit> {
 fn adopt(seat: &Seat, hosts: &str) -> anyhow::Result<Exit> {
     let deploy = seat.deploy()?;
     let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "adopt");
-    let order = Order {
-        reason: format!("adopt {hosts}"),
-        take_over: false,
-        adopt: true,
-        resumes: false,
-        only: Some(seat.hosts(&deploy.policy, Some(hosts))?),
-        goal: &goal,
-    };
+    let only = Some(seat.hosts(&deploy.policy, Some(hosts))?);
+    let order = Order { adopt: true, only, ..Order::new(format!("adopt {hosts}"), &goal) };
     Ok(exit::of_ended(&carry_out(seat, &deploy, true, &order)?))
 }

@@ -64,7 +64,7 @@ impl Pin {
             };
             forward::pin(site, &subject, pin)
         };
-        acting::run(seat, &self.acting, order(format!("pin {}", self.subject), &goal))
+        acting::run(seat, &self.acting, Order::new(format!("pin {}", self.subject), &goal))
     }
 }
 
@@ -73,15 +73,8 @@ impl Unpin {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let subject = subject(&seat.policy()?, &self.subject)?;
         let goal = |site: crate::plan::goal::Site<'_>| forward::unpin(site, &subject, &self.reason);
-        acting::run(seat, &self.acting, order(format!("unpin {}", self.subject), &goal))
+        acting::run(seat, &self.acting, Order::new(format!("unpin {}", self.subject), &goal))
     }
-}
-
-type GoalOf<'a> =
-    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
-
-fn order(reason: String, goal: GoalOf<'_>) -> Order<'_> {
-    Order { reason, take_over: false, adopt: false, resumes: false, only: None, goal }
 }
 
 /// A host when groups.yaml has it, else a wiki, else an error that says what is near.

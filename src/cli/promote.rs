@@ -45,14 +45,7 @@ impl Promote {
         let goal = |site: crate::plan::goal::Site<'_>| {
             forward::promote(site, &self.group, &self.version, &self.message, again)
         };
-        let order = Order {
-            reason: format!("promote {} {}", self.group, self.version),
-            take_over: false,
-            adopt: false,
-            resumes: false,
-            only: None,
-            goal: &goal,
-        };
+        let order = Order::new(format!("promote {} {}", self.group, self.version), &goal);
         acting::run(seat, &self.acting, order)
     }
 }

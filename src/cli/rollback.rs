@@ -61,14 +61,7 @@ impl Rollback {
             (None, None) => Scope::Last,
         };
         let goal = |site: crate::plan::goal::Site<'_>| back::rollback(site, &scope, &self.message);
-        let order = Order {
-            reason: format!("rollback: {}", self.message),
-            take_over: true,
-            adopt: false,
-            resumes: false,
-            only: None,
-            goal: &goal,
-        };
+        let order = Order { take_over: true, ..Order::new(format!("rollback: {}", self.message), &goal) };
         let budget_ms = self.repair_budget.map(|seconds| u64::from(seconds) * 1000);
         acting::run_within(seat, &self.acting, order, budget_ms)
     }

@@ -51,7 +51,7 @@ impl SyncCommon {
         let goal = |site: crate::plan::goal::Site<'_>| {
             content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
         };
-        acting::run(seat, &self.acting, order("sync-common", only, &goal))
+        acting::run(seat, &self.acting, Order { only, ..Order::new("sync-common", &goal) })
     }
 
     fn take_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
@@ -80,20 +80,8 @@ impl SyncCommon {
         let content: BTreeMap<Component, Digest> = taken.iter().map(|t| (t.component.clone(), t.id)).collect();
         let goal =
             |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
-        acting::run(seat, &self.acting, order("sync-common --from-staging", None, &goal))
+        acting::run(seat, &self.acting, Order::new("sync-common --from-staging", &goal))
     }
-}
-
-type GoalOf<'a> =
-    &'a dyn Fn(crate::plan::goal::Site<'_>) -> Result<crate::plan::goal::Goal, crate::plan::goal::Blocked>;
-
-/// An order about content: nobody's lock is taken, no host is adopted.
-pub fn order<'a>(
-    reason: &str,
-    only: Option<std::collections::BTreeSet<crate::model::names::HostName>>,
-    goal: GoalOf<'a>,
-) -> Order<'a> {
-    Order { reason: reason.to_owned(), take_over: false, adopt: false, resumes: false, only, goal }
 }
 
 fn news<'a>(taken: &'a [Taken], wanted: Option<&BTreeMap<Component, Digest>>) -> Vec<&'a Taken> {

@@ -3,7 +3,8 @@
 use super::acting::{self, Acting};
 use super::exit::{Exit, Usage};
 use super::seat::Seat;
-use super::sync_common::{order, say};
+use super::sync_common::say;
+use crate::drive::act::Order;
 use crate::drive::{filelint, staging};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
@@ -52,7 +53,7 @@ impl SyncFile {
             let goal = |site: crate::plan::goal::Site<'_>| {
                 content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
             };
-            return acting::run(seat, &self.acting, order("sync-file", None, &goal));
+            return acting::run(seat, &self.acting, Order::new("sync-file", &goal));
         }
         let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
         for (component, paths) in &sorted {
@@ -61,7 +62,7 @@ impl SyncFile {
             content.insert(component.clone(), taken.id);
         }
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
-        acting::run(seat, &self.acting, order("sync-file", None, &goal))
+        acting::run(seat, &self.acting, Order::new("sync-file", &goal))
     }
 
     fn lint_fails(

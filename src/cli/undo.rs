@@ -28,14 +28,7 @@ impl Undo {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let goal = |site: crate::plan::goal::Site<'_>| content::undo(site, self.sync, &self.message);
-        let order = Order {
-            reason: "undo".to_owned(),
-            take_over: false,
-            adopt: false,
-            resumes: false,
-            only: None,
-            goal: &goal,
-        };
+        let order = Order::new("undo", &goal);
         acting::run(seat, &self.acting, order)
     }
 }

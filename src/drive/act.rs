@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long the end of a connection is waited for.
 const CLOSE: Duration = Duration::from_secs(1);
 
+/// What is wanted, by the books as they stand once the lock is held.
+pub type GoalOf<'a> = &'a dyn Fn(Site<'_>) -> Result<Goal, Blocked>;
+
 /// What somebody ordered.
 pub struct Order<'a> {
     /// For the lock: what for.
@@ -31,8 +34,15 @@ pub struct Order<'a> {
     pub resumes: bool,
     /// Which hosts; `None`: all that serve.
     pub only: Option<BTreeSet<HostName>>,
-    /// What is wanted, by the books as they stand once the lock is held.
-    pub goal: &'a dyn Fn(Site<'_>) -> Result<Goal, Blocked>,
+    /// What is wanted.
+    pub goal: GoalOf<'a>,
+}
+
+impl<'a> Order<'a> {
+    /// An order to all hosts that takes nobody's lock and adopts no host.
+    pub fn new(reason: impl Into<String>, goal: GoalOf<'a>) -> Self {
+        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only: None, goal }
+    }
 }
 
 /// How an order ended.
@@ -46,6 +56,8 @@ pub struct Ended {
     pub went_back: Option<Outcome>,
     /// Whose lock was taken over.
     pub took_over_from: Option<Lock>,
+    /// Whether it was stopped by SIGTERM.
+    pub terminated: bool,
     /// The most requests that one host had to answer.
     pub round_trips_max: u32,
 }
@@ -75,8 +87,9 @@ pub async fn act(
     order: &Order<'_>,
 ) -> Result<Ended, ActError> {
     let claim = store.take_lock(clock::now(), &holder(&deploy.by), &order.reason, order.take_over)?;
-    let mut sessions = BTreeMap::new();
-    let mut held = Held { deploy, store, audience, sessions: &mut sessions, epoch: claim.epoch };
+    let (mut sessions, mut terminated) = (BTreeMap::new(), false);
+    let (sessions_of, stop) = (&mut sessions, &mut terminated);
+    let mut held = Held { deploy, store, audience, sessions: sessions_of, terminated: stop, epoch: claim.epoch };
     let ended = held.carry_out(order).await;
     // A lock that was taken over is not ours to release; the store sees to that.
     held.store.release_lock(clock::now(), claim.epoch)?;
@@ -84,7 +97,7 @@ pub async fn act(
     for session in sessions.into_values() {
         session.close(CLOSE).await;
     }
-    ended.map(|ended| Ended { took_over_from: claim.took_over_from, round_trips_max, ..ended })
+    ended.map(|ended| Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, ..ended })
 }
 
 /// Writes `records` under the lock, for commands that send nothing to hosts.
@@ -100,6 +113,7 @@ struct Held<'a> {
     store: &'a mut dyn Store,
     audience: &'a mut dyn Audience,
     sessions: &'a mut BTreeMap<HostName, Session>,
+    terminated: &'a mut bool,
     epoch: u64,
 }
 
@@ -117,7 +131,7 @@ impl Held<'_> {
             _ => None,
         };
         let plan = machine.plan().clone();
-        Ok(Ended { plan, outcome, went_back, took_over_from: None, round_trips_max: 0 })
+        Ok(Ended { plan, outcome, went_back, took_over_from: None, terminated: false, round_trips_max: 0 })
     }
 
     /// Too many hosts failed: all are brought to the wanted state, which has not moved.
@@ -132,18 +146,13 @@ impl Held<'_> {
         self.run(&mut machine).await
     }
 
-    fn plan(
-        &self,
-        books: &Books,
-        goal: &dyn Fn(Site<'_>) -> Result<Goal, Blocked>,
-        only: Option<&BTreeSet<HostName>>,
-    ) -> Result<Plan, ActError> {
+    fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, ActError> {
         let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
         Ok(plan(site, goal(site)?, only)?)
     }
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {
-        let run = Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions);
+        let run = Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions, self.terminated);
         Ok(run.until_the_end(machine).await?)
     }
 }

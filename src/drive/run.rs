@@ -44,7 +44,10 @@ pub enum RunError {
     Store(#[from] StoreError),
     /// A second signal: stopped at once, with whatever was in flight.
     #[error("stopped at once by a second signal; the fleet may be between two states")]
-    Killed,
+    Killed {
+        /// Whether by SIGTERM.
+        terminated: bool,
+    },
     /// Signals can't be listened to.
     #[error("signals can't be listened to")]
     Signals(#[source] std::io::Error),
@@ -61,20 +64,23 @@ pub struct Run<'a> {
     epoch: u64,
     audience: &'a mut dyn Audience,
     sessions: &'a mut BTreeMap<HostName, Session>,
+    terminated: &'a mut bool,
     tasks: JoinSet<Done>,
 }
 
 impl<'a> Run<'a> {
-    /// A run under `epoch`. Sessions are kept for the next run of the same command.
+    /// A run under `epoch`. Sessions are kept for the next run of the same command; `terminated` says afterwards
+    /// whether a stop came by SIGTERM.
     pub fn new(
         deploy: &'a Deploy,
         store: &'a mut dyn Store,
         epoch: u64,
         audience: &'a mut dyn Audience,
         sessions: &'a mut BTreeMap<HostName, Session>,
+        terminated: &'a mut bool,
     ) -> Self {
         let content = Arc::new(deploy.content.clone());
-        Self { deploy, content, store, epoch, audience, sessions, tasks: JoinSet::new() }
+        Self { deploy, content, store, epoch, audience, sessions, terminated, tasks: JoinSet::new() }
     }
 
     /// Runs `machine` to its end.
@@ -94,7 +100,7 @@ impl<'a> Run<'a> {
                 events = self.wait(&mut interrupted, &mut terminated).await;
             }
             if events.contains(&Event::Stop) && std::mem::replace(&mut stopping, true) {
-                return Err(RunError::Killed);
+                return Err(RunError::Killed { terminated: *self.terminated });
             }
             effects = machine.step(clock::now(), events);
         }
@@ -133,7 +139,10 @@ impl<'a> Run<'a> {
         let first = tokio::select! {
             Some(done) = self.tasks.join_next() => Some(done),
             _ = interrupted.recv() => None,
-            _ = terminated.recv() => None,
+            _ = terminated.recv() => {
+                *self.terminated = true;
+                None
+            }
         };
         let Some(first) = first else { return vec![Event::Stop] };
         let mut events = vec![self.done(first)];

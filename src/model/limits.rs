@@ -66,6 +66,8 @@ pub const LINE_BYTES_MAX: usize = 1000;
 pub const SITE_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// The largest number of hosts talked to at the same time that a site may ask for.
 pub const SITE_PARALLEL_HOSTS_MAX: u64 = 4096;
+/// Lines of one part of the status screen (stale hosts, pins, owed hosts) before the rest are counted.
+pub const STATUS_LINES_MAX: usize = 24;
 /// A page or a file that the demo's web tier reads or serves, bytes.
 pub const DEMO_PAGE_BYTES_MAX: u64 = 64 << 10;
 /// Requests that all of the demo's web servers answer at the same time.
@@ -76,5 +78,3 @@ pub const DEMO_PAGE_MS_MAX: u64 = 5_000;
 pub const DEMO_WEB_MS_MAX: u64 = 10_000;
 /// The syntax check of one file before it is synced, ms.
 pub const LINT_MS_MAX: u64 = 20_000;
-/// Lines of stale hosts on the status screen before the rest are counted.
-pub const STALE_LINES_MAX: usize = 24;

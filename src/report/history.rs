@@ -164,7 +164,11 @@ mod tests {
         let mut open = rollout(12, Kind::Rollback, Status::Open);
         (open.effect, open.why, open.by) = (String::new(), "errors\n\x1b[2J".into(), "bob@deploy".into());
         let sync = Rollout { groups: vec![], version: None, ..rollout(9, Kind::Sync, Status::Owed) };
-        expect![[r#""#]].assert_eq(&text(&[open, rollout(11, Kind::Promote, Status::Done), sync]));
+        expect![[r#"
+            r12  2016-01-21 18:54 UTC  bob@deploy    rollback group1 from 1.27.0-wmf.11  unfinished        errors\u{a}\u{1b}[2J
+            r11  2016-01-21 18:54 UTC  alice@deploy  promote group1 to 1.27.0-wmf.11     done              group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11
+            r9   2016-01-21 18:54 UTC  alice@deploy  sync                                done, hosts owed  group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11
+        "#]].assert_eq(&text(&[open, rollout(11, Kind::Promote, Status::Done), sync]));
         assert_eq!(text(&[]), "nothing was undertaken yet\n");
     }
 
@@ -180,6 +184,18 @@ mod tests {
         let mut steps: Vec<Step> = (2001..2020).map(|n| step(n, "prepare", Some("ok"))).collect();
         steps.extend([step(2001, "switch", Some("ok")), step(2020, "switch", None)]);
         steps.push(step(2019, "switch", Some("disk full: \x1b]0;x")));
-        expect![[r#""#]].assert_eq(&show(&rollout(11, Kind::Promote, Status::Open), None, &steps));
+        expect![[r#"
+            r11
+              what    promote group1 to 1.27.0-wmf.11
+              when    2016-01-21 18:54 UTC
+              by      alice@deploy
+              why     train
+              status  unfinished: hosts may have been switched; type: pointsman converge
+              effect  group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11
+              states  s11 -> s12
+              prepare: sent 19 times; 19 ok
+              switch: sent 3 times; mw2019.codfw.wmnet: disk full: \u{1b}]0;x; mw2020.codfw.wmnet: no answer; 1 ok
+        "#]]
+        .assert_eq(&show(&rollout(11, Kind::Promote, Status::Open), None, &steps));
     }
 }

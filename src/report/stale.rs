@@ -10,7 +10,7 @@ use crate::model::stale::{Stale, StaleReason};
 use crate::model::time::Time;
 use std::fmt::Display;
 
-/// The same for a reason that was found just now: what is wrong and what to type.
+/// One line for a reason that was found just now: the host, what is wrong and what to type.
 pub fn now_line(host: &HostName, reason: &StaleReason) -> String {
     format!("{host}: {}; type: {}", self::reason(reason), remedy(host, reason))
 }

@@ -9,7 +9,7 @@ use super::words::{moment, since};
 use crate::model::books::{Books, Hold, Kind, Pin, PinSource, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
-use crate::model::limits::{MESSAGE_BYTES_MAX, NAMES_SHOWN_MAX, STALE_LINES_MAX};
+use crate::model::limits::{MESSAGE_BYTES_MAX, NAMES_SHOWN_MAX, STATUS_LINES_MAX};
 use crate::model::names::{Group, HostName, Version, Wiki};
 use crate::model::protocol::Observation;
 use crate::model::ranges::fold;
@@ -128,7 +128,7 @@ pub fn json(view: &StatusView) -> Value {
 /// The view for people: one screen, whatever the number of hosts.
 pub fn text(view: &StatusView) -> String {
     let stale = view.stale();
-    let mut page = vec![format!("{}, at {}", books_line(&view.books), moment(view.now)), String::new()];
+    let mut page = vec![format!("at {}, {}", moment(view.now), books_line(&view.books)), String::new()];
     page.extend(versions(view));
     page.push(String::new());
     page.extend(pins(view));
@@ -143,8 +143,8 @@ pub fn text(view: &StatusView) -> String {
 
 fn books_line(books: &Books) -> String {
     match books.wanted() {
-        Some(wanted) => format!("wanted: {}, recorded {}", wanted.id, moment(wanted.at)),
-        None => "wanted: nothing yet; type: pointsman sync-common --from-staging".to_owned(),
+        Some(wanted) => format!("wanted is {}, recorded {}", wanted.id, moment(wanted.at)),
+        None => "nothing is wanted yet; type: pointsman sync-common --from-staging".to_owned(),
     }
 }
 
@@ -157,7 +157,9 @@ fn versions(view: &StatusView) -> Vec<String> {
     let named = view.groups.iter().map(|(group, wikis)| (group.to_string(), wikis.clone()));
     let left = (!left.is_empty()).then(|| ("in no group".to_owned(), left));
     let rows: Vec<(String, Vec<Wiki>)> = named.chain(left).chain([("all".to_owned(), everything)]).collect();
-    let columns: BTreeSet<Option<&Version>> = rows.iter().flat_map(|(_, w)| w).map(|wiki| map.get(wiki)).collect();
+    let used: BTreeSet<Option<&Version>> = rows.iter().flat_map(|(_, w)| w).map(|wiki| map.get(wiki)).collect();
+    let mut columns: Vec<Option<&Version>> = used.into_iter().collect();
+    columns.sort_by_key(|column| column.map(by_number));
     let shown = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
     let row = |(name, wikis): &(String, Vec<Wiki>)| {
         let cell = |column: &Option<&Version>| shown(wikis.iter().filter(|wiki| map.get(wiki) == *column).count());
@@ -169,6 +171,11 @@ fn versions(view: &StatusView) -> Vec<String> {
     lines(&[Side::Left, Side::Right], &table)
 }
 
+/// The numbers of a version, so that `wmf.9` stands before `wmf.10`.
+fn by_number(version: &Version) -> Vec<u64> {
+    version.as_str().split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
 fn pins(view: &StatusView) -> Vec<String> {
     let Some(wanted) = view.books.wanted() else { return Vec::new() };
     let wikis = wanted.pins.wikis.iter().map(|(wiki, pin)| (wiki.to_string(), pin));
@@ -176,18 +183,18 @@ fn pins(view: &StatusView) -> Vec<String> {
     let all: Vec<String> = wikis.chain(hosts).map(|(subject, pin)| pin_line(&subject, pin, view.now)).collect();
     match all.len() {
         0 => vec!["pins: none".to_owned()],
-        n => section(format!("pins: {n}"), all),
+        n => section(format!("pins: {n}"), shortened(all, "pointsman status --json")),
     }
 }
 
 fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
-    let source = match pin.source {
-        PinSource::Books => "the books",
-        PinSource::Config => "groups.yaml",
+    let (source, renew) = match pin.source {
+        PinSource::Books => ("the books", format!("type: pointsman unpin {subject}")),
+        PinSource::Config => ("groups.yaml", "renew or remove it there".to_owned()),
     };
     let until = match pin.until {
         None => "without end".to_owned(),
-        Some(until) if until <= now => format!("EXPIRED {}; type: pointsman unpin {subject}", moment(until)),
+        Some(until) if until <= now => format!("EXPIRED {}; {renew}", moment(until)),
         Some(until) => format!("until {}", moment(until)),
     };
     let (reason, owner) = (Untrusted(&pin.reason), Untrusted(&pin.owner));
@@ -221,19 +228,15 @@ fn stale_lines(stale: &BTreeMap<HostName, Stale>, now: Time) -> Vec<String> {
             [(_, first), ..] if hosts.len() > NAMES_SHOWN_MAX => {
                 let range = fold(&hosts.iter().map(|(host, _)| (*host).clone()).collect::<Vec<_>>());
                 let oldest = hosts.iter().map(|(_, stale)| stale.since).min().unwrap_or(now);
-                let (when, remedy) = (since(oldest, now), stale::remedy(&range, &first.reason));
+                let (when, remedy) = (since(oldest, now), stale::remedy(format!("'{range}'"), &first.reason));
                 all.push(format!("{range}: {reason}, {when} at the earliest; type: {remedy}"));
             }
             few => all.extend(few.iter().map(|(host, stale)| stale::line(host, stale, now))),
         }
     }
-    let more = all.len().saturating_sub(STALE_LINES_MAX);
-    all.truncate(STALE_LINES_MAX);
-    if more > 0 {
-        all.push(format!("and {more} more; type: pointsman check"));
-    }
+    all.sort();
     let title = format!("stale: {}", if stale.is_empty() { "none".to_owned() } else { count(stale.len(), "host") });
-    section(title, all)
+    section(title, shortened(all, "pointsman check"))
 }
 
 /// Hosts that are owed something, folded by what.
@@ -251,7 +254,10 @@ fn owed(view: &StatusView) -> Vec<String> {
     };
     match all {
         0 => vec!["owed: none".to_owned()],
-        n => section(format!("owed: {}", count(n, "host")), alike.into_iter().map(line).collect()),
+        n => {
+            let lines = alike.into_iter().map(line).collect();
+            section(format!("owed: {}", count(n, "host")), shortened(lines, "pointsman status --json"))
+        }
     }
 }
 
@@ -265,7 +271,7 @@ fn depooled(view: &StatusView) -> Vec<String> {
     };
     match all.len() {
         0 => Vec::new(),
-        n if n > STALE_LINES_MAX => {
+        n if n > STATUS_LINES_MAX => {
             let hosts: Vec<HostName> = all.into_iter().map(|(host, _)| host).collect();
             section(format!("depooled: {}", count(n, "host")), vec![fold(&hosts)])
         }
@@ -304,6 +310,14 @@ fn rollback(view: &StatusView) -> String {
         Some(what) => format!("rollback would restore: {}", Untrusted(what)),
         None => "rollback would restore: nothing, there is no promotion to take back".to_owned(),
     }
+}
+
+/// The first lines, and how many more `command` shows.
+fn shortened(mut lines: Vec<String>, command: &str) -> Vec<String> {
+    let more = lines.len().saturating_sub(STATUS_LINES_MAX);
+    lines.truncate(STATUS_LINES_MAX);
+    lines.extend((more > 0).then(|| format!("and {more} more; type: {command}")));
+    lines
 }
 
 /// A title with indented lines below it.

@@ -12,9 +12,7 @@ pub enum Side {
 /// Rows of cells as lines, two spaces between columns. `sides` has one entry a column; the last one goes on.
 pub fn lines(sides: &[Side], rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column| {
-        rows.iter().filter_map(|row: &Vec<String>| row.get(column)).map(|cell: &String| cell.chars().count()).max()
-    };
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let side = |column: usize| sides.get(column).or(sides.last()).copied().unwrap_or(Side::Left);
     let line = |row: &Vec<String>| {

@@ -1,8 +1,7 @@
 //! How far a wave has come: a bar on a terminal, plain lines elsewhere.
 
 use super::Printer;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Progress over the hosts of a wave.
 pub struct Progress<'a> {
@@ -13,11 +12,10 @@ pub struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// Shows through `printer`; a bar only where a person watches on a terminal.
     pub fn new(printer: &'a Printer) -> Self {
-        let bar = (std::io::stderr().is_terminal() && !printer.is_quiet()).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        let bar = printer.bars().map(|bars| {
             let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
+            let style = style.expect("the template is one of indicatif's form");
+            bars.add(ProgressBar::new(0).with_style(style))
         });
         Self { printer, bar }
     }
@@ -51,10 +49,7 @@ impl<'a> Progress<'a> {
 
     /// Something that has to stay readable.
     pub fn line(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.printer.step(line)),
-            None => self.printer.step(line),
-        }
+        self.printer.step(line);
     }
 }
 
@@ -63,5 +58,39 @@ impl Drop for Progress<'_> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::tests::printer;
+
+    fn said(settings: (bool, bool, bool)) -> String {
+        let (printer, out, err) = printer(settings);
+        let progress = Progress::new(&printer);
+        progress.begin("wave 1 of 1: 2 hosts", 2);
+        progress.detail("mw2019: switched");
+        progress.through("mw2019: proven");
+        progress.line("mw2020: refused");
+        drop(progress);
+        assert_eq!(out.text(), "", "progress is talk, never data");
+        err.text()
+    }
+
+    #[test]
+    fn without_a_terminal_each_step_is_a_line() {
+        let expected = "wave 1 of 1: 2 hosts\nmw2019: switched\nmw2019: proven\nmw2020: refused\n";
+        assert_eq!(said((false, false, false)), expected);
+    }
+
+    #[test]
+    fn on_a_terminal_only_what_has_to_stay_is_a_line() {
+        assert_eq!(said((false, false, true)), "mw2020: refused\n");
+    }
+
+    #[test]
+    fn quiet_is_quiet() {
+        assert_eq!(said((true, false, false)), "");
     }
 }

@@ -49,7 +49,40 @@ fn faults() {
         Fault::Protocol("\x1b[2Jbad".into()),
         Fault::Other("ssh: \r\nall is well".into()),
     ];
-    check(faults.map(StaleReason::Fault), expect![[r#""#]]);
+    check(
+        faults.map(StaleReason::Fault),
+        expect![[r#"
+        HOST: connection refused
+            pointsman depool HOST (or pointsman sync-common HOST when it is back)
+        HOST: timed out connecting
+            pointsman depool HOST (or pointsman sync-common HOST when it is back)
+        HOST: no route to host
+            pointsman depool HOST (or pointsman sync-common HOST when it is back)
+        HOST: name does not resolve
+            pointsman depool HOST (or pointsman sync-common HOST when it is back)
+        HOST: host key changed
+            pointsman hosts trust HOST
+        HOST: host key unknown
+            pointsman hosts trust HOST
+        HOST: asks for a password
+            pointsman sync-common HOST (after our key was put there)
+        HOST: permission denied
+            pointsman sync-common HOST (after our key was put there)
+        HOST: closed the connection early
+            pointsman check --hosts HOST
+        HOST: disk full: 12 of 900 MB
+            pointsman sync-common HOST (after space was made there)
+        HOST: read-only file system
+            pointsman sync-common HOST (after it was mounted writable)
+        HOST: wrong architecture: it is aarch64, the agent is for x86_64
+            pointsman depool HOST (it needs a pointsman of its own kind)
+        HOST: no agent
+            pointsman agent install HOST
+        HOST: does not speak the protocol: \u{1b}[2Jbad
+            pointsman agent install HOST
+        HOST: ssh: \u{d}\u{a}all is well
+            pointsman check --hosts HOST"#]],
+    );
 }
 
 #[test]
@@ -66,7 +99,28 @@ fn refusals() {
         Refusal::ReadOnly,
         Refusal::Failed("EIO".into()),
     ];
-    check(refusals.map(StaleReason::Refused), expect![[r#""#]]);
+    check(
+        refusals.map(StaleReason::Refused),
+        expect![[r#"
+        HOST: refused: it belongs to other books (abcdef01)
+            pointsman sync-common --adopt HOST
+        HOST: refused: a newer command was there before (3.14)
+            pointsman converge
+        HOST: refused: it was rebuilt since it was observed
+            pointsman sync-common HOST
+        HOST: refused: its version map changed since it was observed
+            pointsman converge
+        HOST: refused: php-1.27.0-wmf.10 is missing
+            pointsman sync-common HOST
+        HOST: refused: the build step failed: php: \u{1b}[31mno such file
+            pointsman sync-common HOST
+        HOST: refused: disk full: 12 of 900 MB
+            pointsman sync-common HOST (after space was made there)
+        HOST: refused: read-only file system
+            pointsman sync-common HOST (after it was mounted writable)
+        HOST: refused: EIO
+            pointsman check --hosts HOST"#]],
+    );
 }
 
 #[test]
@@ -85,7 +139,17 @@ fn readiness_of_every_kind() {
         Readiness::ArtefactsStale { path: "cache/l10n".into() },
     ];
     let lines: Vec<String> = kinds.iter().map(|kind| readiness(&version(), kind)).collect();
-    expect![[r#""#]].assert_eq(&lines.join("\n"));
+    expect![[r#"
+        php-1.27.0-wmf.10 is ready: 1 file, 2.0 KiB
+        php-1.27.0-wmf.10 is missing
+        php-1.27.0-wmf.10 was never proven, and cache/l10n has 3 of 449 files
+        php-1.27.0-wmf.10 was never proven
+        php-1.27.0-wmf.10 has other content than wanted: 3ae7d805f678
+        php-1.27.0-wmf.10 was changed since it was proven: 1 file gone, 2 files changed, a\u{a}b.php for one
+        php-1.27.0-wmf.10 was changed since it was proven: 1 file that nobody sent, a\u{a}b.php for one
+        php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 449 files
+        php-1.27.0-wmf.10 has artefacts of other input than wanted: cache/l10n"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]
@@ -105,5 +169,30 @@ fn everything_else() {
         StaleReason::RestartFailed("exit 1".into()),
         StaleReason::Missed("sync r12".into()),
     ];
-    check(reasons, expect![[r#""#]]);
+    check(
+        reasons,
+        expect![[r#"
+        HOST: never seen
+            pointsman sync-common HOST
+        HOST: rebuilt: installation aaaaaaaa became bbbbbbbb
+            pointsman sync-common HOST
+        HOST: restored from an older image of itself
+            pointsman sync-common HOST
+        HOST: has the same installation as mw2019.codfw.wmnet: one is a clone of the other
+            pointsman sync-common HOST (after its agent's state directory was removed by hand)
+        HOST: its fence claims epoch 18446744073709551615, which nobody ever took
+            pointsman sync-common HOST (after its agent's state directory was removed by hand)
+        HOST: php-1.27.0-wmf.10 is missing; wmf-config is missing
+            pointsman sync-common HOST
+        HOST: serves no version map, wanted is f2f21520bebe
+            pointsman converge
+        HOST: serves version map c3af7b114121, wanted is f2f21520bebe
+            pointsman converge
+        HOST: a command was sent and no answer came, so it counts as switched
+            pointsman converge
+        HOST: switched, but the restart hook failed (exit 1), so it may serve old code
+            pointsman converge
+        HOST: missed sync r12
+            pointsman sync-common HOST"#]],
+    );
 }

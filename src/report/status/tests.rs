@@ -121,7 +121,35 @@ fn incident() -> StatusView {
 
 #[test]
 fn the_incident_on_one_screen() {
-    expect![[r#""#]].assert_eq(&text(&incident()));
+    expect![[r#"
+        at 2016-01-23 01:14 UTC, wanted is s7, recorded 2016-01-22 01:48 UTC
+
+        group   wikis  1.27.0-wmf.9  1.27.0-wmf.11
+        group0      5             -              5
+        group1    594             2            592
+        group2    295             -            295
+        all       894             2            892
+
+        pins: 3
+          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          mw2001.codfw.wmnet at 1.27.0-wmf.10: debugging (anomie, by the books, since 2016-01-22 01:48 UTC, without end)
+        hosts: 20
+          17 as wanted, looked at now: mw[2001-2017].codfw.wmnet
+          3 stale: mw[2018-2020].codfw.wmnet
+        stale: 3 hosts
+          mw2018.codfw.wmnet: serves no version map, wanted is e0962e818d54, since 2016-01-23 01:14 UTC, 0 s ago; type: pointsman converge
+          mw2019.codfw.wmnet: asks for a password, since 2016-01-23 01:14 UTC, 0 s ago; type: pointsman sync-common mw2019.codfw.wmnet (after our key was put there)
+          mw2020.codfw.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 449 files, since 2016-01-22 01:48 UTC, 23 h ago; type: pointsman sync-common mw2020.codfw.wmnet
+        owed: 1 host
+          mw2020.codfw.wmnet: switch to s7, since 2016-01-22 01:48 UTC, 23 h ago; type: pointsman converge
+        depooled: 1 host
+          mw2020.codfw.wmnet: reinstall\u{1b}[2J (alice, since 2016-01-22 01:48 UTC, 23 h ago); type: pointsman pool mw2020.codfw.wmnet
+        unfinished: r9 promote group2 to 1.27.0-wmf.11 by alice, since 2016-01-22 01:48 UTC, 23 h ago; hosts may have been switched; type: pointsman converge
+        lock: bob@deploy pid 7, since 2016-01-23 01:14 UTC, 0 s ago: rollback; that process is gone, the next command takes the lock
+        hold: rollback r9: sessions (bob, since 2016-01-23 01:14 UTC, 0 s ago); type: pointsman release
+        rollback would restore: group0: 5 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10
+    "#]].assert_eq(&text(&incident()));
 }
 
 #[test]
@@ -143,11 +171,47 @@ fn five_hundred_hosts_in_any_state_fit_one_screen() {
 #[test]
 fn a_quiet_fleet_and_empty_books() {
     let mut quiet = view(500);
-    expect![[r#""#]].assert_eq(&text(&quiet));
+    expect![[r#"
+        at 2016-01-23 01:14 UTC, wanted is s7, recorded 2016-01-22 01:48 UTC
+
+        group   wikis  1.27.0-wmf.9  1.27.0-wmf.11
+        group0      5             -              5
+        group1    594             2            592
+        group2    295             -            295
+        all       894             2            892
+
+        pins: 3
+          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          mw2001.codfw.wmnet at 1.27.0-wmf.10: debugging (anomie, by the books, since 2016-01-22 01:48 UTC, without end)
+        hosts: 500
+          500 as wanted when last proven, not looked at now: mw[2001-2500].codfw.wmnet
+        stale: none
+        owed: none
+        lock: free
+        hold: none
+        rollback would restore: nothing, there is no promotion to take back
+    "#]].assert_eq(&text(&quiet));
     quiet.books = Books::new(BooksId(1));
     quiet.hosts.truncate(2);
     quiet.groups.truncate(1);
-    expect![[r#""#]].assert_eq(&text(&quiet));
+    expect![[r#"
+        at 2016-01-23 01:14 UTC, nothing is wanted yet; type: pointsman sync-common --from-staging
+
+        group   wikis  none
+        group0      5     5
+        all         5     5
+
+        hosts: 2
+          2 stale: mw[2001-2002].codfw.wmnet
+        stale: 2 hosts
+          mw2001.codfw.wmnet: never seen, since 2016-01-23 01:14 UTC, 0 s ago; type: pointsman sync-common mw2001.codfw.wmnet
+          mw2002.codfw.wmnet: never seen, since 2016-01-23 01:14 UTC, 0 s ago; type: pointsman sync-common mw2002.codfw.wmnet
+        owed: none
+        lock: free
+        hold: none
+        rollback would restore: nothing, there is no promotion to take back
+    "#]].assert_eq(&text(&quiet));
 }
 
 #[test]

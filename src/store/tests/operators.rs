@@ -78,11 +78,11 @@ fn memory_knows_the_dead_too() {
 fn only_what_a_look_saw_is_written_without_the_lock() {
     let dir = directory();
     let mut store = open(dir.path());
-    let records = [text("seen"), Record::Fresh { host: host(2020) }];
+    let records = [text("seen"), Record::Forgotten { host: host(2020) }];
     says(
         store.note(Time(1), &records),
         expect![[
-            r#"a mistake of pointsman's own: written without the lock: Fresh { host: HostName("mw2020.codfw.wmnet") }"#
+            r#"a mistake of pointsman's own: written without the lock: Forgotten { host: HostName("mw2020.codfw.wmnet") }"#
         ]],
     );
     assert_eq!(store.events(0, 10).expect("events"), []);
