@@ -120,16 +120,21 @@ fn a_promotion_that_was_killed_before_any_switch_leaves_nothing() {
 }
 
 #[test]
-fn an_interrupt_ends_before_the_next_step_and_says_what_to_type() {
+fn a_signal_ends_before_the_next_step_and_says_what_to_type() {
+    signalled(Signal::INT, 130);
+    signalled(Signal::TERM, 143);
+}
+
+fn signalled(signal: Signal, code: i32) {
     let site = Site::small("");
     let gate = Gate::new(&site);
     let child = site.start(&PROMOTE);
     gate.reached();
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it lives");
+    kill_process(Pid::from_child(&child), signal).expect("it lives");
     let _pipe = gate.open();
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(said.contains("pointsman converge"), "{said}");
     assert_eq!(site.map(&site.hosts()[1])["testwiki"], V10, "the next wave was not begun");
     site.run(&["converge"]).ends(0);
