@@ -77,6 +77,8 @@ enum Command {
     Agent(agent::Agent),
     Config(config::Config),
     Demo(demo::Demo),
+    #[command(name = "demo-web", hide = true)]
+    DemoWeb(demo::DemoWeb),
 }
 
 /// Parses the arguments, runs the command and says how it ended.
@@ -113,6 +115,7 @@ impl Command {
             Self::Agent(command) => command.run(seat),
             Self::Config(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
+            Self::DemoWeb(command) => command.run(seat),
         }
     }
 }

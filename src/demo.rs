@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod kept;
 pub mod reinstall;
 pub mod site;
+pub mod story;
 pub mod trees;
 pub mod web;
 

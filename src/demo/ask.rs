@@ -6,10 +6,11 @@
 use super::web::Ports;
 use crate::config::policy::Policy;
 use crate::model::limits::{DEMO_PAGE_BYTES_MAX, DEMO_PAGE_MS_MAX};
+use crate::model::map::VersionMap;
 use crate::model::names::{HostName, Version, Wiki};
 use crate::model::ranges::fold;
 use reqwest::header::HOST;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -45,15 +46,25 @@ impl fmt::Display for Said {
 }
 
 impl Table {
-    /// How many hosts gave each answer for any wiki.
+    /// How many pages there were of each answer.
     pub fn counts(&self) -> BTreeMap<Said, usize> {
         let mut counts = BTreeMap::new();
-        for row in self.rows.values() {
-            for said in row.iter().collect::<BTreeSet<_>>() {
-                *counts.entry(said.clone()).or_default() += 1;
-            }
+        for said in self.rows.values().flatten() {
+            *counts.entry(said.clone()).or_default() += 1;
         }
         counts
+    }
+
+    /// Every answer that is not a page of the version that `expected` has for the wiki.
+    pub fn unlike<'a>(&'a self, expected: &'a VersionMap) -> impl Iterator<Item = (&'a HostName, &'a Wiki, &'a Said)> {
+        let wrong = |wiki: &Wiki, said: &Said| match (said, expected.0.get(wiki)) {
+            (Said::Version(version), Some(want)) => version != want,
+            _ => true,
+        };
+        let answers = move |(host, row): (&'a HostName, &'a Vec<Said>)| {
+            self.wikis.iter().zip(row).map(move |(wiki, said)| (host, wiki, said))
+        };
+        self.rows.iter().flat_map(answers).filter(move |(_, wiki, said)| wrong(wiki, said))
     }
 }
 
@@ -172,7 +183,7 @@ mod tests {
             mw1017.eqiad.wmnet                                    HTTP 500       HTTP 500      HTTP 500       HTTP 500
         "#]]
         .assert_eq(&table.to_string());
-        assert_eq!(table.counts()[&Said::Status(500)], 2);
+        assert_eq!(table.counts()[&Said::Status(500)], 6);
         let ports = web.ports.clone();
         drop(web);
         let silent = ask(&ports, &wikis(&["testwiki"])).await.expect("asked");

@@ -7,8 +7,7 @@ use super::error::{DemoError, Result, at};
 use super::site::Site;
 use super::trees;
 use crate::model::map::VersionMap;
-use crate::model::names::{Version, Wiki};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::names::Version;
 use std::fs::{DirBuilder, create_dir_all, remove_dir_all, rename};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -58,19 +57,25 @@ pub fn create(site: &Site) -> Result<Made> {
         site.empty_host(directory, drafted)?;
     }
     let versions: Vec<Version> = VERSIONS.iter().map(|v| v.parse().expect("they follow the grammar")).collect();
-    let map = start(site, &versions[START]);
+    let map = serves(site, 0);
     let files = stage(&drafted(&site.policy.staging), site, &versions, &map)?;
     at("move into place", &home, rename(&draft, &home))?;
     Ok(Made { staging: site.policy.staging.clone(), versions, files, hosts: site.hosts().len(), map })
 }
 
-/// Every wiki at `version` but for the pinned ones.
-fn start(site: &Site, version: &Version) -> VersionMap {
-    let wikis: BTreeSet<&Wiki> = site.policy.groups.iter().flat_map(|group| &group.wikis).collect();
-    let pinned: BTreeMap<&Wiki, &Version> =
-        site.policy.pins.wikis.iter().map(|(wiki, pin)| (wiki, &pin.version)).collect();
-    let entry = |wiki: &Wiki| (wiki.clone(), (*pinned.get(wiki).unwrap_or(&version)).clone());
-    VersionMap(wikis.into_iter().map(entry).collect())
+/// What every wiki serves when the first `ahead` groups are on the newest version and the others where they began;
+/// pinned wikis stay where they are pinned.
+pub fn serves(site: &Site, ahead: usize) -> VersionMap {
+    let version = |n: usize| VERSIONS[n].parse::<Version>().expect("they follow the grammar");
+    let mut map = VersionMap::default();
+    for (n, group) in site.policy.groups.iter().enumerate() {
+        let version = version(if n < ahead { VERSIONS.len() - 1 } else { START });
+        for wiki in &group.wikis {
+            let pin = site.policy.pins.wikis.get(wiki);
+            map.0.insert(wiki.clone(), pin.map_or(&version, |pin| &pin.version).clone());
+        }
+    }
+    map
 }
 
 /// Fills staging; returns the number of files in each version.

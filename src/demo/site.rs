@@ -12,6 +12,7 @@ use crate::config::{FILE_NAME, load};
 use crate::fleet::local;
 use crate::model::names::HostName;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The directory beside groups.yaml that the demo makes and removes.
@@ -75,6 +76,30 @@ pub fn open(directory: &Path) -> Result<Site> {
     let site = Site { directory, policy };
     site.check()?;
     Ok(site)
+}
+
+/// Removes what [`prepare`] wrote to `directory` where it is still as it was written, and directories that are empty
+/// then. Only for whoever saw that there was nothing before.
+///
+/// # Errors
+///
+/// The disk refuses.
+pub fn forget(directory: &Path) -> Result<()> {
+    for (name, text) in EMBEDDED {
+        let path = directory.join(name);
+        if std::fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+            at("remove", &path, std::fs::remove_file(&path))?;
+        }
+    }
+    for empty in [directory.join("dblists"), directory.to_owned()] {
+        match std::fs::remove_dir(&empty) {
+            Err(error) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&error.kind()) => {
+                return at("remove", &empty, Err(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Site {
@@ -149,6 +174,21 @@ mod tests {
         assert!(site.hosts().values().all(|path| path.starts_with(site.home())));
         let again = prepare(directory.path()).expect("what is there is used");
         assert_eq!(again.policy, site.policy);
+    }
+
+    #[test]
+    fn what_was_written_is_removed_and_what_was_edited_stays() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let directory = parent.path().join("demo");
+        prepare(&directory).expect("written");
+        forget(&directory).expect("removed");
+        assert!(!directory.exists());
+        prepare(&directory).expect("written");
+        std::fs::write(directory.join("dblists/all.dblist"), "enwiki\n").expect("edited");
+        forget(&directory).expect("removed");
+        assert!(directory.join("dblists/all.dblist").is_file());
+        assert!(!directory.join("groups.yaml").exists());
+        forget(&parent.path().join("nothing")).expect("nothing to do");
     }
 
     #[test]

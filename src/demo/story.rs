@@ -1,0 +1,97 @@
+//! The incident of 2016-01-23 as a list of scenes: what is said, what is typed, and what must be true afterwards.
+//!
+//! Invariant: only words and expectations stand here. What a command says comes from the command itself, and a scene
+//! whose expectation does not hold ends the demo.
+
+use crate::demo::fleet::VERSIONS;
+
+/// The host that was reinstalled.
+pub const REINSTALLED: &str = "mw2020.codfw.wmnet";
+/// What the train carries; an index of [`VERSIONS`] that comes after the one everybody starts with.
+pub const TRAIN: &str = VERSIONS[2];
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene {
+    /// A few sentences.
+    Say(&'static str),
+    /// A command, without the program's name, and the exit code that it must have.
+    Type(&'static [&'static str], u8),
+    /// Hosts are asked over HTTP for a few wikis: so many groups, from the first on, must serve [`TRAIN`].
+    Ask(usize),
+    /// Hosts are asked over HTTP for every wiki there is, with the same expectation.
+    AskAll(usize),
+    /// [`REINSTALLED`] becomes a new machine under its old name.
+    Reinstall,
+}
+
+use Scene::{Ask, AskAll, Reinstall, Say, Type};
+
+/// The whole walk.
+pub const STORY: [Scene; 20] = [
+    Say("Every host starts empty. Staging holds three versions; what it holds becomes what every host must have: the
+code, and the localisation that each host builds for itself from it. It is brought there and proven."),
+    Type(&["sync-common", "--from-staging", "-m", "cut of 1.27.0-wmf.11", "--yes", "--quiet"], 0),
+    Ask(0),
+    Say("2016-01-19 to 01-21: the train. A promotion first proves, on every host, the version it goes to and the one it
+would come back to. Two wikis are pinned to 1.27.0-wmf.9; in 2016 group1's promotion moved them along unseen. Here
+they are stepped around, and named."),
+    Type(&["promote", "group0", "1.27.0-wmf.11", "-m", "train of the week", "--yes", "--quiet"], 0),
+    Type(&["promote", "group1", "1.27.0-wmf.11", "-m", "train of the week", "--yes", "--quiet"], 0),
+    Type(&["promote", "group2", "1.27.0-wmf.11", "-m", "train of the week", "--yes", "--quiet"], 0),
+    Ask(3),
+    Say("01-22: mw2020.codfw.wmnet comes back as a new machine. Its reinstall fetched all code, and built localisation for
+the versions that were active at that moment. So it serves 1.27.0-wmf.11 well, and lacks what 1.27.0-wmf.10 needs."),
+    Reinstall,
+    Ask(3),
+    Say("In 2016 nothing looked at this, and so nobody knew. Here a look is enough:"),
+    Type(&["check"], 7),
+    Say("01-23 01:02: sessions are lost all over the world, and everything has to go back. In 2016 all wikis went back at
+01:16, mw2020 failed for want of localisation, and since its errors looked like the release's, the whole fleet was
+moved forward again to the broken version: 17 minutes for one host. Here the host is named and repaired beside the
+others, and no host is switched before it has proven what it goes to."),
+    Type(&["rollback", "-m", "sessions are lost", "--yes"], 0),
+    Say("Is it true? Every host is asked over HTTP for every wiki, the two pinned ones among them."),
+    AskAll(0),
+    Say("Nobody moves forward again by mistake: the rollback has set a hold."),
+    Type(&["promote", "group0", "1.27.0-wmf.11", "-m", "once more", "--yes"], 10),
+    Type(&["status"], 0),
+];
+
+/// A command as a person would type it.
+pub fn typed(arguments: &[&str]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
+    let quoted = arguments.iter().map(|argument| match !argument.is_empty() && argument.chars().all(plain) {
+        true => (*argument).to_owned(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    });
+    quoted.collect::<Vec<String>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn commands_can_be_typed_as_they_are_shown() {
+        expect!["rollback -m 'sessions are lost' --yes"].assert_eq(&typed(&[
+            "rollback",
+            "-m",
+            "sessions are lost",
+            "--yes",
+        ]));
+        expect![r"-C '/tmp/a b' '' 'it'\''s'"].assert_eq(&typed(&["-C", "/tmp/a b", "", "it's"]));
+    }
+
+    #[test]
+    fn the_story_tells_of_the_version_that_the_fleet_has() {
+        assert_eq!(TRAIN, "1.27.0-wmf.11");
+        let promoted = STORY.iter().filter(|scene| matches!(scene, Type(["promote", _, TRAIN, ..], 0)));
+        assert_eq!(promoted.count(), 3, "all groups go forward");
+        let back = STORY.iter().position(|scene| matches!(scene, Type(["rollback", ..], 0)));
+        let asked = STORY.iter().rposition(|scene| matches!(scene, AskAll(0)));
+        assert!(back < asked, "and what came of the rollback is asked");
+        assert!(STORY.iter().all(|scene| !matches!(scene, Say(text) if text.lines().any(|line| line.len() > 120))));
+    }
+}
