@@ -6,8 +6,8 @@ use std::fs;
 
 /// The number that an `ended` event carries under `key`.
 fn ended(output: &Output, key: &str) -> u64 {
-    let events = output.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let last = events.last().expect("it says how it ended");
+    let mut events = output.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let last = events.next_back().expect("it says how it ended");
     assert_eq!(last["type"], "ended", "{last}");
     last[key].as_u64().unwrap_or_else(|| panic!("no {key} in {last}"))
 }
