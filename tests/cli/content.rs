@@ -23,6 +23,9 @@ fn one_file_goes_alone_and_comes_back_with_undo() {
     everywhere(&site, SETTINGS, Some(new));
     everywhere(&site, "wmf-config/limits.json", Some("{\"a\": 1}\n"));
 
+    site.stage("wmf-config/limits.json", "{\"a\": 1}\n");
+    site.run(&["sync-common", "--from-staging", "--yes"]).ends(0).says("holds what the books want already");
+    site.stage("wmf-config/limits.json", "{\"a\": 2}\n");
     site.run(&["undo", "--yes"]).ends(0);
     everywhere(&site, SETTINGS, Some(old));
     let again = site.run(&["sync-common", "--from-staging", "--dry-run"]).ends(0);
