@@ -153,6 +153,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
                     "{made}; if there were some: pointsman rollback --from-fleet goes back without them"
                 ));
             }
+            Some(StoreError::Exists(_)) => return Some("they are whole, so: pointsman rollback".to_owned()),
             Some(StoreError::Damaged { .. } | StoreError::Row { .. }) => {
                 return Some("pointsman rollback --from-fleet goes back without them".to_owned());
             }

@@ -10,6 +10,7 @@ use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::plan::content;
 use crate::store::Store;
+use crate::tree::content::ContentError;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,17 @@ pub struct SyncFile {
     message: String,
     #[command(flatten)]
     acting: Acting,
+}
+
+/// A path that is nowhere, or of what was never synced, was typed wrongly.
+fn meant(error: staging::StagingError) -> anyhow::Error {
+    match error {
+        staging::StagingError::Path(words) => Usage(words).into(),
+        staging::StagingError::Tree { source: source @ ContentError::NoSuchPath(_), component } => {
+            Usage(format!("{component}: {source}")).into()
+        }
+        other => other.into(),
+    }
 }
 
 impl SyncFile {
@@ -57,7 +69,7 @@ impl SyncFile {
         }
         let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
         for (component, paths) in &sorted {
-            let taken = staging::take_paths(&deploy, wanted, component, paths)?;
+            let taken = staging::take_paths(&deploy, wanted, component, paths).map_err(meant)?;
             say(seat, &[&taken]);
             content.insert(component.clone(), taken.id);
         }

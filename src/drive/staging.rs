@@ -163,7 +163,7 @@ fn split(policy: &Policy, typed: &Path) -> Result<(Component, RelPath), StagingE
     let (first, rest) = path
         .as_str()
         .split_once('/')
-        .ok_or_else(|| refused("is not inside a version tree or configuration directory"))?;
+        .ok_or_else(|| refused("is not a path inside a version tree or configuration directory"))?;
     let component: Component = first.parse().map_err(|e| refused(&format!("is in no component: {e}")))?;
     let known = matches!(component, Component::Version(_)) || policy.configuration.contains(&component);
     match known {

@@ -106,6 +106,12 @@ fn covers_every_wiki(site: Site<'_>, map: &VersionMap) -> Result<(), Blocked> {
     }
 }
 
+/// A sync of what was wanted already, which would only stand before the one that is meant.
+fn changed_nothing(site: Site<'_>, sync: &Rollout) -> bool {
+    let wanted = |id| site.books.snapshots.get(&id).map(|snapshot| &snapshot.wanted);
+    sync.from.is_some_and(|from| wanted(from).is_some() && wanted(from) == wanted(sync.to))
+}
+
 fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Blocked> {
     let undone: BTreeSet<&str> = site
         .books
@@ -118,7 +124,8 @@ fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Block
     let found = match which {
         Some(id) => site.books.rollouts.get(&id).filter(is_sync),
         None => {
-            site.books.rollouts.values().rev().filter(is_sync).find(|r| !undone.contains(r.id.to_string().as_str()))
+            let undoable = |r: &&Rollout| !undone.contains(r.id.to_string().as_str()) && !changed_nothing(site, r);
+            site.books.rollouts.values().rev().filter(is_sync).find(undoable)
         }
     };
     found.ok_or_else(|| Blocked::new(Why::Usage, "there is no such sync to undo").hint("pointsman history"))

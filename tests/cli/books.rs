@@ -47,7 +47,7 @@ fn one_flipped_byte_in_the_books_is_named() {
 fn damaged_books_are_set_aside_and_good_ones_are_not_replaced() {
     let site = Site::small("");
     site.promote("group0", V11).ends(0);
-    site.run(&["rollback", "--from-fleet"]).ends(1).says("there are books in");
+    site.run(&["rollback", "--from-fleet"]).ends(1).says("there are books in").says("hint");
     assert_eq!(site.counts(), ".10: 5, .11: 2");
     fs::write(site.path("books/books.sqlite"), "no books\n".repeat(1_000)).expect("written");
     site.run(&["status"]).ends(1).says("damaged").says("--from-fleet");

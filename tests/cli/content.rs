@@ -23,6 +23,9 @@ fn one_file_goes_alone_and_comes_back_with_undo() {
     everywhere(&site, SETTINGS, Some(new));
     everywhere(&site, "wmf-config/limits.json", Some("{\"a\": 1}\n"));
 
+    site.stage("wmf-config/limits.json", "{\"a\": 1}\n");
+    site.run(&["sync-common", "--from-staging", "--yes"]).ends(0).says("holds what the books want already");
+    site.stage("wmf-config/limits.json", "{\"a\": 2}\n");
     site.run(&["undo", "--yes"]).ends(0);
     everywhere(&site, SETTINGS, Some(old));
     let again = site.run(&["sync-common", "--from-staging", "--dry-run"]).ends(0);
@@ -71,7 +74,8 @@ fn what_leaves_staging_or_does_not_parse_is_refused_before_anything() {
         (outside.as_str(), "leaves staging"),
         ("/etc/passwd", "leaves staging"),
         ("private/key", "groups.yaml does not name"),
-        ("wikiversions.json", "not inside a version tree"),
+        ("wikiversions.json", "not a path inside a version tree"),
+        ("wmf-config/nowhere.php", "there is no `nowhere.php`"),
         ("wmf-config/broken.json", "broken.json: EOF"),
         ("wmf-config/broken.yaml", "broken.yaml: "),
         ("wmf-config/broken.php", "broken.php: Parse error: Unclosed"),
