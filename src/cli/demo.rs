@@ -90,7 +90,7 @@ impl Demo {
         let site = site::prepare(&directory).map_err(error)?;
         self.refuse_another(&site)?;
         let kept = seat.block_on(self.walk(seat, &site))?;
-        if self.keep && kept.is_ok() {
+        if self.keep && matches!(kept, Ok(Exit::Done)) {
             return kept;
         }
         let gone = remove(&site).and_then(|()| if found { Ok(()) } else { site::forget(&directory) });
