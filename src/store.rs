@@ -61,10 +61,10 @@ pub trait Store {
     /// then nothing is written.
     fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError>;
 
-    /// Writes what a look saw, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of
+    /// Writes what a look saw that began when `looked_under` was the newest epoch, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of
     /// ours and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
     /// finds all well does not fill the disk.
-    fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError>;
+    fn note(&mut self, now: Time, looked_under: u64, records: &[Record]) -> Result<(), StoreError>;
 
     /// At most `limit` (and [`crate::model::limits::BOOKS_EVENTS_MAX`]) events after the one numbered `after`, oldest
     /// first; events are numbered from 1.
@@ -122,6 +122,13 @@ fn only_notes(records: &[Record]) -> Result<(), StoreError> {
         Some(record) => Err(StoreError::Ours(format!("written without the lock: {record:?}"))),
         None => Ok(()),
     }
+}
+
+/// What may be written of a look: that a host was fine is said only when nobody acted meanwhile, since otherwise the
+/// look may be older than what the one who acts has just written of that host.
+fn still_true(records: &[Record], nobody_acted: bool) -> Vec<Record> {
+    let stays = |record: &&Record| nobody_acted || !matches!(record, Record::Fresh { .. });
+    records.iter().filter(stays).cloned().collect()
 }
 
 /// Refuses records that name a snapshot that nobody recorded: a mistake of ours that would make a rollback's target

@@ -81,7 +81,9 @@ fn say(seat: &Seat, ended: &Ended) {
     }
     if seat.json {
         let code = exit::of_ended(ended) as u8;
-        seat.printer.event("ended", &report::plan::ended_json(&ended.plan, &ended.outcome, code));
+        let mut event = report::plan::ended_json(&ended.plan, &ended.outcome, code);
+        event["round_trips_max"] = ended.round_trips_max.into();
+        seat.printer.event("ended", &event);
         return;
     }
     say_outcome(seat, &ended.plan, &ended.outcome);
@@ -89,7 +91,6 @@ fn say(seat: &Seat, ended: &Ended) {
         seat.printer.talk("too many hosts failed: all were brought back to the state before");
         say_outcome(seat, &ended.plan, back);
     }
-    tracing::debug!(round_trips_max = ended.round_trips_max, "requests to the busiest host");
 }
 
 fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {

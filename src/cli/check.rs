@@ -58,8 +58,8 @@ impl Check {
                 stale.insert(host.clone(), reason);
             }
         }
-        note(&mut store, &looked, &stale, self.versions.is_empty())?;
-        self.say(seat, &store.load()?, &stale, looked.len());
+        note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
+        self.say(seat, &store.load()?, &stale, &looked);
         Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })
     }
 
@@ -103,7 +103,13 @@ impl Check {
         }
     }
 
-    fn say(&self, seat: &Seat, books: &Books, stale: &BTreeMap<HostName, StaleReason>, hosts: usize) {
+    fn say(
+        &self,
+        seat: &Seat,
+        books: &Books,
+        stale: &BTreeMap<HostName, StaleReason>,
+        looked: &BTreeMap<HostName, Looked>,
+    ) {
         for (host, reason) in stale {
             let since = books.hosts.get(host).and_then(|row| row.stale.clone());
             let line = match since {
@@ -114,15 +120,25 @@ impl Check {
                 true => seat.printer.event("stale", &serde_json::json!({"host": host, "reason": reason})),
                 false => seat.printer.data(&line),
             }
+            if let (false, Some(lacks)) = (seat.json, lacks(reason, &looked[host])) {
+                seat.printer.data(&format!("  {lacks}"));
+            }
         }
-        let ready = hosts - stale.len();
-        seat.printer.talk(&format!("{ready} of {} ready", count(hosts, "host")));
+        let ready = looked.len() - stale.len();
+        seat.printer.talk(&format!("{ready} of {} ready", count(looked.len(), "host")));
     }
+}
+
+/// What a host lacks besides a graver reason, which would hide it.
+fn lacks(reason: &StaleReason, looked: &Looked) -> Option<String> {
+    let seen = looked.as_ref().ok().filter(|_| !matches!(reason, StaleReason::NotReady(_)))?;
+    assess::readiness(seen).map(|lacking| report::stale::reason(&lacking))
 }
 
 /// A look leaves a trace in the books, with since-when; no switch ever rests on it.
 fn note(
     store: &mut dyn Store,
+    looked_under: u64,
     looked: &BTreeMap<HostName, Looked>,
     stale: &BTreeMap<HostName, StaleReason>,
     all_was_proven: bool,
@@ -145,5 +161,5 @@ fn note(
             None => {}
         }
     }
-    store.note(clock::now(), &records)
+    store.note(clock::now(), looked_under, &records)
 }

@@ -114,6 +114,10 @@ pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {
             of_error(&error)
         }
     };
+    if let Some(error) = seat.printer.failure() {
+        seat.printer.talk(&format!("error: stdout: {error}"));
+        return ExitCode::from(Exit::Ours as u8);
+    }
     ExitCode::from(exit as u8)
 }
 
@@ -143,6 +147,15 @@ fn hint(error: &anyhow::Error) -> Option<String> {
                 return Some("wait, or take the lock with --take-over; a rollback waits for nobody".to_owned());
             }
             Some(StoreError::Superseded { .. }) => return Some("pointsman status".to_owned()),
+            Some(StoreError::NoBooks(_)) => {
+                let made = "pointsman sync-common --from-staging makes them";
+                return Some(format!(
+                    "{made}; if there were some: pointsman rollback --from-fleet goes back without them"
+                ));
+            }
+            Some(StoreError::Damaged { .. } | StoreError::Row { .. }) => {
+                return Some("pointsman rollback --from-fleet goes back without them".to_owned());
+            }
             _ => {}
         }
     }

@@ -91,13 +91,14 @@ pub async fn act(
     let (sessions_of, stop) = (&mut sessions, &mut terminated);
     let mut held = Held { deploy, store, audience, sessions: sessions_of, terminated: stop, epoch: claim.epoch };
     let ended = held.carry_out(order).await;
-    // A lock that was taken over is not ours to release; the store sees to that.
-    held.store.release_lock(clock::now(), claim.epoch)?;
+    let released = held.store.release_lock(clock::now(), claim.epoch);
     let round_trips_max = sessions.values().map(Session::round_trips).max().unwrap_or_default();
-    for session in sessions.into_values() {
-        session.close(CLOSE).await;
-    }
-    ended.map(|ended| Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, ..ended })
+    let closing: tokio::task::JoinSet<()> = sessions.into_values().map(|session| session.close(CLOSE)).collect();
+    closing.join_all().await;
+    // When somebody took over, that is what is said, and not that the lock is no longer ours to give back.
+    let ended = ended?;
+    released?;
+    Ok(Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, ..ended })
 }
 
 /// Writes `records` under the lock, for commands that send nothing to hosts.

@@ -60,11 +60,12 @@ pub fn resume(site: Site<'_>) -> Result<Goal, Blocked> {
     promote(Site { books: &books, ..site }, group, version, &begun.why, Some("taken up after an interruption"))
 }
 
-/// `subject` is held on the pin's version from now on.
+/// `subject` is held on the pin's version from now on. A hold does not stop it: one host on the version that was taken
+/// back, to find out why, is asked for by name and with a reason.
 pub fn pin(site: Site<'_>, subject: &Subject, pin: Pin) -> Result<Goal, Blocked> {
     let wanted = site.wanted()?;
     known_version(wanted, &pin.version)?;
-    free_to_go_forward_but_for_pins(site)?;
+    nothing_unfinished(site)?;
     let mut pins = site.pins();
     let note = note(subject, &pin.version, PinFate::Made);
     let why = format!("pin {}: {}", note.subject, pin.reason);
@@ -89,7 +90,7 @@ pub fn pin(site: Site<'_>, subject: &Subject, pin: Pin) -> Result<Goal, Blocked>
 /// `subject` runs again what its group runs.
 pub fn unpin(site: Site<'_>, subject: &Subject, why: &str) -> Result<Goal, Blocked> {
     let wanted = site.wanted()?;
-    free_to_go_forward_but_for_pins(site)?;
+    nothing_unfinished(site)?;
     let mut pins = site.pins();
     let mut map = refreshed(site, &wanted.map, &pins);
     let declared = match subject {
@@ -195,7 +196,8 @@ fn known_version(wanted: &Snapshot, version: &Version) -> Result<(), Blocked> {
 
 /// No hold, no expired pin, nothing unfinished.
 pub fn free_to_go_forward(site: Site<'_>) -> Result<(), Blocked> {
-    free_to_go_forward_but_for_pins(site)?;
+    not_held(site)?;
+    nothing_unfinished(site)?;
     let pins = site.pins();
     let wikis = pins.wikis.iter().map(|(wiki, pin)| (wiki.as_str(), pin));
     let hosts = pins.hosts.iter().map(|(host, pin)| (host.as_str(), pin));
@@ -211,7 +213,7 @@ pub fn free_to_go_forward(site: Site<'_>) -> Result<(), Blocked> {
     Ok(())
 }
 
-fn free_to_go_forward_but_for_pins(site: Site<'_>) -> Result<(), Blocked> {
+fn not_held(site: Site<'_>) -> Result<(), Blocked> {
     if let Some(hold) = &site.books.hold {
         return Err(Blocked::new(
             Why::Refused,
@@ -219,6 +221,10 @@ fn free_to_go_forward_but_for_pins(site: Site<'_>) -> Result<(), Blocked> {
         )
         .hint("pointsman release, once the reason is gone"));
     }
+    Ok(())
+}
+
+fn nothing_unfinished(site: Site<'_>) -> Result<(), Blocked> {
     if let Some(open) = site.books.open().next_back() {
         return Err(Blocked::new(Why::Paused, format!("{} of {} by {} is unfinished", open.id, open.at, open.by))
             .hint("pointsman converge"));

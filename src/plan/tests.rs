@@ -151,6 +151,8 @@ fn a_hold_an_expired_pin_and_an_unfinished_undertaking_stop_forward_moves_only()
     let refused = promote(site(&policy, &held, 2), &group("group0"), &wmf(11), "train", None);
     assert_eq!(refused.expect_err("it is not").why, Why::Refused);
     assert!(content::converge(site(&policy, &held, 2), super::goal::Extent::Wanted, "repair").is_ok());
+    let debug = Subject::Host("mw2001.codfw.wmnet".parse().expect("a host"));
+    assert!(pin(site(&policy, &held, 2), &debug, hand_pin(11, None)).is_ok(), "to find out why");
 
     let mut pinned = fresh.clone();
     let subject = Subject::Host("mw2001.codfw.wmnet".parse().expect("a host"));

@@ -138,7 +138,7 @@ fn fault_remedy(host: &impl Display, fault: &Fault) -> String {
 fn refusal_remedy(host: &impl Display, refusal: &Refusal) -> String {
     let sync = format!("pointsman sync-common {host}");
     match refusal {
-        Refusal::Foreign(_) => format!("pointsman sync-common --adopt {host}"),
+        Refusal::Foreign(_) => format!("pointsman hosts adopt {host}"),
         Refusal::Fenced(_) | Refusal::Conflict(_) => "pointsman converge".to_owned(),
         Refusal::Reborn(_) | Refusal::NotReady(_) | Refusal::BuildFailed(_) => sync,
         Refusal::DiskFull(_) => format!("{sync} (after space was made there)"),

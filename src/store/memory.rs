@@ -5,7 +5,9 @@
 
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::{Claim, RELEASED, Store, StoredEvent, Verified, check, is_news, looked_at, only_notes, recent, taken};
+use super::{
+    Claim, RELEASED, Store, StoredEvent, Verified, check, is_news, looked_at, only_notes, recent, still_true, taken,
+};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::{BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
@@ -150,9 +152,10 @@ impl Store for MemoryStore {
         self.write(now, records)
     }
 
-    fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError> {
+    fn note(&mut self, now: Time, looked_under: u64, records: &[Record]) -> Result<(), StoreError> {
         only_notes(records)?;
-        for record in records {
+        let records = still_true(records, looked_under == self.books.epoch && self.books.lock.is_none());
+        for record in &records {
             let row = |books: &Books| looked_at(record).and_then(|host| books.hosts.get(host)).cloned();
             let before = row(&self.books);
             self.books.apply(now, record);

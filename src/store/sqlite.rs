@@ -8,7 +8,7 @@
 use super::chain::{Link, Walk};
 use super::error::StoreError;
 use super::rows::{Db, Trace, key, text};
-use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, place, schema, taken};
+use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, place, schema, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
@@ -299,9 +299,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn note(&mut self, now: Time, records: &[Record]) -> Result<(), StoreError> {
+    fn note(&mut self, now: Time, looked_under: u64, records: &[Record]) -> Result<(), StoreError> {
         only_notes(records)?;
-        self.write(|db| db.write(now, db.lock()?.0, records, Trace::News))
+        self.write(|db| {
+            let (epoch, lock) = db.lock()?;
+            let records = still_true(records, looked_under == epoch && lock.is_none());
+            db.write(now, epoch, &records, Trace::News)
+        })
     }
 
     fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {

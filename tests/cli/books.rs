@@ -42,3 +42,16 @@ fn one_flipped_byte_in_the_books_is_named() {
     let said = site.run(&["journal", "verify"]).ends(1);
     assert!(said.stderr.contains("event"), "{said}");
 }
+
+#[test]
+fn damaged_books_are_set_aside_and_good_ones_are_not_replaced() {
+    let site = Site::small("");
+    site.promote("group0", V11).ends(0);
+    site.run(&["rollback", "--from-fleet"]).ends(1).says("there are books in");
+    assert_eq!(site.counts(), ".10: 5, .11: 2");
+    fs::write(site.path("books/books.sqlite"), "no books\n".repeat(1_000)).expect("written");
+    site.run(&["status"]).ends(1).says("damaged").says("--from-fleet");
+    site.run(&["rollback", "--from-fleet"]).ends(0);
+    assert_eq!(site.counts(), ".10: 7");
+    assert!(site.path("books/books.sqlite.damaged-1").is_file(), "nothing is deleted");
+}

@@ -127,3 +127,14 @@ fn a_hold_and_a_version_that_was_taken_back_are_10() {
     site.promote("group0", V11).ends(10).says("5xx").says("--again --reason");
     site.promote("group0", V9).ends(0);
 }
+
+#[test]
+fn a_fleet_that_was_taken_back_is_3() {
+    let site = Site::small("hooks: {build: [sh, build.sh], restart: [sh, -c, '! grep -q wmf.11 wikiversions.php']}\n");
+    let said = site.promote("group0", V11).ends(3).says("restart hook failed").says("brought back");
+    assert!(said.stderr.contains(&site.hosts()[0]) || said.stdout.contains(&site.hosts()[0]), "{said}");
+    assert_eq!(site.counts(), ".10: 7");
+    site.run(&["status"]).ends(0).hides("unfinished").says("stale: none");
+    site.run(&["history", "-n", "2"]).ends(0).says("went back");
+    site.promote("group0", V11).ends(10).says("--again --reason");
+}

@@ -120,7 +120,12 @@ fn a_pinned_host_keeps_its_version_through_promotions_and_rollbacks() {
     assert_eq!(site.map(other)["testwiki"], V11);
     site.run(&["rollback"]).ends(0);
     assert!(site.map(pinned).values().all(|version| version == V9));
-    site.run(&["status"]).ends(0).says("debug").says("2100-01-01");
+    site.run(&["status"]).ends(0).says("debug").says("2100-01-01").says("hold: rollback");
+    // While the hold stops promotions, one host may still go to the version that was taken back.
+    site.promote("group0", V9).ends(10);
+    site.run(&["pin", pinned, V11, "--reason", "debug", "--yes"]).ends(0);
+    assert!(site.map(pinned).values().all(|version| version == V11));
+    assert!(site.map(other).values().all(|version| version == V10));
     site.run(&["unpin", pinned, "--yes"]).ends(0);
     assert_eq!(site.counts(), ".10: 7");
 }
@@ -161,4 +166,40 @@ fn a_host_of_other_books_obeys_only_once_it_is_adopted() {
     run(&["promote", "group0", V11, "-m", "x", "--yes"]).ends(0);
     assert_eq!(site.counts(), ".10: 5, .11: 2");
     site.promote("group1", V11).ends(7).says("other books");
+}
+
+#[test]
+fn a_reinstalled_host_stops_a_promotion_and_is_repaired_by_the_rollback() {
+    let site = Site::small("");
+    site.promote("group0", V11).ends(0);
+    let host = site.hosts()[2].as_str();
+    fs::remove_dir_all(site.host(host)).expect("removed");
+    site.empty_host(host);
+    site.promote("group1", V11).ends(7).says(host).says("nothing was switched");
+    site.run(&["rollback"]).ends(0).says(&format!("{host}: "));
+    assert_eq!(site.counts(), ".10: 7");
+    assert!(site.served(host, &format!("php-{V10}/cache/l10n/he.json")).is_file(), "built there");
+    site.run(&["check", "--deep"]).ends(0);
+}
+
+#[test]
+fn a_host_that_built_the_active_version_only_is_named_and_repaired() {
+    let site = Site::small("");
+    for group in ["group0", "group1", "group2"] {
+        site.promote(group, V11).ends(0);
+    }
+    let host = site.hosts()[2].as_str();
+    fs::remove_dir_all(site.served(host, &format!("php-{V10}/cache"))).expect("removed");
+    site.run(&["check"]).ends(7).says(&format!("{host}: php-{V10} lacks built artefacts: cache/l10n has 0 of 3 files"));
+    site.run(&["rollback"]).ends(0).says("repairing it");
+    assert_eq!(site.counts(), ".10: 7");
+    assert!(site.served(host, &format!("php-{V10}/cache/l10n/he.json")).is_file());
+}
+
+#[test]
+fn agents_are_installed_by_name() {
+    let site = Site::small("");
+    site.run(&["agent", "install", "--hosts", "role:canary"]).ends(0).says("mw1018.eqiad.wmnet: agent").hides("mw1017");
+    fs::rename(site.host("mw1018.eqiad.wmnet"), site.path("away")).expect("moved");
+    site.run(&["agent", "install"]).ends(7).says("mw1018.eqiad.wmnet: ");
 }

@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::MutexGuard;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -31,6 +32,10 @@ pub struct TestFleet {
     pub hosts: Vec<Host>,
     /// What comes at the end of ssh's configuration file.
     pub more_ssh_config: String,
+    /// groups.yaml of a whole site, instead of the small one that tests of the fleet alone need.
+    pub site: Option<String>,
+    /// Keeps other sites of this process waiting.
+    pub alone: Option<MutexGuard<'static, ()>>,
     /// Keeps other test runs away from our addresses.
     _reserved: TcpListener,
 }
@@ -58,7 +63,14 @@ impl TestFleet {
             Host::new(home, &mount, SocketAddr::new(IpAddr::V4(address), PORT))
         };
         let hosts_made = (0..hosts.len()).map(host).collect();
-        let mut fleet = Self { dir, hosts: hosts_made, more_ssh_config: String::new(), _reserved: reserved };
+        let mut fleet = Self {
+            dir,
+            hosts: hosts_made,
+            more_ssh_config: String::new(),
+            site: None,
+            alone: None,
+            _reserved: reserved,
+        };
         fleet.write_files(hosts);
         for (i, broken) in hosts.iter().enumerate() {
             fleet.hosts[i].start(*broken);
@@ -140,7 +152,7 @@ impl TestFleet {
         let unknown = |i: usize| broken[i] == Some(Broken::KeyUnknown);
         let known = self.hosts.iter().enumerate().filter(|(i, _)| !unknown(*i));
         write("known_hosts", &known.map(|(_, host)| host.known_hosts_line()).collect::<String>());
-        write("groups.yaml", &self.groups());
+        write("groups.yaml", &self.site.clone().unwrap_or_else(|| self.groups()));
         self.write_ssh_config();
     }
 

@@ -1,9 +1,13 @@
 //! A real fleet: sshd processes on loopback addresses, each a host with files of its own. Nothing here passes without
 //! ssh: tests read each sshd's own log and the hosts' files from outside.
 
+mod broken;
 mod conversation;
 mod faults;
 mod harness;
 mod local;
+mod races;
+mod site;
 mod sshd;
+mod story;
 mod transfer;

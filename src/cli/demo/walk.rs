@@ -36,12 +36,13 @@ impl Signals {
         Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
 
-    async fn any(&mut self) {
+    /// Waits for one; how the demo ends then.
+    async fn any(&mut self) -> Exit {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = interrupt.recv() => Exit::Stopped,
+            _ = terminate.recv() => Exit::Terminated,
+            _ = hangup.recv() => Exit::Stopped,
         }
     }
 }
@@ -60,8 +61,10 @@ pub struct Walk<'a> {
 
 /// How a child was left.
 enum Left {
+    /// It ended by itself.
     Ended(ExitStatus),
-    Stopped,
+    /// A signal came before.
+    Stopped(Exit),
 }
 
 impl Walk<'_> {
@@ -76,13 +79,13 @@ impl Walk<'_> {
                 Scene::Type(arguments, code) => self.type_in(arguments, code, signals).await?,
                 other => tokio::select! {
                     biased;
-                    () = signals.any() => true,
-                    shown = self.show(other) => { shown?; false }
+                    exit = signals.any() => Some(exit),
+                    shown = self.show(other) => shown.map(|()| None)?,
                 },
             };
-            if stopped {
+            if let Some(exit) = stopped {
                 self.seat.printer.talk("stopped");
-                return Ok(Exit::Stopped);
+                return Ok(exit);
             }
         }
         Ok(Exit::Done)
@@ -109,20 +112,20 @@ impl Walk<'_> {
         self.seat.printer.data(text);
     }
 
-    /// Types a command and runs it; whether a signal stopped it.
-    async fn type_in(&self, arguments: &[&str], code: u8, signals: &mut Signals) -> anyhow::Result<bool> {
+    /// Types a command and runs it; says how the demo ends if a signal stopped it.
+    async fn type_in(&self, arguments: &[&str], code: u8, signals: &mut Signals) -> anyhow::Result<Option<Exit>> {
         self.say(&format!("\n$ pointsman {}", typed(arguments)));
         let mut child = self.command(arguments)?.spawn().context("failed to start this program")?;
         let status = match finish(&mut child, signals).await? {
             Left::Ended(status) => status,
-            Left::Stopped => return Ok(true),
+            Left::Stopped(exit) => return Ok(Some(exit)),
         };
         match status.code() {
             Some(ended) if ended == i32::from(code) => self.say(&format!("(code {code})")),
             Some(ended) => bail!("`pointsman {}` ended with code {ended} instead of {code}", typed(arguments)),
             None => bail!("`pointsman {}` was killed: {status}", typed(arguments)),
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// All that a command says goes where this one's walk goes, so that it stays in order.
@@ -166,20 +169,17 @@ impl Walk<'_> {
 
 /// Waits for a child's end; a signal is passed on to it, and its end awaited all the same.
 async fn finish(child: &mut Child, signals: &mut Signals) -> anyhow::Result<Left> {
-    let ended = tokio::select! {
-        status = child.wait() => Some(status),
-        () = signals.any() => None,
+    let exit = tokio::select! {
+        status = child.wait() => return status.map(Left::Ended).context("failed to wait for this program"),
+        exit = signals.any() => exit,
     };
-    if let Some(status) = ended {
-        return Ok(Left::Ended(status.context("failed to wait for this program")?));
-    }
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(pid) = pid {
         // It may have heard of it from the terminal and have ended already.
         let _ = kill_process(pid, Signal::TERM);
     }
     child.wait().await.context("failed to wait for this program")?;
-    Ok(Left::Stopped)
+    Ok(Left::Stopped(exit))
 }
 
 /// `10704 pages of 1.27.0-wmf.10, 24 pages of 1.27.0-wmf.9`.

@@ -103,7 +103,7 @@ fn refusals() {
         refusals.map(StaleReason::Refused),
         expect![[r#"
         HOST: refused: it belongs to other books (abcdef01)
-            pointsman sync-common --adopt HOST
+            pointsman hosts adopt HOST
         HOST: refused: a newer command was there before (3.14)
             pointsman converge
         HOST: refused: it was rebuilt since it was observed

@@ -89,7 +89,7 @@ fn a_writer_goes_on_beside_another_that_ends() {
     let dir = directory();
     let (mut one, two) = (open(dir.path()), open(dir.path()));
     drop(two);
-    one.note(Time(1), &[text("still here")]).expect("it is noted");
+    one.note(Time(1), 0, &[text("still here")]).expect("it is noted");
     drop(one);
     assert_eq!(look(dir.path()).epoch, 0);
     assert_eq!(files(dir.path()).into_keys().collect::<Vec<_>>(), ["books.sqlite"]);
@@ -104,6 +104,6 @@ fn looking_writes_nothing_and_makes_nothing() {
     assert!(files(dir.path()).is_empty());
     drop(open(dir.path()));
     let mut looker = SqliteStore::open_read_only(dir.path()).expect("books");
-    assert!(matches!(looker.note(Time(1), &[text("no")]), Err(StoreError::ReadOnly)));
+    assert!(matches!(looker.note(Time(1), 0, &[text("no")]), Err(StoreError::ReadOnly)));
     assert!(matches!(looker.take_lock(Time(1), "a", "b", true), Err(StoreError::ReadOnly)));
 }

@@ -80,7 +80,7 @@ fn only_what_a_look_saw_is_written_without_the_lock() {
     let mut store = open(dir.path());
     let records = [text("seen"), Record::Forgotten { host: host(2020) }];
     says(
-        store.note(Time(1), &records),
+        store.note(Time(1), 0, &records),
         expect![[
             r#"a mistake of pointsman's own: written without the lock: Forgotten { host: HostName("mw2020.codfw.wmnet") }"#
         ]],
@@ -124,4 +124,24 @@ fn rebuilt_books_begin_above_the_fleet_and_never_replace_what_can_be_read() {
     let store = SqliteStore::rebuild(dir.path(), id, 99).expect("the old ones are damaged");
     assert_eq!(store.load().expect("books").epoch, 99);
     assert!(dir.path().join("books.sqlite.damaged-1").exists(), "they are set aside, not deleted");
+}
+
+#[test]
+fn a_look_that_is_older_than_an_act_does_not_call_a_host_fine() {
+    let dir = directory();
+    let mut store = open(dir.path());
+    let looked_under = store.load().expect("books").epoch;
+    let epoch = store.take_lock(Time(1), "alice", "rollback", false).expect("free").epoch;
+    let owed = Record::Owed { host: host(2020), what: "the switch".to_owned() };
+    store.append(Time(2), epoch, &[owed]).expect("it is written");
+    let fine = [Record::Fresh { host: host(2020) }];
+    let is_owed =
+        |store: &crate::store::sqlite::SqliteStore| store.load().expect("books").hosts[&host(2020)].owed.is_some();
+    store.note(Time(3), epoch, &fine).expect("left out");
+    assert!(is_owed(&store), "somebody is acting");
+    store.release_lock(Time(4), epoch).expect("ours");
+    store.note(Time(5), looked_under, &fine).expect("left out");
+    assert!(is_owed(&store), "somebody acted since the look");
+    store.note(Time(6), epoch, &fine).expect("written");
+    assert!(!is_owed(&store));
 }

@@ -103,7 +103,7 @@ proptest! {
         for (now, (locked, records)) in (2..).map(Time).zip(&batches) {
             let write = |store: &mut dyn Store| match locked {
                 true => store.append(now, 1, records),
-                false => store.note(now, records),
+                false => store.note(now, 0, records),
             };
             prop_assert_eq!(kind(&write(&mut sqlite)), kind(&write(&mut memory)));
         }
@@ -147,8 +147,8 @@ fn a_look_that_saw_nothing_new_leaves_no_event() {
     let dir = directory();
     let mut store = super::open(dir.path());
     let stale = Record::Stale { host: host(2020), reason: StaleReason::Fault(Fault::PasswordPrompt) };
-    store.note(Time(1), std::slice::from_ref(&stale)).expect("it is noted");
-    store.note(Time(2), &[stale]).expect("it is noted");
+    store.note(Time(1), 0, std::slice::from_ref(&stale)).expect("it is noted");
+    store.note(Time(2), 0, &[stale]).expect("it is noted");
     assert_eq!(store.events(0, 10).expect("events").len(), 1);
     let row = store.load().expect("books").hosts.remove(&host(2020)).expect("it is on the books");
     assert_eq!(row.stale.expect("it is stale").since, Time(1));
