@@ -10,6 +10,7 @@ use crate::model::books::{Kind, Record, Status};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::names::HostName;
+use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Direction, Observation, Reply};
 use crate::model::stale::StaleReason;
 use crate::plan::{assess, lint};
@@ -151,7 +152,7 @@ impl Machine<'_> {
         self.record(Record::Opened {
             rollout: goal.rollout.clone(),
             snapshot: Some(goal.snapshot.clone()),
-            moves_current: false,
+            moves_current: planted(Bug::WantedMovesAtTheStart),
         });
         self.begin_wave(0);
     }
