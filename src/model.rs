@@ -11,6 +11,7 @@ pub mod ids;
 pub mod limits;
 pub mod map;
 pub mod names;
+pub mod planted;
 pub mod protocol;
 pub mod ranges;
 pub mod stale;

@@ -10,6 +10,7 @@ use crate::model::books::{Kind, Record, Status};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::names::HostName;
+use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Direction, Observation, Reply};
 use crate::model::stale::StaleReason;
 use crate::plan::{assess, lint};
@@ -151,7 +152,7 @@ impl Machine<'_> {
         self.record(Record::Opened {
             rollout: goal.rollout.clone(),
             snapshot: Some(goal.snapshot.clone()),
-            moves_current: false,
+            moves_current: planted(Bug::WantedMovesAtTheStart),
         });
         self.begin_wave(0);
     }
@@ -173,17 +174,22 @@ impl Machine<'_> {
         self.switch_wave(wave);
     }
 
+    /// Those whose proof could not be made anew are not switched; when they are too many, nobody is.
     fn reproved(&mut self, wave: usize) {
-        if self.failures(wave) > 0 {
-            return self.wave_verified(wave);
+        match self.too_many_failed() {
+            true => self.go_back(),
+            false => self.switch_wave(wave),
         }
-        self.switch_wave(wave);
     }
 
     fn switch_wave(&mut self, wave: usize) {
+        if self.plan.waves[wave].iter().all(|host| self.hosts[host].failure.is_some()) {
+            return self.wave_verified(wave);
+        }
         self.phase = Phase::Switching(wave);
         for host in self.plan.waves[wave].clone() {
             match self.plan.hosts[&host].expect {
+                _ if self.hosts[&host].failure.is_some() => {}
                 Some(expect) => self.send_switch(&host, expect, Direction::Forward),
                 None => self.fail(&host, StaleReason::New),
             }
@@ -196,15 +202,19 @@ impl Machine<'_> {
         hosts.iter().for_each(|host| self.send_observe(host));
     }
 
-    fn failures(&self, wave: usize) -> usize {
-        self.plan.waves[wave].iter().filter(|host| self.hosts[*host].failure.is_some()).count()
+    fn too_many_failed(&self) -> bool {
+        let failed = self.hosts.values().filter(|state| state.failure.is_some()).count();
+        failed > self.policy.limits.stale_hosts_max
+    }
+
+    fn go_back(&mut self) {
+        let failures = self.note_failures(false);
+        self.finish(Outcome::GoBack(failures));
     }
 
     fn wave_verified(&mut self, wave: usize) {
-        let failed = self.hosts.values().filter(|state| state.failure.is_some()).count();
-        if failed > self.policy.limits.stale_hosts_max {
-            let failures = self.note_failures(false);
-            return self.finish(Outcome::GoBack(failures));
+        if self.too_many_failed() {
+            return self.go_back();
         }
         let last = wave + 1 == self.plan.waves.len();
         if last {
@@ -233,6 +243,8 @@ impl Machine<'_> {
         debug_assert!(self.plan.goal.rollout.kind != Kind::Rollback, "a rollback never waits for others");
         self.end(true);
         self.phase = Phase::Ending;
+        // When every host of the last wave failed, no answer is out that would bring the end.
+        self.advance_barrier();
     }
 
     fn note_failures(&mut self, owed: bool) -> BTreeMap<HostName, StaleReason> {

@@ -8,6 +8,7 @@ use crate::model::books::{Kind, Record, Status};
 use crate::model::fault::Fault;
 use crate::model::limits::HOST_ATTEMPTS_MAX;
 use crate::model::names::HostName;
+use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Direction, Observation, Refusal, Reply};
 use crate::model::stale::StaleReason;
 use crate::plan::assess;
@@ -177,6 +178,9 @@ impl Machine<'_> {
     }
 
     fn leave(&mut self, host: &HostName, reason: StaleReason) {
+        if planted(Bug::LeftBehindCalledDone) {
+            return self.set_step(host, Step::Done);
+        }
         self.tell(Told::Left(host.clone(), reason.clone()));
         self.stale(host, reason, true);
         let depooled = self.books.hosts.get(host).is_some_and(|row| row.depooled.is_some());

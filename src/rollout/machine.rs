@@ -9,6 +9,7 @@ use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::ids::{Generation, RolloutId};
 use crate::model::names::HostName;
+use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Command, ConfirmNote, Direction, Expect, Level, Observation, Peek, Reply, Stamp};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
@@ -381,7 +382,7 @@ impl<'a> Machine<'a> {
     fn flush(&mut self) -> Vec<Effect> {
         let mut records = std::mem::take(&mut self.records);
         records.extend(self.intents());
-        let mut effects = Vec::new();
+        let mut effects = if planted(Bug::SendBeforePersist) { std::mem::take(&mut self.sends) } else { Vec::new() };
         if !records.is_empty() {
             effects.push(Effect::Persist(records));
         }

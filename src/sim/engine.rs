@@ -1,0 +1,402 @@
+//! Virtual time, the network and the operators: executes the core's effects one at a time, with faults between them.
+
+use super::faults::{Faults, Kind};
+use super::fleet::Fleet;
+use super::look;
+use super::oracle::{self, Oracle, Run};
+use super::random::Random;
+use super::site::Contents;
+use crate::config::policy::Policy;
+use crate::model::fault::Fault;
+use crate::model::ids::Generation;
+use crate::model::names::HostName;
+use crate::model::protocol::{Command, Reply};
+use crate::model::time::Time;
+use crate::plan::goal::{Blocked, Extent, Goal, Site};
+use crate::plan::{content, hosts};
+use crate::rollout::effect::{Effect, Event, Outcome};
+use crate::rollout::machine::{Machine, Operator};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::memory::MemoryStore;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Lines of the trace that are kept.
+const TRACE_LINES: usize = 60;
+/// Events after which a seed counts as endless.
+const EVENTS_MAX: u64 = 2_000_000;
+/// Who all operators say they are.
+pub const BY: &str = "sim@deploy1001";
+
+/// Something that will happen.
+enum Next {
+    Work(usize),
+    Deliver { op: usize, host: HostName, command: Box<Command> },
+    Answer { op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault> },
+    Tell(usize, Event),
+    TakeOver,
+}
+
+/// An operator and what it has still to do.
+struct Acting<'a> {
+    epoch: u64,
+    began: u64,
+    machine: Machine<'a>,
+    queue: VecDeque<Effect>,
+    inbox: Vec<Event>,
+    busy: bool,
+}
+
+/// The whole simulated world.
+pub struct Engine<'a> {
+    pub policy: &'a Policy,
+    pub contents: &'a Contents,
+    pub random: Random,
+    pub fleet: Fleet,
+    pub store: MemoryStore,
+    pub oracle: Oracle,
+    pub now: u64,
+    /// `None`: nothing fails.
+    pub faults: Option<Faults>,
+    pub injected: BTreeMap<Kind, u64>,
+    pub outcomes: BTreeMap<&'static str, u64>,
+    pub dispatches: u64,
+    pub undertakings: u64,
+    pub trace: VecDeque<String>,
+    pub hash: blake3::Hasher,
+    /// The trace as it was when the first promise was broken.
+    pub scene: Option<VecDeque<String>>,
+    number: u64,
+    waiting: BTreeMap<(u64, u64), Next>,
+    acting: BTreeMap<usize, Acting<'a>>,
+    operators: usize,
+}
+
+/// What an undertaking wants, by the books as they stand when it begins.
+pub type Wanted<'g> = dyn Fn(Site<'_>) -> Result<Goal, Blocked> + 'g;
+
+impl<'a> Engine<'a> {
+    pub fn new(policy: &'a Policy, contents: &'a Contents, random: Random, fleet: Fleet, store: MemoryStore) -> Self {
+        let oracle = Oracle::new(policy.limits.proof_age_ms_max);
+        Self {
+            policy,
+            contents,
+            random,
+            fleet,
+            store,
+            oracle,
+            now: 1_000_000,
+            faults: None,
+            injected: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            dispatches: 0,
+            undertakings: 0,
+            trace: VecDeque::new(),
+            hash: blake3::Hasher::new(),
+            scene: None,
+            number: 0,
+            waiting: BTreeMap::new(),
+            acting: BTreeMap::new(),
+            operators: 0,
+        }
+    }
+
+    pub fn line(&mut self, text: &str) {
+        let line = format!("{} {text}\n", self.now);
+        self.hash.update(line.as_bytes());
+        if self.trace.len() == TRACE_LINES {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+
+    fn after(&mut self, ms: u64, next: Next) {
+        self.number += 1;
+        self.waiting.insert((self.now + ms, self.number), next);
+    }
+
+    /// Whether this fault happens now; it is counted.
+    fn hit(&mut self, kind: Kind) -> bool {
+        let Some(rate) = self.faults.as_ref().map(|faults| faults.rate(kind)) else { return false };
+        let hit = self.random.chance(rate);
+        if hit {
+            *self.injected.entry(kind).or_default() += 1;
+        }
+        hit
+    }
+
+    pub fn count(&mut self, outcome: &'static str) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    /// Somebody takes the lock and begins; `false` when it can't be planned.
+    pub fn begin(&mut self, reason: &str, wanted: &Wanted<'_>) -> bool {
+        let claim = self.store.take_lock(Time(self.now), BY, reason, true).expect("the lock can always be taken over");
+        self.oracle.claimed(claim.epoch);
+        self.undertakings += 1;
+        self.line(&format!("epoch {} {reason}", claim.epoch));
+        let operator = Operator { epoch: claim.epoch, seq: 0, adopt: false, resumes: false };
+        match self.start(operator, wanted) {
+            Ok(()) => true,
+            Err(blocked) => {
+                self.line(&format!("blocked: {blocked}"));
+                self.count("blocked");
+                self.store.release_lock(Time(self.now), claim.epoch).expect("nobody took it meanwhile");
+                false
+            }
+        }
+    }
+
+    fn start(&mut self, operator: Operator, wanted: &Wanted<'_>) -> Result<(), Blocked> {
+        let books = self.store.load().expect("memory can be read");
+        let site = Site { policy: self.policy, books: &books, now: Time(self.now), by: BY };
+        let plan = hosts::plan(site, wanted(site)?, None)?;
+        let mut machine = Machine::new(self.policy, books, plan, operator);
+        let queue = machine.start(Time(self.now)).into();
+        let (epoch, began) = (operator.epoch, self.now);
+        let op = self.operators;
+        self.operators += 1;
+        self.acting.insert(op, Acting { epoch, began, machine, queue, inbox: Vec::new(), busy: true });
+        self.after(0, Next::Work(op));
+        if self.hit(Kind::TakeOver) {
+            let ms = self.random.between(1, 20_000);
+            self.after(ms, Next::TakeOver);
+        }
+        Ok(())
+    }
+
+    /// Runs until nobody acts.
+    pub fn run(&mut self) {
+        let mut left = EVENTS_MAX;
+        while !self.acting.is_empty() {
+            left -= 1;
+            let Some(((at, _), next)) = self.waiting.pop_first().filter(|_| left > 0) else {
+                self.oracle.violations.push("P8: an undertaking does not end".to_owned());
+                return self.acting.clear();
+            };
+            self.now = self.now.max(at);
+            self.happen(next);
+        }
+    }
+
+    /// Lets time pass, with what is still on its way.
+    pub fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= until) {
+            let ((at, _), next) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(next);
+        }
+        self.now = until;
+    }
+
+    fn happen(&mut self, next: Next) {
+        match next {
+            Next::Work(op) => self.work(op),
+            Next::Deliver { op, host, command } => self.deliver(op, &host, &command),
+            Next::Answer { op, host, generation, answer } => self.answer(op, host, generation, answer),
+            Next::Tell(op, event) => self.tell(op, event),
+            Next::TakeOver => self.take_over(),
+        }
+        if self.scene.is_none() && !self.oracle.violations.is_empty() {
+            self.scene = Some(self.trace.clone());
+        }
+    }
+
+    fn take_over(&mut self) {
+        if self.acting.is_empty() {
+            return;
+        }
+        let back = |site: Site<'_>| {
+            let scope = crate::plan::back::Scope::Last;
+            crate::plan::back::rollback(site, &scope, "takes over")
+                .or_else(|_| content::converge(site, Extent::Served, "takes over"))
+        };
+        self.begin("take over", &back);
+    }
+
+    fn work(&mut self, op: usize) {
+        let now = Time(self.now);
+        let Some(acting) = self.acting.get_mut(&op) else { return };
+        if acting.queue.is_empty() && !acting.inbox.is_empty() {
+            let events = std::mem::take(&mut acting.inbox);
+            acting.queue = acting.machine.step(now, events).into();
+        }
+        let Some(effect) = acting.queue.pop_front() else {
+            acting.busy = false;
+            return;
+        };
+        self.execute(op, effect);
+        if self.acting.contains_key(&op) && self.hit(Kind::Crash) {
+            self.line(&format!("operator {op} crashes"));
+            let crashed = self.acting.remove(&op).map_or(0, |acting| acting.epoch);
+            if self.store.books().epoch == crashed {
+                self.store.died();
+            }
+            return self.count("crashed");
+        }
+        let ms = self.random.between(0, 1);
+        self.after(ms, Next::Work(op));
+    }
+
+    fn execute(&mut self, op: usize, effect: Effect) {
+        match effect {
+            Effect::Persist(records) => self.persist(op, &records),
+            Effect::Send { host, command, deadline_ms } => self.send(op, host, command, deadline_ms),
+            Effect::Ask(_) => {
+                let ms = self.random.between(100, 100_000);
+                self.after(ms, Next::Tell(op, Event::Approved));
+            }
+            Effect::Depool(host) => self.after(50, Next::Tell(op, Event::Depooled { host, result: Ok(()) })),
+            Effect::Tell(_) => {}
+            Effect::Finish(outcome) => self.finish(op, outcome),
+        }
+    }
+
+    fn persist(&mut self, op: usize, records: &[crate::model::books::Record]) {
+        let epoch = self.acting[&op].epoch;
+        match self.store.append(Time(self.now), epoch, records) {
+            Ok(()) => {
+                self.line(&format!("operator {op} commits {} records", records.len()));
+                self.oracle.appended(epoch, self.store.written(), self.store.books());
+            }
+            Err(StoreError::Superseded { .. }) => {
+                self.line(&format!("operator {op} is superseded"));
+                self.acting.remove(&op);
+                self.count("superseded");
+            }
+            Err(other) => self.oracle.violations.push(format!("the books refuse: {other}")),
+        }
+    }
+
+    fn send(&mut self, op: usize, host: HostName, command: Box<Command>, deadline_ms: u64) {
+        let generation = command.stamp().generation;
+        self.line(&format!("operator {op} sends {} {generation} to {host}", oracle::name(&command)));
+        self.dispatches += 1;
+        self.oracle.sent(self.now, &host, &command, self.store.books());
+        let answer = Err(Fault::TimedOut("in the simulator".to_owned()));
+        self.after(deadline_ms, Next::Answer { op, host: host.clone(), generation, answer });
+        self.molest(&host);
+        if self.hit(Kind::CommandLost) {
+            return self.oracle.touched(&host, self.now + deadline_ms);
+        }
+        let mut ms = self.random.between(1, 200);
+        if self.hit(Kind::Late) {
+            ms = self.random.between(1_000, 300_000);
+            self.oracle.touched(&host, self.now + ms);
+        }
+        if self.hit(Kind::Twice) {
+            let again = ms + self.random.between(1, 120_000);
+            self.oracle.touched(&host, self.now + again);
+            self.after(again, Next::Deliver { op, host: host.clone(), command: command.clone() });
+        }
+        self.after(ms, Next::Deliver { op, host, command });
+    }
+
+    /// What may befall a host itself.
+    fn molest(&mut self, host: &HostName) {
+        if self.hit(Kind::Dead) {
+            let until = self.now + self.random.between(1_000, 600_000);
+            self.line(&format!("{host} is off until {until}"));
+            self.oracle.touched(host, until);
+            self.fleet.get_mut(host).expect("it is a host").dead_until = until;
+        }
+        if self.hit(Kind::Rebuilt) {
+            let how = self.fleet.get_mut(host).expect("it is a host").rebuild(&mut self.random);
+            self.line(&format!("{host} is rebuilt: {how}"));
+            self.oracle.touched(host, self.now);
+            self.oracle.rebuilt(host);
+        }
+    }
+
+    fn deliver(&mut self, op: usize, host: &HostName, command: &Command) {
+        let generation = command.stamp().generation;
+        let at = self.fleet.get_mut(host).expect("it is a host");
+        if at.dead_until > self.now {
+            if self.random.chance(5_000) {
+                let answer = Err(Fault::Refused);
+                self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
+            }
+            return;
+        }
+        let before = (look::active(&at.fs), look::incarnation(&at.fs));
+        let reply = at.deliver(self.contents, command);
+        let words = match &reply {
+            Reply::Refused(refusal) => format!("refuses: {refusal}"),
+            _ => "obeys".to_owned(),
+        };
+        self.line(&format!("{host} {words} {} {generation}", oracle::name(command)));
+        self.oracle.delivered(host, command, &reply, before, &self.fleet, self.contents);
+        if self.hit(Kind::ReplyLost) {
+            return self.oracle.touched(host, self.now + 60_000);
+        }
+        let ms = self.random.between(1, 200);
+        self.after(ms, Next::Answer { op, host: host.clone(), generation, answer: Ok(reply) });
+    }
+
+    fn answer(&mut self, op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault>) {
+        if !self.acting.contains_key(&op) {
+            return;
+        }
+        let seen = match &answer {
+            Ok(Reply::Observed(seen)) => Some(&**seen),
+            _ => None,
+        };
+        self.oracle.answered(self.now, &host, generation, seen);
+        self.tell(op, Event::Reply { host, generation, answer });
+    }
+
+    fn tell(&mut self, op: usize, event: Event) {
+        let Some(acting) = self.acting.get_mut(&op) else { return };
+        acting.inbox.push(event);
+        if !acting.busy {
+            acting.busy = true;
+            self.after(0, Next::Work(op));
+        }
+    }
+
+    fn finish(&mut self, op: usize, outcome: Outcome) {
+        let Some(acting) = self.acting.remove(&op) else { return };
+        self.line(&format!("operator {op} ends: {}", word(&outcome)));
+        self.count(word(&outcome));
+        let (plan, epoch, began) = (acting.machine.plan(), acting.epoch, acting.began);
+        let left: Option<BTreeSet<HostName>> = match &outcome {
+            Outcome::Done { left, .. } => Some(left.keys().cloned().collect()),
+            Outcome::Nothing => Some(BTreeSet::new()),
+            _ => None,
+        };
+        if let Some(left) = left {
+            let (id, kind, wanted) = (plan.goal.rollout.id, plan.goal.rollout.kind, &plan.goal.snapshot);
+            let hosts = plan.hosts.keys().cloned().collect();
+            self.oracle.done(Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left }, &self.fleet);
+        }
+        match outcome {
+            Outcome::GoBack(_) => {
+                let operator = Operator { epoch, seq: acting.machine.seq(), adopt: false, resumes: false };
+                let back = |site: Site<'_>| content::converge(site, Extent::Served, "too many hosts failed");
+                if let Err(blocked) = self.start(operator, &back) {
+                    self.oracle.violations.push(format!("P8: the way back can't be planned: {blocked}"));
+                }
+            }
+            Outcome::Lint(wrong) => self.oracle.violations.push(format!("a plan contradicts itself: {wrong:?}")),
+            _ => {
+                // Somebody who took over has it now; then nothing is given back.
+                let _ = self.store.release_lock(Time(self.now), epoch);
+            }
+        }
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Nothing => "nothing to do",
+        Outcome::Done { left, .. } if left.is_empty() => "done",
+        Outcome::Done { .. } => "done, some owed",
+        Outcome::Blocked(_) => "blocked",
+        Outcome::Stale(_) => "stale",
+        Outcome::Denied => "denied",
+        Outcome::Lint(_) => "lint",
+        Outcome::GoBack(_) => "goes back",
+        Outcome::Stopped => "stopped",
+    }
+}

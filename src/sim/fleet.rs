@@ -1,0 +1,96 @@
+//! The simulated hosts: the agent that real hosts run, each on a host in memory.
+
+use super::random::Random;
+use super::site::{self, Contents};
+use crate::agent::Agent;
+use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::memfs::MemFs;
+use crate::config::policy::Policy;
+use crate::model::names::{HostName, Version};
+use crate::model::protocol::{Command, Refusal, Reply};
+use std::collections::BTreeMap;
+
+/// A host.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its disk.
+    pub fs: MemFs,
+    /// Until when it is off, ms; 0: it is on.
+    pub dead_until: u64,
+}
+
+/// Every host by name.
+pub type Fleet = BTreeMap<HostName, Host>;
+
+/// Empty hosts, all on.
+pub fn empty(policy: &Policy) -> Fleet {
+    let host = |(i, name): (u64, &HostName)| {
+        let mut fs = MemFs::new(i);
+        fs.hook = Some(site::build_hook());
+        (name.clone(), Host { fs, dead_until: 0 })
+    };
+    (1..).zip(policy.hosts.keys()).map(host).collect()
+}
+
+impl Host {
+    /// The agent obeys or refuses. A prepare brings all that it asks for.
+    pub fn deliver(&mut self, contents: &Contents, command: &Command) -> Reply {
+        let placeholder = MemFs::new(0);
+        let mut agent = Agent::new(std::mem::replace(&mut self.fs, placeholder));
+        let reply = match command {
+            Command::Prepare { .. } => prepare(&mut agent, contents, command).unwrap_or_else(Reply::Refused),
+            _ => agent.command(command),
+        };
+        self.fs = agent.fs;
+        reply
+    }
+
+    /// Rebuilt in one of three ways; the way in words.
+    pub fn rebuild(&mut self, random: &mut Random) -> &'static str {
+        match random.between(0, 2) {
+            0 => {
+                self.fs.wipe();
+                "empty"
+            }
+            1 => {
+                self.lose_state(random).expect("the disk is neither full nor read-only");
+                "trees without state"
+            }
+            _ => {
+                self.fs.machine_id = format!("{:032x}", random.any());
+                "its disk in another machine"
+            }
+        }
+    }
+
+    /// As a reinstall leaves it: trees that nobody proved, some without what was built there.
+    fn lose_state(&mut self, random: &mut Random) -> std::io::Result<()> {
+        self.fs.machine_id = format!("{:032x}", random.any());
+        self.fs.remove_tree(&Place::state(""))?;
+        for n in 9..13 {
+            let version: Version = site::wmf(n);
+            if random.chance(5_000) {
+                self.fs.remove_tree(&Place::root(version.directory()).join(site::ARTEFACTS.0))?;
+            }
+        }
+        if random.chance(5_000) {
+            self.fs.remove_file(&Place::root("wikiversions.php"))?;
+        }
+        Ok(())
+    }
+}
+
+fn prepare(agent: &mut Agent<MemFs>, contents: &Contents, command: &Command) -> Result<Reply, Refusal> {
+    let Command::Prepare { stamp, expect, want, build } = command else {
+        return Err(Refusal::Failed("not a prepare".to_owned()));
+    };
+    let unknown = || Refusal::Failed("the deploy host does not have this content".to_owned());
+    let manifest = contents.manifests.get(&want.id).cloned().ok_or_else(unknown)?;
+    let files = contents.files.get(&want.id).ok_or_else(unknown)?;
+    let mut transfer = agent.prepare_begin(*stamp, expect, want.clone(), manifest)?;
+    for digest in transfer.needs().to_vec() {
+        let bytes = files.values().find(|bytes| crate::model::digest::Digest::of(bytes) == digest);
+        agent.prepare_put(&mut transfer, digest, &mut bytes.ok_or_else(unknown)?.as_slice())?;
+    }
+    Ok(agent.prepare_finish(transfer, build))
+}

@@ -1,0 +1,88 @@
+//! The oracle's own look at a host's files: nothing of the agent's is believed or used.
+
+use super::site::{self, Contents};
+use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::memfs::MemFs;
+use crate::model::books::Snapshot;
+use crate::model::component::{Component, Want};
+use crate::model::digest::Digest;
+use crate::model::ids::Incarnation;
+use crate::model::names::{HostName, Version, Wiki};
+use std::collections::BTreeMap;
+
+/// No file of a simulated host is longer, bytes.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+fn read(fs: &MemFs, path: &str) -> Option<Vec<u8>> {
+    fs.read(&Place::root(path), FILE_BYTES_MAX).ok()
+}
+
+/// The digest of the served map's bytes; `None` when there is none.
+pub fn active(fs: &MemFs) -> Option<Digest> {
+    read(fs, "wikiversions.php").map(|bytes| Digest::of(&bytes))
+}
+
+/// The incarnation in the agent's file, if that file is of this machine.
+pub fn incarnation(fs: &MemFs) -> Option<Incarnation> {
+    let bytes = fs.read(&Place::state("incarnation"), FILE_BYTES_MAX).ok()?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let body = value.get("body")?;
+    let of_this_machine = body.get("machine_id")?.as_str() == Some(fs.machine_id.as_str());
+    let text = body.get("incarnation")?.as_str().filter(|_| of_this_machine)?;
+    text.to_owned().try_into().ok()
+}
+
+/// The map that the host serves, read line by line; empty when there is none.
+pub fn served(fs: &MemFs) -> BTreeMap<Wiki, Version> {
+    let bytes = read(fs, "wikiversions.php").unwrap_or_default();
+    let entry = |line: &str| -> Option<(Wiki, Version)> {
+        let (wiki, version) = line.trim().strip_prefix('\'')?.split_once("' => 'php-")?;
+        Some((wiki.parse().ok()?, version.strip_suffix("',")?.parse().ok()?))
+    };
+    String::from_utf8_lossy(&bytes).lines().filter_map(entry).collect()
+}
+
+/// The map that a state wants of a host.
+pub fn map_for(state: &Snapshot, host: &HostName) -> BTreeMap<Wiki, Version> {
+    let pinned = state.pins.hosts.get(host).map(|pin| &pin.version);
+    state.map.0.iter().map(|(wiki, version)| (wiki.clone(), pinned.unwrap_or(version).clone())).collect()
+}
+
+/// What a host must hold for these versions: their trees and all configuration.
+pub fn wants<'a>(state: &Snapshot, versions: impl Iterator<Item = &'a Version>) -> Vec<Want> {
+    let served: Vec<&Version> = versions.collect();
+    let needed = |component: &Component| match component {
+        Component::Version(version) => served.contains(&version),
+        Component::Config(_) => true,
+    };
+    let want =
+        |(component, id): (&Component, &Digest)| Want { component: component.clone(), id: *id, artefacts: Vec::new() };
+    state.wanted.iter().filter(|(component, _)| needed(component)).map(want).collect()
+}
+
+/// What is not complete on a host: of `wants` at their ids, of the other versions at any content; `None`: all is.
+pub fn lacking<'a>(
+    fs: &MemFs,
+    contents: &Contents,
+    wants: &[Want],
+    versions: impl Iterator<Item = &'a Version>,
+) -> Option<Component> {
+    if let Some(want) = wants.iter().find(|want| !holds(fs, contents, &want.component, &want.id)) {
+        return Some(want.component.clone());
+    }
+    let others = versions.map(|version| Component::Version(version.clone()));
+    let mut others = others.filter(|component| !wants.iter().any(|want| want.component == *component));
+    others.find(|c| !contents.variants.get(c).is_some_and(|ids| ids.iter().any(|id| holds(fs, contents, c, id))))
+}
+
+/// Whether every byte of a content is there, with what is built from it.
+fn holds(fs: &MemFs, contents: &Contents, component: &Component, id: &Digest) -> bool {
+    let Some(files) = contents.files.get(id) else { return false };
+    let there = |(path, bytes): (&String, &Vec<u8>)| read(fs, &format!("{component}/{path}")).as_ref() == Some(bytes);
+    if !files.iter().all(there) {
+        return false;
+    }
+    let Some(input) = files.get(site::ARTEFACT_INPUT) else { return true };
+    let (directory, names) = site::ARTEFACTS;
+    names.iter().all(|n| read(fs, &format!("{component}/{directory}/{n}")) == Some(site::built(n, input)))
+}

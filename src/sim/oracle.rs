@@ -1,0 +1,320 @@
+//! What must never happen, looked for at every dispatch and at every effect on a host.
+//!
+//! Invariant: it shares no code with the core that it watches. It reads the hosts' files, the records that were
+//! committed and the commands that were sent, and judges by rules of its own. It never mends anything.
+
+use super::fleet::Fleet;
+use super::look;
+use super::site::Contents;
+use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
+use crate::model::component::{Component, Want};
+use crate::model::digest::Digest;
+use crate::model::ids::{Generation, Incarnation, RolloutId, SnapshotId};
+use crate::model::names::{HostName, Version};
+use crate::model::protocol::{Command, Direction, Observation, Reply};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How much later than its machine decided a command may leave, ms: effects are executed one after another.
+const DISPATCH_MS_MAX: u64 = 1_000;
+
+/// What an operator knows of a host by its last observation.
+#[derive(Debug, Clone)]
+struct Known {
+    at: u64,
+    life: u64,
+    incarnation: Option<Incarnation>,
+    active: Option<Digest>,
+    ready: BTreeMap<Component, Digest>,
+    lacking: bool,
+}
+
+/// What a host did in its present life.
+#[derive(Debug, Clone, Default)]
+struct Life {
+    number: u64,
+    obeyed: Option<Generation>,
+    observed_by: u64,
+}
+
+/// The judge.
+#[derive(Debug, Clone, Default)]
+pub struct Oracle {
+    /// What was broken, in words that begin with the promise.
+    pub violations: Vec<String>,
+    /// The oldest a proof may be when a switch leaves, ms.
+    proof_age_ms_max: u64,
+    intents: BTreeSet<(HostName, Generation, String)>,
+    read: usize,
+    newest: u64,
+    current: Option<SnapshotId>,
+    rollouts: BTreeMap<RolloutId, Rollout>,
+    known: BTreeMap<(u64, HostName), Known>,
+    asked: BTreeMap<Generation, Vec<Want>>,
+    lives: BTreeMap<HostName, Life>,
+    touched: BTreeMap<HostName, u64>,
+}
+
+impl Oracle {
+    /// A judge who has seen nothing yet.
+    pub fn new(proof_age_ms_max: u64) -> Self {
+        Self { proof_age_ms_max, ..Self::default() }
+    }
+
+    fn broken(&mut self, promise: &str, what: impl AsRef<str>) {
+        self.violations.push(format!("{promise}: {}", what.as_ref()));
+    }
+
+    /// A fault touched a host, at least until `until`.
+    pub fn touched(&mut self, host: &HostName, until: u64) {
+        let last = self.touched.entry(host.clone()).or_default();
+        *last = until.max(*last);
+    }
+
+    /// A host began another life.
+    pub fn rebuilt(&mut self, host: &HostName) {
+        let life = self.lives.entry(host.clone()).or_default();
+        *life = Life { number: life.number + 1, ..Life::default() };
+    }
+
+    /// Somebody took the lock.
+    pub fn claimed(&mut self, epoch: u64) {
+        if epoch <= self.newest {
+            self.broken("P3", format!("epoch {epoch} was given after {}", self.newest));
+        }
+        self.newest = epoch;
+    }
+
+    /// Records were committed for `epoch`.
+    pub fn appended(&mut self, epoch: u64, written: &[(crate::model::time::Time, u64, Record)], books: &Books) {
+        if epoch < self.newest {
+            self.broken("P3", format!("epoch {epoch} wrote after {} was taken", self.newest));
+        }
+        for (_, _, record) in &written[self.read..] {
+            self.record(record);
+        }
+        self.read = written.len();
+        if self.current != books.current {
+            self.broken("P8", format!("the wanted state is {:?} and should be {:?}", books.current, self.current));
+            self.current = books.current;
+        }
+    }
+
+    /// Where the wanted state is by the rules: forward moves move it when they are proven, all others at once.
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Intents { command, hosts, .. } => {
+                self.intents
+                    .extend(hosts.iter().map(|(host, generation)| (host.clone(), *generation, command.clone())));
+            }
+            Record::Opened { rollout, .. } => {
+                if !is_forward(rollout.kind) {
+                    self.current = Some(rollout.to);
+                }
+                self.rollouts.insert(rollout.id, rollout.clone());
+            }
+            Record::Ended { rollout, status, .. } => {
+                let Some(ended) = self.rollouts.get_mut(rollout) else { return };
+                ended.status = *status;
+                if is_forward(ended.kind) && matches!(status, Status::Done | Status::Owed) {
+                    self.current = Some(ended.to);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A command leaves.
+    pub fn sent(&mut self, now: u64, host: &HostName, command: &Command, books: &Books) {
+        let generation = command.stamp().generation;
+        let name = name(command);
+        if !self.intents.contains(&(host.clone(), generation, name.to_owned())) {
+            self.broken("P2", format!("{name} {generation} left for {host} before its intent was committed"));
+        }
+        if let Command::Observe { peek, .. } = command {
+            self.asked.insert(generation, peek.prove.clone());
+            return;
+        }
+        let Some(known) = self.known.get(&(generation.epoch, host.clone())).cloned() else {
+            return self.broken("P5", format!("{name} {generation} left for {host}, which was not observed"));
+        };
+        let Command::Switch { expect, direction, map, needs, .. } = command else { return };
+        if (Some(expect.incarnation), expect.active) != (known.incarnation, known.active) {
+            self.broken("P6", format!("switch {generation} expects of {host} what it did not show"));
+        }
+        if *direction == Direction::Forward {
+            self.forward(now, host, &known, needs, books);
+            let versions: BTreeSet<&Version> = map.0.values().collect();
+            self.covered(host, &known, versions, "target");
+        }
+    }
+
+    fn forward(&mut self, now: u64, host: &HostName, known: &Known, needs: &[Want], books: &Books) {
+        let age = now.saturating_sub(known.at);
+        if known.lacking || age > self.proof_age_ms_max + DISPATCH_MS_MAX {
+            self.broken("P1", format!("forward to {host} on a proof {age} ms old, lacking {}", known.lacking));
+        }
+        if let Some(want) = needs.iter().find(|want| known.ready.get(&want.component) != Some(&want.id)) {
+            self.broken("P1", format!("forward to {host} without a proof of {}", want.component));
+        }
+        let Some(wanted) = books.current.and_then(|id| books.snapshots.get(&id)) else { return };
+        let served = look::map_for(wanted, host);
+        self.covered(host, known, served.values().collect(), "way back");
+        if books.hosts.get(host).is_none_or(|row| row.stale.is_some()) {
+            self.broken("P7", format!("forward to {host}, which is stale on the books"));
+        }
+    }
+
+    fn covered(&mut self, host: &HostName, known: &Known, versions: BTreeSet<&Version>, what: &str) {
+        for version in versions {
+            if !known.ready.contains_key(&Component::Version(version.clone())) {
+                self.broken("P1", format!("forward to {host} without a proof of {version}, its {what}"));
+            }
+        }
+    }
+
+    /// A host answered a command; `before` is the map that it served before.
+    pub fn delivered(
+        &mut self,
+        host: &HostName,
+        command: &Command,
+        reply: &Reply,
+        before: (Option<Digest>, Option<Incarnation>),
+        fleet: &Fleet,
+        contents: &Contents,
+    ) {
+        let fs = &fleet[host].fs;
+        let (name, generation) = (name(command), command.stamp().generation);
+        let after = look::active(fs);
+        if matches!(reply, Reply::Refused(_)) {
+            if after != before.0 {
+                self.broken("P6", format!("{host} refused {name} {generation} and changed its map"));
+            }
+            return;
+        }
+        self.order(host, name, generation, matches!(command, Command::Observe { .. }));
+        let expect = match command {
+            Command::Observe { .. } => return,
+            Command::Prepare { expect, .. } | Command::Switch { expect, .. } | Command::Confirm { expect, .. } => {
+                expect
+            }
+        };
+        if (Some(expect.incarnation), expect.active) != (before.1, before.0) {
+            self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
+        }
+        let Command::Switch { map, needs, .. } = command else {
+            if after != before.0 {
+                self.broken("P6", format!("{name} {generation} changed the map of {host}"));
+            }
+            return;
+        };
+        if look::served(fs) != map.0 {
+            self.broken("P11", format!("{host} does not serve the map of switch {generation}"));
+        }
+        if let Some(lacks) = look::lacking(fs, contents, needs, map.0.values()) {
+            self.broken("P1", format!("{host} obeyed switch {generation} without {lacks}"));
+        }
+    }
+
+    fn order(&mut self, host: &HostName, name: &str, generation: Generation, observes: bool) {
+        let life = self.lives.entry(host.clone()).or_default();
+        let (obeyed, observed_by) = (life.obeyed, life.observed_by);
+        life.obeyed = obeyed.max(Some(generation));
+        if observes {
+            life.observed_by = observed_by.max(generation.epoch);
+        }
+        if obeyed >= Some(generation) {
+            self.broken("P4", format!("{host} obeyed {name} {generation} after {obeyed:?}"));
+        }
+        if observed_by > generation.epoch {
+            self.broken("P3", format!("{host} was observed by epoch {observed_by} and obeyed {name} {generation}"));
+        }
+    }
+
+    /// An operator got an answer, or none in time (`seen` is `None`). Only the first one to an observe counts.
+    pub fn answered(&mut self, now: u64, host: &HostName, generation: Generation, seen: Option<&Observation>) {
+        let (Some(asked), Some(seen)) = (self.asked.remove(&generation), seen) else { return };
+        let is_ready = |c: &Component| seen.readiness.iter().any(|(of, r)| of == c && r.is_ready());
+        let ready: BTreeMap<_, _> =
+            asked.iter().filter(|w| is_ready(&w.component)).map(|w| (w.component.clone(), w.id)).collect();
+        let life = self.lives.get(host).map_or(0, |life| life.number);
+        let (incarnation, active) = (seen.incarnation, seen.active);
+        let lacking = ready.len() != asked.len();
+        let known = Known { at: now, life, incarnation, active, ready, lacking };
+        self.known.insert((generation.epoch, host.clone()), known);
+    }
+
+    /// An undertaking ended well but for `left`: what it says must be true.
+    pub fn done(&mut self, run: Run<'_>, fleet: &Fleet) {
+        for host in run.hosts.iter().filter(|host| !run.left.contains(*host)) {
+            let life = self.lives.get(host).map_or(0, |life| life.number);
+            let same_life = self.known.get(&(run.epoch, host.clone())).is_some_and(|known| known.life == life);
+            if same_life && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
+                self.broken("P14", format!("{} is called done and {host} serves another map", run.id));
+            }
+        }
+        if run.kind != Kind::Rollback {
+            return;
+        }
+        for host in run.hosts {
+            let unmolested = self.touched.get(host).is_none_or(|last| *last < run.began);
+            if unmolested && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
+                self.broken("P9", format!("{} left {host} behind, which nothing had touched", run.id));
+            }
+        }
+    }
+
+    /// Everything is over: the last converge had no faults.
+    pub fn end(&mut self, books: &Books, fleet: &Fleet, contents: &Contents) {
+        let Some(wanted) = self.current.and_then(|id| books.snapshots.get(&id)) else {
+            return self.broken("P8", "there is no wanted state");
+        };
+        for (host, at) in fleet {
+            let map = look::map_for(wanted, host);
+            let wants: Vec<Want> = look::wants(wanted, map.values());
+            let lacks = look::lacking(&at.fs, contents, &wants, map.values());
+            if look::served(&at.fs) != map || lacks.is_some() {
+                self.broken("P8", format!("after converge {host} is not as wanted, lacks {lacks:?}"));
+            }
+            let row = books.hosts.get(host).cloned().unwrap_or_default();
+            if row.stale.is_some() || row.owed.is_some() || row.incarnation.is_none() {
+                self.broken("P8", format!("after converge the books call {host} {:?} {:?}", row.stale, row.owed));
+            }
+        }
+        for open in books.rollouts.values().filter(|r| r.status == Status::Open) {
+            self.broken("P8", format!("{} ({:?}) is open after converge", open.id, open.kind));
+        }
+    }
+}
+
+/// An undertaking that ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// Its name.
+    pub id: RolloutId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its epoch.
+    pub epoch: u64,
+    /// When it began, ms.
+    pub began: u64,
+    /// The state that it led to.
+    pub wanted: &'a Snapshot,
+    /// Every host in scope.
+    pub hosts: &'a BTreeSet<HostName>,
+    /// Those that it named as left behind.
+    pub left: &'a BTreeSet<HostName>,
+}
+
+fn is_forward(kind: Kind) -> bool {
+    matches!(kind, Kind::Promote | Kind::Pin | Kind::Unpin)
+}
+
+/// The word that intents use for a command.
+pub fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Observe { .. } => "observe",
+        Command::Prepare { .. } => "prepare",
+        Command::Switch { .. } => "switch",
+        Command::Confirm { .. } => "confirm",
+    }
+}

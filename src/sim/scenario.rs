@@ -1,0 +1,109 @@
+//! The story of a seed: undertakings under faults, then peace and one converge.
+
+use super::engine::{BY, Engine};
+use super::site;
+use crate::model::books::{PinSource, Record};
+use crate::model::names::HostName;
+use crate::model::time::Time;
+use crate::plan::back::{Scope, rollback};
+use crate::plan::content;
+use crate::plan::forward::{self, Subject};
+use crate::plan::goal::{Extent, Site};
+use crate::store::Store;
+
+/// The longest pause between two undertakings, ms.
+const PAUSE_MS_MAX: u64 = 600_000;
+
+/// Two to five undertakings at random.
+pub fn troubles(engine: &mut Engine<'_>) {
+    for _ in 0..engine.random.between(2, 5) {
+        let pause = engine.random.between(1, PAUSE_MS_MAX);
+        engine.pass(pause);
+        let unfinished = engine.store.books().open().next().is_some();
+        let choice = if unfinished { engine.random.between(7, 9) } else { engine.random.between(0, 9) };
+        match choice {
+            0..=3 => promote(engine),
+            4 => pin(engine),
+            5 => sync(engine),
+            6 => unpin(engine),
+            7 => _ = engine.begin("rollback", &|site| rollback(site, &Scope::Last, "worse")),
+            _ => converge(engine),
+        }
+        engine.run();
+    }
+}
+
+/// Everybody lives, nothing fails, and one converge.
+pub fn peace(engine: &mut Engine<'_>) {
+    engine.faults = None;
+    let now = engine.now;
+    engine.fleet.values_mut().for_each(|host| host.dead_until = host.dead_until.min(now));
+    engine.pass(1);
+    engine.begin("last converge", &|site| content::converge(site, Extent::Wanted, "the end"));
+    engine.run();
+    engine.oracle.end(engine.store.books(), &engine.fleet, engine.contents);
+}
+
+/// The first sync of an empty fleet.
+pub fn found(engine: &mut Engine<'_>) {
+    let (content, map) = (engine.contents.first(), site::first_map(engine.policy));
+    engine.begin("first sync", &|site| content::sync(site, &content, Some(&map), false, "the first"));
+    engine.run();
+}
+
+fn converge(engine: &mut Engine<'_>) {
+    let extent = if engine.random.chance(7_000) { Extent::Wanted } else { Extent::Served };
+    engine.begin("converge", &|site| content::converge(site, extent, "repair"));
+}
+
+/// Hosts are put back into service and the hold is let go, as a person does before going forward.
+fn release(engine: &mut Engine<'_>) {
+    let now = Time(engine.now);
+    let books = engine.store.books();
+    let by = || BY.to_owned();
+    let mut records: Vec<Record> = books.hold.iter().map(|_| Record::Released { by: by() }).collect();
+    let well = books.hosts.iter().filter(|(_, row)| row.depooled.is_some() && row.stale.is_none());
+    records.extend(well.map(|(host, _)| Record::Pooled { host: host.clone(), by: by() }));
+    let claim = engine.store.take_lock(now, BY, "release", true).expect("the lock can always be taken over");
+    engine.oracle.claimed(claim.epoch);
+    engine.store.append(now, claim.epoch, &records).expect("the lock is held");
+    engine.store.release_lock(now, claim.epoch).expect("the lock is held");
+}
+
+fn promote(engine: &mut Engine<'_>) {
+    release(engine);
+    let groups = engine.policy.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
+    let group = engine.random.pick(&groups).clone();
+    let version = site::wmf(engine.random.between(11, 12));
+    let goal = |site: Site<'_>| forward::promote(site, &group, &version, "train", Some("fixed"));
+    engine.begin(&format!("promote {group} to {version}"), &goal);
+}
+
+fn pin(engine: &mut Engine<'_>) {
+    release(engine);
+    let host = any_host(engine);
+    let n = engine.random.between(9, 12);
+    let goal = |site: Site<'_>| forward::pin(site, &Subject::Host(host.clone()), self::site::pin(n, PinSource::Books));
+    engine.begin(&format!("pin {host} to .{n}"), &goal);
+}
+
+fn unpin(engine: &mut Engine<'_>) {
+    release(engine);
+    let wanted = engine.store.books().wanted();
+    let Some(host) = wanted.and_then(|wanted| wanted.pins.hosts.keys().next().cloned()) else {
+        return promote(engine);
+    };
+    engine.begin("unpin", &|site| forward::unpin(site, &Subject::Host(host.clone()), "debugged"));
+}
+
+fn sync(engine: &mut Engine<'_>) {
+    let components: Vec<_> = engine.contents.variants.iter().collect();
+    let (component, ids) = *engine.random.pick(&components);
+    let content = [(component.clone(), *engine.random.pick(ids))].into();
+    engine.begin(&format!("sync {component}"), &|site| content::sync(site, &content, None, false, "hot fix"));
+}
+
+fn any_host(engine: &mut Engine<'_>) -> HostName {
+    let hosts: Vec<HostName> = engine.policy.hosts.keys().cloned().collect();
+    engine.random.pick(&hosts).clone()
+}
