@@ -154,7 +154,9 @@ fn fallback(site: Site<'_>, goal: &Goal) -> BTreeSet<Version> {
     let before = site.books.wanted().map(|s| s.map.clone()).unwrap_or_default();
     books.current = Some(goal.snapshot.id);
     let target = back::restored(Site { books: &books, ..site }, &back::Scope::Last).map(|r| r.map).unwrap_or_default();
-    let hosts = goal.snapshot.pins.hosts.values().map(|pin| &pin.version);
+    // A host that is let go, or held on another version, would go back to the one that it was held on.
+    let held = site.books.wanted().into_iter().flat_map(|before| before.pins.hosts.values());
+    let hosts = goal.snapshot.pins.hosts.values().chain(held).map(|pin| &pin.version);
     before.0.values().chain(target.0.values()).chain(hosts).cloned().collect()
 }
 
