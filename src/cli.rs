@@ -50,6 +50,8 @@ Exit codes:
   4  a person is needed                    10  refused: hold, or a version that was rolled back
   5  somebody else holds the lock          130/143 stopped by a signal
 
+POINTSMAN_LOG=pointsman=debug says on stderr what goes to hosts and what comes back.
+
 At 01:16, with half the world logged out:  pointsman rollback -m 'sessions are lost'";
 
 #[derive(Subcommand)]
@@ -84,9 +86,18 @@ enum Command {
 /// Parses the arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    log();
     let seat = Seat::new(&cli.seat);
     let ended = cli.command.run(&seat);
     exit::code(&seat, ended)
+}
+
+/// What the program does, for whoever looks for a fault in it: on stderr, when POINTSMAN_LOG asks for it.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::builder().with_env_var("POINTSMAN_LOG").try_from_env();
+    if let Ok(filter) = filter {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
 }
 
 impl Command {

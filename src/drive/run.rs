@@ -169,6 +169,7 @@ async fn converse(
     deadline_ms: u64,
 ) -> Done {
     let generation: Generation = command.stamp().generation;
+    tracing::debug!(%host, %generation, deadline_ms, "a command goes out");
     let asked = async {
         let mut session = match kept {
             Some(session) => session,
@@ -182,6 +183,10 @@ async fn converse(
         // A session that failed once is not trusted again: the next command opens another.
         Err(fault) => (Err(fault), None),
     };
+    match &answer {
+        Ok(_) => tracing::debug!(%host, %generation, "an answer came"),
+        Err(fault) => tracing::debug!(%host, %generation, %fault, "no answer"),
+    }
     (Event::Reply { host, generation, answer }, session)
 }
 

@@ -188,9 +188,12 @@ fn pins(view: &StatusView) -> Vec<String> {
 }
 
 fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
+    // What groups.yaml declares has no moment at which it was made.
     let (source, renew) = match pin.source {
-        PinSource::Books => ("the books", format!("type: pointsman unpin {subject}")),
-        PinSource::Config => ("groups.yaml", "renew or remove it there".to_owned()),
+        PinSource::Books => {
+            (format!("the books, since {}", moment(pin.since)), format!("type: pointsman unpin {subject}"))
+        }
+        PinSource::Config => ("groups.yaml".to_owned(), "renew or remove it there".to_owned()),
     };
     let until = match pin.until {
         None => "without end".to_owned(),
@@ -198,7 +201,7 @@ fn pin_line(subject: &str, pin: &Pin, now: Time) -> String {
         Some(until) => format!("until {}", moment(until)),
     };
     let (reason, owner) = (Untrusted(&pin.reason), Untrusted(&pin.owner));
-    format!("{subject} at {}: {reason} ({owner}, by {source}, since {}, {until})", pin.version, moment(pin.since))
+    format!("{subject} at {}: {reason} ({owner}, by {source}, {until})", pin.version)
 }
 
 /// Hosts folded by how they stand.

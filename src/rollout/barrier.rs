@@ -84,7 +84,10 @@ impl Machine<'_> {
     }
 
     fn fail(&mut self, host: &HostName, reason: StaleReason) {
-        self.tell(Told::Left(host.clone(), reason.clone()));
+        // Before anything was switched nobody is left behind: the outcome names those who are not ready.
+        if self.phase != Phase::Observing {
+            self.tell(Told::Left(host.clone(), reason.clone()));
+        }
         if let Some(state) = self.hosts.get_mut(host) {
             state.failure = Some(reason);
         }

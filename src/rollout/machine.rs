@@ -370,13 +370,33 @@ impl<'a> Machine<'a> {
                 format!("{}: {} {from} -> {}", c.group, count(c.wikis, "wiki"), c.to)
             })
             .collect();
-        let what = if moves.is_empty() { "no wiki moved".to_owned() } else { moves.join(", ") };
+        let content = self.content_moved();
+        let what = match (moves.is_empty(), content.is_empty()) {
+            (true, true) => "no wiki moved".to_owned(),
+            (true, false) => format!("new content: {}", content.join(", ")),
+            (false, _) => moves.join(", "),
+        };
         let done = self.hosts.len() - left;
         let mut line = format!("{what}; {done} of {} proven", count(self.hosts.len(), "host"));
         if !self.plan.excluded.is_empty() {
             line.push_str(&format!(", {} depooled", self.plan.excluded.len()));
         }
         line
+    }
+
+    /// Components whose wanted content this moves, each with its ids.
+    fn content_moved(&self) -> Vec<String> {
+        let goal = &self.plan.goal;
+        let before = goal.rollout.from.and_then(|id| self.books.snapshots.get(&id)).map(|s| &s.wanted);
+        let mut lines = Vec::new();
+        for (component, id) in &goal.snapshot.wanted {
+            match before.and_then(|before| before.get(component)) {
+                Some(old) if old == id => {}
+                Some(old) => lines.push(format!("{component} {} -> {}", old.short(), id.short())),
+                None => lines.push(format!("{component} {}", id.short())),
+            }
+        }
+        lines
     }
 
     fn flush(&mut self) -> Vec<Effect> {

@@ -6,7 +6,7 @@ use crate::model::planted::{Bug, plant};
 use std::collections::BTreeMap;
 
 /// Seeds that a test runs when `POINTSMAN_SEEDS` says nothing.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1000;
 /// Seeds within which a planted mistake must be found.
 const SEEDS_TO_FIND: u64 = 300;
 

@@ -131,8 +131,8 @@ fn the_incident_on_one_screen() {
         all       894             2            892
 
         pins: 3
-          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
-          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
           mw2001.codfw.wmnet at 1.27.0-wmf.10: debugging (anomie, by the books, since 2016-01-22 01:48 UTC, without end)
         hosts: 20
           17 as wanted, looked at now: mw[2001-2017].codfw.wmnet
@@ -181,8 +181,8 @@ fn a_quiet_fleet_and_empty_books() {
         all       894             2            892
 
         pins: 3
-          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
-          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, since 2016-01-22 01:48 UTC, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_0wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
+          group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
           mw2001.codfw.wmnet at 1.27.0-wmf.10: debugging (anomie, by the books, since 2016-01-22 01:48 UTC, without end)
         hosts: 500
           500 as wanted when last proven, not looked at now: mw[2001-2500].codfw.wmnet
