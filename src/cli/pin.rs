@@ -8,10 +8,11 @@ use crate::drive::act::Order;
 use crate::drive::clock;
 use crate::drive::deploy::who;
 use crate::model::books::{Pin as Held, PinSource};
-use crate::model::names::Version;
+use crate::model::names::{HostName, Version};
 use crate::model::time::Time;
 use crate::plan::forward::{self, Subject};
 use clap::Args;
+use std::collections::BTreeSet;
 
 /// Hold a wiki (everywhere) or a host (for all its wikis) on a version
 ///
@@ -64,7 +65,8 @@ impl Pin {
             };
             forward::pin(site, &subject, pin)
         };
-        acting::run(seat, &self.acting, Order::new(format!("pin {}", self.subject), &goal))
+        let order = Order { only: only(&subject), ..Order::new(format!("pin {}", self.subject), &goal) };
+        acting::run(seat, &self.acting, order)
     }
 }
 
@@ -73,7 +75,16 @@ impl Unpin {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let subject = subject(&seat.policy()?, &self.subject)?;
         let goal = |site: crate::plan::goal::Site<'_>| forward::unpin(site, &subject, &self.reason);
-        acting::run(seat, &self.acting, Order::new(format!("unpin {}", self.subject), &goal))
+        let order = Order { only: only(&subject), ..Order::new(format!("unpin {}", self.subject), &goal) };
+        acting::run(seat, &self.acting, order)
+    }
+}
+
+/// A host's pin concerns that host only: what others lack must not keep anybody from debugging there.
+fn only(subject: &Subject) -> Option<BTreeSet<HostName>> {
+    match subject {
+        Subject::Host(host) => Some(BTreeSet::from([host.clone()])),
+        Subject::Wiki(_) => None,
     }
 }
 

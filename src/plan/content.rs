@@ -118,7 +118,7 @@ fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Block
         .rollouts
         .values()
         .filter(|r| r.kind == Kind::Undo && r.status != Status::Dropped)
-        .map(|r| r.effect.as_str())
+        .filter_map(|r| r.effect.split(' ').next())
         .collect();
     let is_sync = |r: &&Rollout| r.kind == Kind::Sync && r.status != Status::Dropped;
     let found = match which {

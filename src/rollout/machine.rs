@@ -342,8 +342,8 @@ impl<'a> Machine<'a> {
         let status = if left.is_empty() && self.plan.excluded.is_empty() { Status::Done } else { Status::Owed };
         let effect = self.effect(left.len());
         let recorded = match self.plan.goal.rollout.kind {
-            // The undo's effect names the sync that it took back; planning reads it.
-            Kind::Undo => self.plan.goal.rollout.effect.clone(),
+            // Its first word names the sync that it took back; planning reads it.
+            Kind::Undo => format!("{} undone: {effect}", self.plan.goal.rollout.effect),
             _ => effect.clone(),
         };
         self.record(Record::Ended { rollout: self.id(), status, moves_current, effect: recorded });
