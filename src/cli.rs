@@ -25,6 +25,7 @@ mod status;
 mod sync_common;
 mod sync_file;
 mod undo;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use seat::{Seat, SeatArgs};

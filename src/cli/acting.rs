@@ -1,13 +1,12 @@
 //! What all commands that act share: their options, the run, and how its outcome is said.
 
-use super::audience::Terminal;
+use super::audience::{Terminal, say_stale};
 use super::dry;
 use super::exit::{self, Exit};
 use super::seat::Seat;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
 use crate::model::names::HostName;
-use crate::model::stale::StaleReason;
 use crate::model::words::count;
 use crate::plan::hosts::Plan;
 use crate::report;
@@ -124,13 +123,6 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
 
 fn is_or_are(n: usize) -> String {
     format!("{} {}", count(n, "host"), if n == 1 { "is" } else { "are" })
-}
-
-/// One line a stale host: what is wrong and what to type.
-pub fn say_stale(seat: &Seat, hosts: &BTreeMap<HostName, StaleReason>) {
-    for (host, reason) in hosts {
-        seat.printer.data(&report::stale::now_line(host, reason));
-    }
 }
 
 fn say_left(seat: &Seat, left: &BTreeMap<HostName, Left>) {

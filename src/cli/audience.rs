@@ -2,12 +2,15 @@
 
 use super::seat::Seat;
 use crate::drive::run::Audience;
+use crate::model::names::HostName;
+use crate::model::stale::StaleReason;
 use crate::model::words::count;
 use crate::plan::hosts::Plan;
 use crate::report;
 use crate::rollout::effect::Told;
 use crate::ui::progress::Progress;
 use crate::ui::prompt;
+use std::collections::BTreeMap;
 
 /// Shows plans and steps through the printer.
 pub struct Terminal<'a> {
@@ -57,5 +60,12 @@ impl Audience for Terminal<'_> {
             Told::Fresh(host) => self.progress.through(&format!("{host}: proven")),
             Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),
         }
+    }
+}
+
+/// One line a stale host: what is wrong and what to type.
+pub fn say_stale(seat: &Seat, hosts: &BTreeMap<HostName, StaleReason>) {
+    for (host, reason) in hosts {
+        seat.printer.data(&report::stale::now_line(host, reason));
     }
 }

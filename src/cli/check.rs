@@ -1,7 +1,8 @@
 //! `check`: proves readiness and changes nothing on any host.
 
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::drive::look::{Look, LookError, Looked};
 use crate::drive::{clock, deploy::Deploy};
 use crate::model::books::{Books, Record};

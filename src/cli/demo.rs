@@ -2,8 +2,9 @@
 
 mod walk;
 
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::demo::error::DemoError;
 use crate::demo::kept::{self, Ended, Kept};
 use crate::demo::site::{self, Site};

@@ -1,6 +1,6 @@
 //! Dry runs: the same goals and plans, over doors that can only look.
 
-use super::acting::say_stale;
+use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
 use crate::config::policy::Policy;

@@ -1,6 +1,7 @@
 //! Exit codes: a contract, the same for every command, and the one place where errors become codes and hints.
 
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::config::diagnostic::Diagnostics;
 use crate::drive::act::{ActError, Ended};
 use crate::drive::run::RunError;
@@ -99,11 +100,6 @@ fn of_error(error: &anyhow::Error) -> Exit {
     }
     Exit::Ours
 }
-
-/// An argument that can't be meant; a whole sentence.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
 
 /// Says an error, if it is one, and gives the code to the system.
 pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {

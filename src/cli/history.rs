@@ -1,7 +1,8 @@
 //! `history` and `show`: what was done, by effect.
 
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::model::ids::RolloutId;
 use crate::report;
 use crate::store::Store;

@@ -1,8 +1,9 @@
 //! `pin` and `unpin`: a wiki or a host held on a version of its own.
 
 use super::acting::{self, Acting};
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
 use crate::drive::clock;

@@ -1,8 +1,9 @@
 //! `promote`: groups go forward.
 
 use super::acting::{self, Acting};
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use crate::drive::act::Order;
 use crate::model::names::{Group, Version};
 use crate::plan::forward;

@@ -1,6 +1,6 @@
 //! Where a command sits: the global options, resolved once, and the ways to open what it needs.
 
-use super::exit::Usage;
+use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::drive::deploy::{Deploy, who};
 use crate::fleet::{Fleet, runtime};

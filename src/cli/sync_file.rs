@@ -1,9 +1,10 @@
 //! `sync-file`: single files or directories, linted first.
 
 use super::acting::{self, Acting};
-use super::exit::{Exit, Usage};
+use super::exit::Exit;
 use super::seat::Seat;
 use super::sync_common::say;
+use super::usage::Usage;
 use crate::drive::act::Order;
 use crate::drive::{filelint, staging};
 use crate::model::component::Component;
