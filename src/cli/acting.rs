@@ -103,7 +103,6 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
                 say(&format!("{host}: left out, {why}; owed. pointsman pool {host} brings it back"));
             }
         }
-        Outcome::Blocked(blocked) => say(&format!("nothing was switched: {blocked}")),
         Outcome::Stale(hosts) => {
             say_stale(seat, hosts);
             say(&format!("nothing was switched: {} not ready", is_or_are(hosts.len())));

@@ -44,7 +44,6 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
         Outcome::Nothing => Exit::Done,
         Outcome::Done { left, .. } if left.is_empty() && plan.excluded.is_empty() => Exit::Done,
         Outcome::Done { .. } => Exit::Owed,
-        Outcome::Blocked(blocked) => of_blocked(blocked),
         Outcome::Stale(_) => Exit::Stale,
         Outcome::Denied => Exit::Paused,
         Outcome::Lint(_) => Exit::Ours,
@@ -67,7 +66,6 @@ fn of_blocked(blocked: &Blocked) -> Exit {
         Why::Usage => Exit::Usage,
         Why::Refused => Exit::Refused,
         Why::Paused => Exit::Paused,
-        Why::Stale => Exit::Stale,
     }
 }
 
@@ -181,15 +179,10 @@ mod tests {
         let reason = StaleReason::Fault(Fault::Refused);
         let left = BTreeMap::from([(host, Left { reason, serves: BTreeMap::new(), depooled: false })]);
         let done = |left| Outcome::Done { effect: String::new(), left };
-        let blocked = |why| Outcome::Blocked(Blocked::new(why, "x"));
         for (outcome, code) in [
             (Outcome::Nothing, 0),
             (done(BTreeMap::new()), 0),
             (done(left), 8),
-            (blocked(Why::Usage), 2),
-            (blocked(Why::Refused), 10),
-            (blocked(Why::Paused), 4),
-            (blocked(Why::Stale), 7),
             (Outcome::Stale(stale.clone()), 7),
             (Outcome::Denied, 4),
             (Outcome::Lint(Vec::new()), 1),
@@ -197,6 +190,9 @@ mod tests {
             (Outcome::Stopped, 130),
         ] {
             assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");
+        }
+        for (why, code) in [(Why::Usage, 2), (Why::Refused, 10), (Why::Paused, 4)] {
+            assert_eq!(of_blocked(&Blocked::new(why, "x")) as u8, code, "{why:?}");
         }
     }
 }

@@ -126,8 +126,6 @@ pub enum Why {
     Refused,
     /// A person is needed first: expired pin, unfinished undertaking.
     Paused,
-    /// Hosts are stale.
-    Stale,
 }
 
 impl Blocked {

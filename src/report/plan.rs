@@ -95,7 +95,6 @@ pub fn ended_json(plan: &Plan, outcome: &Outcome, code: u8) -> Value {
                 .collect();
             ("done", Some(effect.clone()), Value::Object(left))
         }
-        Outcome::Blocked(blocked) => ("blocked", Some(blocked.to_string()), json!({})),
         Outcome::Stale(hosts) => ("stale", None, json!(hosts)),
         Outcome::Denied => ("denied", None, json!({})),
         Outcome::Lint(wrong) => ("lint", Some(wrong.join("; ")), json!({})),

@@ -6,7 +6,6 @@ use crate::model::ids::Generation;
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::{Command, Reply};
 use crate::model::stale::StaleReason;
-use crate::plan::goal::Blocked;
 use crate::plan::hosts::Plan;
 use std::collections::BTreeMap;
 
@@ -100,8 +99,6 @@ pub enum Outcome {
         /// Hosts that were left behind.
         left: BTreeMap<HostName, Left>,
     },
-    /// Not begun; nothing was switched.
-    Blocked(Blocked),
     /// Not begun: these hosts are stale.
     Stale(BTreeMap<HostName, StaleReason>),
     /// Not begun: a person said no.

@@ -392,7 +392,6 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Nothing => "nothing to do",
         Outcome::Done { left, .. } if left.is_empty() => "done",
         Outcome::Done { .. } => "done, some owed",
-        Outcome::Blocked(_) => "blocked",
         Outcome::Stale(_) => "stale",
         Outcome::Denied => "denied",
         Outcome::Lint(_) => "lint",
