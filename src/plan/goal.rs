@@ -6,8 +6,10 @@ use crate::model::ids::SnapshotId;
 use crate::model::map::VersionMap;
 use crate::model::names::{Group, Version};
 use crate::model::time::Time;
+use crate::model::words::count;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// What every planning function needs to know beside its own arguments.
 #[derive(Clone, Copy)]
@@ -53,6 +55,14 @@ pub struct Change {
     pub to: Version,
     /// How many wikis.
     pub wikis: usize,
+}
+
+impl fmt::Display for Change {
+    /// `group1: 592 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.from.as_ref().map_or("nothing", Version::as_str);
+        write!(f, "{}: {} {from} -> {}", self.group, count(self.wikis, "wiki"), self.to)
+    }
 }
 
 /// What happens to a pin.

@@ -15,9 +15,8 @@ pub fn text(plan: &Plan) -> String {
     let kind = kind(goal);
     let mut text = format!("{} {kind} (plan {}): {}\n", goal.rollout.id, plan.id().short(), goal.rollout.why);
     for change in &goal.changes {
-        let from = change.from.as_ref().map_or("nothing".to_owned(), ToString::to_string);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {}: {} {from} -> {}", change.group, count(change.wikis, "wiki"), change.to);
+        let _ = writeln!(text, "  {change}");
     }
     if goal.changes.is_empty() {
         text.push_str("  no wiki moves\n");
@@ -55,11 +54,7 @@ fn pin(note: &PinNote) -> String {
 
 /// What a goal moves, in one line.
 pub fn changes_line(goal: &Goal) -> String {
-    let changes = goal.changes.iter().map(|c| {
-        let from = c.from.as_ref().map_or("nothing".to_owned(), ToString::to_string);
-        format!("{}: {} {from} -> {}", c.group, count(c.wikis, "wiki"), c.to)
-    });
-    let changes: Vec<String> = changes.collect();
+    let changes: Vec<String> = goal.changes.iter().map(ToString::to_string).collect();
     match changes.is_empty() {
         true => "nothing".to_owned(),
         false => changes.join(", "),

@@ -362,14 +362,7 @@ impl<'a> Machine<'a> {
     /// One line that tells the effect: who moved, from where to where, on how many hosts.
     fn effect(&self, left: usize) -> String {
         let goal = &self.plan.goal;
-        let moves: Vec<String> = goal
-            .changes
-            .iter()
-            .map(|c| {
-                let from = c.from.as_ref().map_or("nothing".to_owned(), ToString::to_string);
-                format!("{}: {} {from} -> {}", c.group, count(c.wikis, "wiki"), c.to)
-            })
-            .collect();
+        let moves: Vec<String> = goal.changes.iter().map(ToString::to_string).collect();
         let content = self.content_moved();
         let what = match (moves.is_empty(), content.is_empty()) {
             (true, true) => "no wiki moved".to_owned(),
