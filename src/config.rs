@@ -7,6 +7,8 @@
 pub mod dblist;
 mod decode;
 pub mod diagnostic;
+pub mod fields;
+pub mod gates;
 mod hosts;
 mod pins;
 pub mod policy;
@@ -14,6 +16,7 @@ pub mod ranges;
 pub mod raw;
 mod resolve;
 pub mod select;
+mod stages;
 pub mod trust;
 mod wikis;
 mod yaml;

@@ -2,8 +2,8 @@
 //! takes everything back with one command.
 //!
 //! The map of the house is in ARCHITECTURE.md; every import runs downwards:
-//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `wire`, then `plan`
-//! `tree` `config`, then `model`.
+//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `signal` `wire`, then
+//! `plan` `gate` `tree` `config`, then `model`.
 
 pub mod agent;
 pub mod cli;
@@ -11,10 +11,12 @@ pub mod config;
 pub mod demo;
 pub mod drive;
 pub mod fleet;
+pub mod gate;
 pub mod model;
 pub mod plan;
 pub mod report;
 pub mod rollout;
+pub mod signal;
 pub mod sim;
 pub mod store;
 pub mod tree;

@@ -72,7 +72,9 @@ impl Seat {
     /// The hosts that a selector names; every host that serves wikis when there is none.
     pub fn hosts(&self, policy: &Policy, selector: Option<&str>) -> anyhow::Result<BTreeSet<HostName>> {
         match selector {
-            Some(selector) => crate::config::select::select(policy, selector).map_err(|e| Usage(e.to_string()).into()),
+            Some(selector) => {
+                crate::config::select::select(&policy.hosts, selector).map_err(|e| Usage(e.to_string()).into())
+            }
             None => Ok(policy.hosts.iter().filter(|(_, h)| h.serves()).map(|(name, _)| name.clone()).collect()),
         }
     }

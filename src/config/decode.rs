@@ -3,13 +3,13 @@
 //! Invariant: a value that is missing or of the wrong kind is left out only after it was noted, and the reading goes on
 //! beside it. Texts must be texts: what YAML reads as a number or a truth value is refused with the way to quote it.
 
-use super::diagnostic::{Place, Sink, did_you_mean};
+use super::diagnostic::Sink;
+use super::fields::{Fields, argv, duration, flag, list, number, port, text, texts};
 use super::raw::{
-    ArtefactEntry, At, DblistEntry, Deploy, File, GroupEntry, HooksEntry, HostEntry, LimitsEntry, PinEntry, SshEntry,
-    Wikis,
+    ArtefactEntry, At, DblistEntry, Deploy, DifferenceEntry, EnvironmentEntry, File, GroupEntry, HooksEntry, HostEntry,
+    LimitsEntry, PinEntry, SoakEntry, SshEntry, WebEntry, Wikis,
 };
 use super::yaml::{Node, Value};
-use std::collections::BTreeSet;
 
 /// Reads the whole file's tree.
 pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
@@ -24,6 +24,10 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
     let artefacts = f.optional("artefacts", |n, s| list(n, "artefacts", artefact, s));
     let limits = f.optional("limits", limits);
     let ssh = f.optional("ssh", ssh);
+    let gates = f.optional("gates", |n, s| list(n, "gates", |n, _| Some(n.clone()), s));
+    let soak = f.optional("soak", soak);
+    let web = f.optional("web", web);
+    let environments = f.optional("environments", |n, s| list(n, "environments", environment, s));
     let broken = f.broken;
     Some(File {
         deploy,
@@ -36,6 +40,10 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
         artefacts: value(artefacts),
         limits: value(limits),
         ssh: value(ssh),
+        gates: value(gates),
+        soak: value(soak),
+        web: value(web),
+        environments: value(environments),
         broken,
     })
 }
@@ -141,123 +149,29 @@ fn ssh(node: &Node, sink: &mut Sink) -> Option<SshEntry> {
     Some(SshEntry { config: config?, kex: kex? })
 }
 
-fn text(node: &Node, sink: &mut Sink) -> Option<String> {
-    let message = match &node.value {
-        Value::Text(text) => return Some(text.clone()),
-        Value::Number(number) => return quote(node.place, &number.to_string(), sink),
-        Value::Other(written) => return quote(node.place, written, sink),
-        Value::Null => "a text must stand here",
-        Value::List(_) => "a text must stand here, not a list",
-        Value::Map(_) => "a text must stand here, not a mapping",
-    };
-    sink.add(node.place, message);
-    None
+fn soak(node: &Node, sink: &mut Sink) -> Option<SoakEntry> {
+    let mut f = Fields::of(node, SoakEntry::KEYS, "`soak`", sink)?;
+    let mut get = |key| f.optional(key, duration).map(|at| at.map(|at| at.value));
+    let (wave, group, max, watch) = (get("wave"), get("group"), get("max"), get("watch"));
+    Some(SoakEntry { wave: wave?, group: group?, max: max?, watch: watch? })
 }
 
-fn quote(place: Place, written: &str, sink: &mut Sink) -> Option<String> {
-    let message = format!("`{written}` without quotes is not a text in YAML");
-    sink.hint(place, message, Some(format!("write \"{written}\", in quotes")));
-    None
+fn web(node: &Node, sink: &mut Sink) -> Option<WebEntry> {
+    let mut f = Fields::of(node, WebEntry::KEYS, "`web`", sink)?;
+    let (tls, port) = (f.optional("tls", flag), f.optional("port", port));
+    let (addresses, ca) = (f.optional("addresses", text), f.optional("ca", text));
+    Some(WebEntry { tls: tls?, port: port?, addresses: addresses?, ca: ca? })
 }
 
-fn texts(node: &Node, sink: &mut Sink) -> Option<Vec<At<String>>> {
-    let at = |node: &Node, sink: &mut Sink| text(node, sink).map(|value| At { value, place: node.place });
-    list(node, "a list of texts", at, sink)
+fn environment(node: &Node, sink: &mut Sink) -> Option<EnvironmentEntry> {
+    let mut f = Fields::of(node, EnvironmentEntry::KEYS, "an environment", sink)?;
+    let (name, groups) = (f.need("name", text), f.need("groups", texts));
+    let differs = f.need("differs", |n, s| list(n, "differs", difference, s));
+    Some(EnvironmentEntry { name: name?, groups: groups?, differs: differs? })
 }
 
-fn argv(node: &Node, sink: &mut Sink) -> Option<Vec<At<String>>> {
-    if let Value::Text(text) = &node.value {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let hint = format!("write it as a list of arguments, no shell reads it: [{}]", words.join(", "));
-        sink.hint(node.place, "a hook is a list of arguments, not one text", Some(hint));
-        return None;
-    }
-    texts(node, sink)
-}
-
-fn number(node: &Node, sink: &mut Sink) -> Option<u64> {
-    match &node.value {
-        Value::Number(number) => Some(*number),
-        Value::Text(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
-            sink.hint(node.place, "a number stands without quotes", Some(format!("write {text}")));
-            None
-        }
-        _ => {
-            sink.add(node.place, "a whole number in decimal digits must stand here");
-            None
-        }
-    }
-}
-
-fn port(node: &Node, sink: &mut Sink) -> Option<u16> {
-    let number = number(node, sink)?;
-    let port = u16::try_from(number).ok().filter(|port| *port > 0);
-    if port.is_none() {
-        sink.add(node.place, format!("{number} is not a port, which is from 1 to 65535"));
-    }
-    port
-}
-
-/// The items of a list that are of use; the others were noted.
-fn list<T>(node: &Node, what: &str, read: impl Fn(&Node, &mut Sink) -> Option<T>, sink: &mut Sink) -> Option<Vec<T>> {
-    let Value::List(items) = &node.value else {
-        let hint = "a list is one `- item` a line, or `[a, b]`".to_owned();
-        sink.hint(node.place, format!("{what} must be a list"), Some(hint));
-        return None;
-    };
-    Some(items.iter().filter_map(|item| read(item, sink)).collect())
-}
-
-/// The entries of a mapping, whose unknown keys were noted.
-struct Fields<'a> {
-    what: &'a str,
-    node: &'a Node,
-    sink: &'a mut Sink,
-    /// Keys whose values had mistakes.
-    broken: BTreeSet<&'static str>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(node: &'a Node, keys: &[&str], what: &'a str, sink: &'a mut Sink) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            let hint = format!("its keys are {}", keys.join(", "));
-            sink.hint(node.place, format!("{what} must be a mapping of keys to values"), Some(hint));
-            return None;
-        };
-        for (key, _) in entries.iter().filter(|(key, _)| !keys.contains(&key.text.as_str())) {
-            let hint = did_you_mean(&key.text, keys.iter().copied())
-                .unwrap_or_else(|| format!("the keys of {what} are {}", keys.join(", ")));
-            sink.hint(key.place, format!("`{}` is not a key of {what}", key.text), Some(hint));
-        }
-        Some(Self { what, node, sink, broken: BTreeSet::new() })
-    }
-
-    fn get(&self, key: &str) -> Option<&'a Node> {
-        let Value::Map(entries) = &self.node.value else { return None };
-        entries.iter().find(|(k, v)| k.text == key && v.value != Value::Null).map(|(_, value)| value)
-    }
-
-    /// A value that must be there.
-    fn need<T>(&mut self, key: &'static str, read: impl Fn(&Node, &mut Sink) -> Option<T>) -> Option<At<T>> {
-        if self.get(key).is_none() {
-            self.broken.insert(key);
-            self.sink.add(self.node.place, format!("`{key}` is missing in {}", self.what));
-        }
-        self.optional(key, read)?
-    }
-
-    /// A value that may be left out: `Some(None)`; `None` when it is there and wrong.
-    fn optional<T>(
-        &mut self,
-        key: &'static str,
-        read: impl Fn(&Node, &mut Sink) -> Option<T>,
-    ) -> Option<Option<At<T>>> {
-        let Some(node) = self.get(key) else { return Some(None) };
-        let before = self.sink.count();
-        let value = read(node, self.sink);
-        if self.sink.count() > before {
-            self.broken.insert(key);
-        }
-        value.map(|value| Some(At { value, place: node.place }))
-    }
+fn difference(node: &Node, sink: &mut Sink) -> Option<DifferenceEntry> {
+    let mut f = Fields::of(node, DifferenceEntry::KEYS, "a difference", sink)?;
+    let (word, how) = (f.need("trait", text), f.need("how", text));
+    Some(DifferenceEntry { word: word?, how: how? })
 }

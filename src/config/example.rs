@@ -59,7 +59,7 @@ fn the_example_has_a_dozen_local_hosts() {
 }
 
 fn selected(selector: &str, want: Expect) {
-    want.assert_eq(&match select(&example(), selector) {
+    want.assert_eq(&match select(&example().hosts, selector) {
         Ok(hosts) => fold(&hosts.into_iter().collect::<Vec<_>>()),
         Err(error) => {
             format!("error: {error}{}", error.hint.as_ref().map(|h| format!("; hint: {h}")).unwrap_or_default())
@@ -83,7 +83,7 @@ fn selectors_name_hosts_and_never_nothing() {
     );
     selected(
         "role:canaries",
-        expect!["error: there is no role `canaries`; hint: known: appserver, canary, debug, deploy, proxy"],
+        expect!["error: there is no role `canaries`; hint: known: appserver, canary, debug, deploy, other, proxy"],
     );
     selected("role:proxy", expect!["error: no host has the role `proxy`"]);
     selected("dc:cofdw", expect!["error: there is no datacenter `cofdw`; hint: did you mean `codfw`?"]);

@@ -3,6 +3,7 @@
 //! Invariant: a value of this type is consistent: groups are disjoint and cover every wiki, every name has passed its
 //! grammar, every path is absolute or normalised. No reader of it checks again.
 
+use crate::gate::spec::Gate;
 use crate::model::books::Pins;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A site: its wikis, groups, hosts, hooks and limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// The groups.yaml it was read from, absolute.
     pub file: PathBuf,
@@ -41,6 +42,64 @@ pub struct Policy {
     pub limits: Limits,
     /// How ssh is called.
     pub ssh: SshPolicy,
+    /// Gates in the order of the file, each name once.
+    pub gates: Vec<Gate>,
+    /// How long a promotion is watched.
+    pub soak: Soak,
+    /// Where web servers listen.
+    pub web: Web,
+    /// How stages differ from production.
+    pub environments: Vec<Environment>,
+}
+
+/// How long gates are asked at least and at most, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Soak {
+    /// After each wave, at least.
+    pub wave_ms: u64,
+    /// After the last wave of a group, at least.
+    pub group_ms: u64,
+    /// In all at one place, before a person is asked.
+    pub max_ms: u64,
+    /// After a promotion ended.
+    pub watch_ms: u64,
+}
+
+/// Where the web servers of hosts listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Whether they speak TLS.
+    pub tls: bool,
+    /// On which port.
+    pub port: u16,
+    /// A file with a line `HOST ADDRESS:PORT` for each host that is elsewhere, absolute; read when a gate asks.
+    pub addresses: Option<PathBuf>,
+    /// A file of PEM certificates that are trusted instead of the system's, absolute.
+    pub ca: Option<PathBuf>,
+}
+
+/// How a stage differs from production.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name: `beta`.
+    pub name: String,
+    /// The groups whose evidence comes from it.
+    pub groups: BTreeSet<Group>,
+    /// Trait to what is different, in words: `tls` to `no TLS here`.
+    pub differs: BTreeMap<String, String>,
+}
+
+impl Default for Soak {
+    /// Ten years of a public deployment history say that the median time from a promotion to its rollback is 32 min.
+    fn default() -> Self {
+        Self { wave_ms: 20_000, group_ms: 60_000, max_ms: 1_800_000, watch_ms: 1_800_000 }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { tls: false, port: 80, addresses: None, ca: None }
+    }
 }
 
 /// A group and its wikis.
@@ -76,6 +135,8 @@ pub enum Role {
     Deploy,
     /// Serves content to its datacenter.
     Proxy,
+    /// No wikis: a log host, a database. Gates can ask for its facts and metrics.
+    Other,
 }
 
 /// How the agent on a host is reached.

@@ -6,6 +6,7 @@
 
 use super::diagnostic::Place;
 use super::policy::Role;
+use super::yaml::Node;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -34,12 +35,13 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 }
 
 /// The names of roles.
-pub const ROLES: [(&str, Role); 5] = [
+pub const ROLES: [(&str, Role); 6] = [
     ("canary", Role::Canary),
     ("debug", Role::Debug),
     ("appserver", Role::Appserver),
     ("deploy", Role::Deploy),
     ("proxy", Role::Proxy),
+    ("other", Role::Other),
 ];
 
 /// The names of transports.
@@ -73,6 +75,15 @@ pub struct File {
     pub limits: Option<LimitsEntry>,
     /// How ssh is called.
     pub ssh: Option<SshEntry>,
+    /// Named checks that a promotion needs; see docs/gates.md.
+    #[schemars(with = "Option<super::gates::Schema>")]
+    pub gates: Option<Vec<Node>>,
+    /// How long gates are asked.
+    pub soak: Option<SoakEntry>,
+    /// Where the web servers of hosts listen.
+    pub web: Option<WebEntry>,
+    /// How stages differ from production.
+    pub environments: Option<Vec<EnvironmentEntry>>,
     /// Sections in which something was wrong, so that nothing is concluded from what is missing there.
     #[schemars(skip)]
     pub broken: BTreeSet<&'static str>,
@@ -222,6 +233,61 @@ pub struct SshEntry {
     pub kex: Option<At<String>>,
 }
 
+/// How long gates are asked; durations like `20s`, `30m`.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SoakEntry {
+    /// After each wave, at least.
+    #[schemars(with = "Option<String>")]
+    pub wave: Option<u64>,
+    /// After the last wave of a group, at least.
+    #[schemars(with = "Option<String>")]
+    pub group: Option<u64>,
+    /// At one place, before a person is asked.
+    #[schemars(with = "Option<String>")]
+    pub max: Option<u64>,
+    /// After a promotion ended.
+    #[schemars(with = "Option<String>")]
+    pub watch: Option<u64>,
+}
+
+/// Where the web servers of hosts listen.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct WebEntry {
+    /// Whether they speak TLS.
+    pub tls: Option<At<bool>>,
+    /// The port; 80, or 443 with TLS.
+    pub port: Option<At<u16>>,
+    /// A file with a line `HOST ADDRESS:PORT` for each host that is elsewhere.
+    pub addresses: Option<At<String>>,
+    /// A file of PEM certificates that are trusted instead of the system's.
+    pub ca: Option<At<String>>,
+}
+
+/// How a stage differs from production.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EnvironmentEntry {
+    /// Its name.
+    pub name: At<String>,
+    /// The groups whose evidence comes from it.
+    pub groups: At<Vec<At<String>>>,
+    /// What differs.
+    pub differs: At<Vec<DifferenceEntry>>,
+}
+
+/// One difference.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DifferenceEntry {
+    /// One word, which gates name under `needs`: `tls`.
+    #[schemars(rename = "trait")]
+    pub word: At<String>,
+    /// In words: `no TLS here, production ends TLS at nginx`.
+    pub how: At<String>,
+}
+
 macro_rules! keys {
     ($($name:ident: $($key:literal)*;)*) => {$(
         impl $name {
@@ -232,7 +298,12 @@ macro_rules! keys {
 }
 
 keys! {
-    File: "deploy" "configuration" "wikis" "groups" "hosts" "pins" "hooks" "artefacts" "limits" "ssh";
+    File: "deploy" "configuration" "wikis" "groups" "hosts" "pins" "hooks" "artefacts" "limits" "ssh"
+        "gates" "soak" "web" "environments";
+    SoakEntry: "wave" "group" "max" "watch";
+    WebEntry: "tls" "port" "addresses" "ca";
+    EnvironmentEntry: "name" "groups" "differs";
+    DifferenceEntry: "trait" "how";
     Deploy: "root" "state" "staging" "books";
     DblistEntry: "dblist";
     GroupEntry: "name" "wikis" "dblist" "expression";
@@ -276,7 +347,7 @@ mod tests {
     fn the_schema_has_the_keys_that_the_reader_accepts() {
         let schema: Value = serde_json::from_str(&schema()).expect("JSON");
         let definition = |name: &str| &schema["$defs"][name];
-        let pairs: [(&Value, &[&str]); 10] = [
+        let pairs: [(&Value, &[&str]); 14] = [
             (&schema, File::KEYS),
             (definition("Deploy"), Deploy::KEYS),
             (definition("DblistEntry"), DblistEntry::KEYS),
@@ -287,6 +358,10 @@ mod tests {
             (definition("ArtefactEntry"), ArtefactEntry::KEYS),
             (definition("LimitsEntry"), LimitsEntry::KEYS),
             (definition("SshEntry"), SshEntry::KEYS),
+            (definition("SoakEntry"), SoakEntry::KEYS),
+            (definition("WebEntry"), WebEntry::KEYS),
+            (definition("EnvironmentEntry"), EnvironmentEntry::KEYS),
+            (definition("DifferenceEntry"), DifferenceEntry::KEYS),
         ];
         for (schema, keys) in pairs {
             let mut keys: Vec<String> = keys.iter().map(|k| k.to_string()).collect();
@@ -294,7 +369,7 @@ mod tests {
             assert_eq!(keys_of(schema), keys);
             assert_eq!(schema["additionalProperties"], Value::Bool(false));
         }
-        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 10, "nine mappings and `Wikis`");
+        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 14, "thirteen mappings and `Wikis`");
         assert_eq!(schema["required"], serde_json::json!(["deploy", "wikis", "groups", "hosts"]));
     }
 }

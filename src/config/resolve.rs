@@ -5,10 +5,12 @@
 
 use super::dblist::{Lists, Reader};
 use super::diagnostic::Sink;
+use super::gates;
 use super::hosts;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
+use super::stages;
 use super::wikis;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -37,6 +39,12 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let artefacts = artefacts(raw.artefacts.as_deref().unwrap_or_default(), sink);
     let limits = raw.limits.as_ref().map(|limits| limits_of(limits, sink)).unwrap_or_default();
     let ssh = ssh(raw.ssh.as_ref(), &base, sink);
+    let (groups, hosts) = (groups?, hosts?);
+    let known = gates::Known { base: &base, groups: &groups, hosts: &hosts, read };
+    let gates = gates::gates(raw.gates.as_deref().unwrap_or_default(), &known, sink);
+    let soak = stages::soak(raw.soak.as_ref());
+    let web = stages::web(raw.web.as_ref(), &base, sink);
+    let environments = stages::environments(raw.environments.as_deref().unwrap_or_default(), &groups, sink);
     let [root, state, staging, books] = deploy?;
     Some(Policy {
         digest: digest(sink.file(), text, &lists.texts),
@@ -46,13 +54,17 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         staging,
         books,
         configuration,
-        groups: groups?,
-        hosts: hosts?,
+        groups,
+        hosts,
         pins,
         hooks,
         artefacts,
         limits,
         ssh,
+        gates,
+        soak,
+        web,
+        environments,
     })
 }
 

@@ -3,11 +3,14 @@
 //! Invariant: a selection is never empty and never guessed: a part that names nothing is an error, not nothing.
 
 use super::diagnostic::did_you_mean;
-use super::policy::{HostPolicy, Policy};
+use super::policy::HostPolicy;
 use super::ranges;
 use super::raw::ROLES;
 use crate::model::names::HostName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All hosts of a site.
+pub type Hosts = BTreeMap<HostName, HostPolicy>;
 
 /// Why a selector selects nothing; a fragment that fits "`SELECTOR`: {...}", with what to type instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,14 +27,14 @@ pub struct SelectError {
 /// # Errors
 ///
 /// An unknown host, role or datacenter, with the nearest known; a malformed range; an empty part.
-pub fn select(policy: &Policy, selector: &str) -> Result<BTreeSet<HostName>, SelectError> {
+pub fn select(hosts: &Hosts, selector: &str) -> Result<BTreeSet<HostName>, SelectError> {
     let mut selected = BTreeSet::new();
     for part in ranges::split(selector) {
         selected.extend(match part.split_once(':') {
-            None if part == "all" => policy.hosts.keys().cloned().collect(),
-            None => named(policy, part)?,
-            Some(("role", role)) => by_role(policy, role)?,
-            Some(("dc", datacenter)) => by_datacenter(policy, datacenter)?,
+            None if part == "all" => hosts.keys().cloned().collect(),
+            None => named(hosts, part)?,
+            Some(("role", role)) => by_role(hosts, role)?,
+            Some(("dc", datacenter)) => by_datacenter(hosts, datacenter)?,
             Some((kind, _)) => return Err(unknown("selector", kind, ["role", "dc"])),
         });
     }
@@ -48,36 +51,36 @@ fn unknown<'a>(what: &str, text: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-fn named(policy: &Policy, part: &str) -> Result<BTreeSet<HostName>, SelectError> {
+fn named(hosts: &Hosts, part: &str) -> Result<BTreeSet<HostName>, SelectError> {
     if part.is_empty() {
         let hint = "name hosts, ranges, `role:NAME`, `dc:NAME` or `all`, by comma".to_owned();
         return Err(SelectError { message: "a part of the selector is empty".to_owned(), hint: Some(hint) });
     }
     let why = |error| SelectError { message: format!("`{part}`: {error}"), hint: None };
-    let hosts = ranges::expand(part).map_err(why)?;
-    match hosts.iter().find(|host| !policy.hosts.contains_key(host)) {
-        Some(host) => Err(unknown("host", host.as_str(), policy.hosts.keys().map(HostName::as_str))),
-        None => Ok(hosts.into_iter().collect()),
+    let meant = ranges::expand(part).map_err(why)?;
+    match meant.iter().find(|host| !hosts.contains_key(host)) {
+        Some(host) => Err(unknown("host", host.as_str(), hosts.keys().map(HostName::as_str))),
+        None => Ok(meant.into_iter().collect()),
     }
 }
 
-fn by_role(policy: &Policy, name: &str) -> Result<BTreeSet<HostName>, SelectError> {
+fn by_role(hosts: &Hosts, name: &str) -> Result<BTreeSet<HostName>, SelectError> {
     let Some((_, role)) = ROLES.iter().find(|(known, _)| *known == name) else {
         return Err(unknown("role", name, ROLES.map(|(known, _)| known)));
     };
-    filled(filter(policy, |host| host.roles.contains(role)), || format!("no host has the role `{name}`"))
+    filled(filter(hosts, |host| host.roles.contains(role)), || format!("no host has the role `{name}`"))
 }
 
-fn by_datacenter(policy: &Policy, name: &str) -> Result<BTreeSet<HostName>, SelectError> {
-    let found = filter(policy, |host| host.datacenter == name);
+fn by_datacenter(hosts: &Hosts, name: &str) -> Result<BTreeSet<HostName>, SelectError> {
+    let found = filter(hosts, |host| host.datacenter == name);
     match found.is_empty() {
-        true => Err(unknown("datacenter", name, policy.hosts.values().map(|host| host.datacenter.as_str()))),
+        true => Err(unknown("datacenter", name, hosts.values().map(|host| host.datacenter.as_str()))),
         false => Ok(found),
     }
 }
 
-fn filter(policy: &Policy, keep: impl Fn(&HostPolicy) -> bool) -> BTreeSet<HostName> {
-    policy.hosts.iter().filter(|(_, host)| keep(host)).map(|(name, _)| name.clone()).collect()
+fn filter(hosts: &Hosts, keep: impl Fn(&HostPolicy) -> bool) -> BTreeSet<HostName> {
+    hosts.iter().filter(|(_, host)| keep(host)).map(|(name, _)| name.clone()).collect()
 }
 
 fn filled(hosts: BTreeSet<HostName>, why: impl Fn() -> String) -> Result<BTreeSet<HostName>, SelectError> {

@@ -78,3 +78,7 @@ pub const DEMO_PAGE_MS_MAX: u64 = 5_000;
 pub const DEMO_WEB_MS_MAX: u64 = 10_000;
 /// The syntax check of one file before it is synced, ms.
 pub const LINT_MS_MAX: u64 = 20_000;
+/// Lines of samples that are kept with one judgement of a gate.
+pub const SAMPLES_KEPT_MAX: usize = 16;
+/// The longest duration in a configuration file, ms: a year.
+pub const DURATION_MS_MAX: u64 = 366 * 86_400_000;

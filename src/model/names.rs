@@ -77,6 +77,11 @@ name!(
     check_group
 );
 name!(
+    /// A gate by its name in groups.yaml: `front-page`, grammar as for groups.
+    GateName,
+    check_group
+);
+name!(
     /// A host by its DNS name: lower case letters, digits, `-` and `.`, no label that starts or ends with `-`.
     HostName,
     check_host

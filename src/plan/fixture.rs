@@ -4,7 +4,9 @@
 //! that it does not give are generated.
 
 use super::goal::{Goal, Site};
-use crate::config::policy::{GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, SshConfig, SshPolicy, Transport};
+use crate::config::policy::{
+    GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, Soak, SshConfig, SshPolicy, Transport, Web,
+};
 use crate::model::books::{Books, Pin, PinSource, Pins, Record, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
@@ -67,6 +69,10 @@ pub fn policy(hosts: usize) -> Policy {
         artefacts: Vec::new(),
         limits: Limits::default(),
         ssh: SshPolicy { config: SshConfig::Own, kex: None },
+        gates: Vec::new(),
+        soak: Soak::default(),
+        web: Web::default(),
+        environments: Vec::new(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::agent::hostfs::{Ended, HostFs, Place};
 use crate::agent::memfs::Hook;
-use crate::config::policy::{GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, SshConfig, SshPolicy, Transport};
+use crate::config::policy::{
+    GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, Soak, SshConfig, SshPolicy, Transport, Web,
+};
 use crate::model::books::{Pin, PinSource, Pins};
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -125,6 +127,10 @@ pub fn policy(stale_hosts_max: usize) -> Policy {
         artefacts: vec![ArtefactRule { path, files: ARTEFACTS.1.len() as u64, inputs }],
         limits: Limits { stale_hosts_max, proof_age_ms_max: 60_000, ..Limits::default() },
         ssh: SshPolicy { config: SshConfig::Own, kex: None },
+        gates: Vec::new(),
+        soak: Soak::default(),
+        web: Web::default(),
+        environments: Vec::new(),
     }
 }
 

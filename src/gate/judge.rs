@@ -1,0 +1,24 @@
+//! From a measurement to a verdict with its evidence in one sentence.
+
+use super::reading::{ReadError, Reading};
+use super::scope::Scope;
+use super::spec::Gate;
+use crate::model::time::Time;
+use crate::model::verdict::{Judgement, Verdict};
+
+/// Judges one measurement of `gate`; what could not be measured is an error and never a pass.
+pub fn judge(gate: &Gate, scope: &Scope, reading: &Result<Reading, ReadError>, now: Time) -> Judgement {
+    let _ = (scope, reading);
+    Judgement {
+        gate: gate.name.clone(),
+        verdict: Verdict::Error,
+        at: now,
+        value: None,
+        limit: String::new(),
+        n: 0,
+        window_ms: 0,
+        query: String::new(),
+        sentence: String::new(),
+        samples: Vec::new(),
+    }
+}

@@ -1,0 +1,111 @@
+//! Numbers from monitoring.
+
+/// Where a number, a series or one number a host comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Prometheus, by `/api/v1/query` or `/api/v1/query_range`.
+    Prometheus {
+        /// `http://prometheus:9090`.
+        server: String,
+        /// PromQL; `$window` stands for the time since the switch (`90s`), `$group` and `$version` for what is promoted.
+        query: String,
+        /// The label that names a host, with or without a port.
+        host_label: String,
+    },
+    /// Graphite, by `/render?format=json`.
+    Graphite {
+        /// `http://graphite`.
+        server: String,
+        /// A target; the same placeholders.
+        target: String,
+        /// Which dot-separated part of a series' name is the host, counted from 0, with `_` for `.`.
+        host_node: Option<usize>,
+    },
+    /// A program on the deploy host that prints one number, or lines `HOST NUMBER`.
+    Program {
+        /// Absolute, and its arguments; no shell sees them.
+        argv: Vec<String>,
+    },
+}
+
+/// A number against conditions, or a series by Graphite's classic alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Where it comes from.
+    pub source: Source,
+    /// What decides.
+    pub rule: Rule,
+    /// A newest sample older than this makes it inconclusive, ms.
+    pub newest_age_ms_max: u64,
+    /// How far back a series goes, ms.
+    pub window_ms: u64,
+}
+
+/// What decides about a number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Pass when `success` holds, fail when `failure` holds; both or neither: inconclusive, but when only one of them
+    /// is given, the other is its opposite.
+    Number {
+        /// When it is good.
+        success: Option<Condition>,
+        /// When it is bad.
+        failure: Option<Condition>,
+    },
+    /// See [`PercentAbove`].
+    PercentAbove(PercentAbove),
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Condition {
+    /// How.
+    pub op: Op,
+    /// With what.
+    pub limit: f64,
+}
+
+/// How two numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+/// Graphite's classic alert over the points of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PercentAbove {
+    /// A point beyond is a warning.
+    pub warn: f64,
+    /// A point beyond is critical.
+    pub crit: f64,
+    /// Percent of valid points that make the whole so; 1.
+    pub percent: f64,
+    /// Whether small numbers are bad.
+    pub under: bool,
+    /// Whether a warning fails the gate; else it is inconclusive.
+    pub warning_fails: bool,
+}
+
+/// One number a host, switched hosts against the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranks {
+    /// Where the numbers come from.
+    pub source: Source,
+    /// 0.01.
+    pub alpha: f64,
+    /// A12 must reach this for a failure; 0.64.
+    pub effect_min: f64,
+    /// The shift must be above this for a failure, in the unit of the numbers.
+    pub floor: f64,
+    /// As for a threshold, ms.
+    pub newest_age_ms_max: u64,
+    /// As for a threshold, ms.
+    pub window_ms: u64,
+}

@@ -1,0 +1,57 @@
+//! New and more frequent log lines.
+
+use super::counts::CountLimits;
+use crate::model::time::Time;
+use std::path::PathBuf;
+
+/// Log lines, clustered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signatures {
+    /// Where they come from.
+    pub source: LogSource,
+    /// A signature that was seen this long ago is not new, ms; 30 days.
+    pub look_back_ms: u64,
+    /// A new one with fewer events is inconclusive; 3.
+    pub min_events: u64,
+    /// Or on fewer hosts; 2.
+    pub min_hosts: u64,
+    /// For those that are not new: alpha is divided by their number.
+    pub limits: CountLimits,
+    /// Known ones that are borne.
+    pub acknowledged: Vec<Acknowledged>,
+}
+
+/// Where log lines come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogSource {
+    /// Files on hosts, absolute.
+    Files(Vec<PathBuf>),
+    /// An Elasticsearch or OpenSearch index.
+    Search {
+        /// `http://logstash:9200`.
+        server: String,
+        /// `logstash-*`.
+        index: String,
+        /// Which documents, in the query-string syntax.
+        query: String,
+        /// The field with the message.
+        message_field: String,
+        /// The field that names a host.
+        host_field: String,
+        /// The field with the time.
+        time_field: String,
+    },
+}
+
+/// A known signature that somebody answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The signature as it is printed.
+    pub signature: String,
+    /// Why it is borne.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// When it stops being borne.
+    pub until: Time,
+}
