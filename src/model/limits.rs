@@ -82,3 +82,7 @@ pub const LINT_MS_MAX: u64 = 20_000;
 pub const SAMPLES_KEPT_MAX: usize = 16;
 /// The longest duration in a configuration file, ms: a year.
 pub const DURATION_MS_MAX: u64 = 366 * 86_400_000;
+/// Signatures that one record of the books names.
+pub const SIGNATURES_SHOWN_MAX: usize = 200;
+/// Signatures that the books remember; the longest unseen ones are forgotten.
+pub const SIGNATURES_KNOWN_MAX: usize = 10_000;
