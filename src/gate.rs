@@ -11,4 +11,5 @@ pub mod judge;
 pub mod reading;
 pub mod scope;
 pub mod signature;
+pub mod soak;
 pub mod spec;
