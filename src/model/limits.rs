@@ -94,3 +94,7 @@ pub const LOG_FILES_MAX: usize = 64;
 pub const PLUGIN_MS_MAX: u64 = 300_000;
 /// What is kept of what a plugin prints, bytes; the rest is read and forgotten.
 pub const PLUGIN_OUTPUT_BYTES_MAX: usize = 8 << 10;
+/// What is looked at of a log line to make its signature, bytes.
+pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
+/// A signature, characters.
+pub const SIGNATURE_CHARS_MAX: usize = 400;
