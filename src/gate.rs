@@ -7,6 +7,7 @@
 //! little is inconclusive.
 
 pub mod attribution;
+pub mod feasible;
 pub mod judge;
 pub mod reading;
 pub mod scope;

@@ -113,6 +113,18 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
             say("nothing was switched; this is a mistake in pointsman, please report it");
         }
         Outcome::GoBack(hosts) => say_stale(seat, hosts),
+        Outcome::GateFailed(why) => why.iter().for_each(|line| say(line)),
+        Outcome::Held(why) => {
+            why.iter().for_each(|line| say(line));
+            say("nothing was switched: a gate says no");
+        }
+        Outcome::Paused(why) => {
+            why.iter().for_each(|line| say(line));
+            say("paused: a person is needed, see above");
+            say(
+                "  hint: pointsman converge --forward goes on with fresh proofs and gates, pointsman converge takes it back",
+            );
+        }
         Outcome::Stopped => {
             say("stopped: no new step was begun, the fleet may be on two states");
             say("  hint: pointsman converge, or pointsman rollback");

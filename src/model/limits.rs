@@ -102,3 +102,5 @@ pub const PLUGIN_OUTPUT_BYTES_MAX: usize = 8 << 10;
 pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 /// A signature, characters.
 pub const SIGNATURE_CHARS_MAX: usize = 400;
+/// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
+pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;

@@ -47,7 +47,8 @@ fn no_seed_breaks_a_promise() {
     for (kind, rate) in Faults::default().0 {
         assert!(rate > 0 && faults.get(&kind).is_some_and(|n| *n >= seeds / 10), "{kind:?} hardly happened: {all}");
     }
-    for word in ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"] {
+    let gates = ["gates pass", "a gate fails", "a gate pauses", "a gate blames a host"];
+    for word in ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"].into_iter().chain(gates) {
         assert!(outcomes.get(word).is_some_and(|n| *n >= seeds / 20), "`{word}` hardly happened: {all}");
     }
 }
