@@ -8,9 +8,12 @@ use crate::config::policy::{Policy, Soak};
 use crate::gate::feasible::feasible;
 use crate::gate::scope::Scope;
 use crate::gate::spec::{Gate, Mode, Moment};
-use crate::model::books::Kind;
+use crate::model::books::{Books, Kind};
+use crate::model::health::GateRow;
+use crate::model::limits::NAMES_SHOWN_MAX;
 use crate::model::names::{GateName, Group, HostName, Version, Wiki};
 use crate::model::time::Time;
+use crate::model::verdict::Judgement;
 use crate::model::words::count;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +27,8 @@ pub struct Gating {
     pub soak: Soak,
     /// What differs from production where the evidence comes from, a line each.
     pub differs: Vec<String>,
+    /// What gates found against the version before, a line each.
+    pub evidence: Vec<String>,
 }
 
 /// A gate's part in a plan.
@@ -59,8 +64,10 @@ pub fn gating(site: Site<'_>, goal: &Goal, plan: &Plan) -> Result<Gating, Blocke
         return Ok(Gating::default());
     };
     let ours = site.policy.gates.iter().filter(|gate| gate.groups.as_ref().is_none_or(|g| g.contains(group)));
+    let version = goal.rollout.version.as_ref();
+    let evidence = version.map(|version| evidence(site.books, version)).unwrap_or_default();
     let gates = ours.map(|gate| planned(site.policy, gate, plan)).collect::<Result<_, _>>()?;
-    Ok(Gating { gates, soak: site.policy.soak, differs: differs(site.policy, group) })
+    Ok(Gating { gates, soak: site.policy.soak, differs: differs(site.policy, group), evidence })
 }
 
 fn planned(policy: &Policy, gate: &Gate, plan: &Plan) -> Result<PlannedGate, Blocked> {
@@ -104,6 +111,19 @@ fn differs(policy: &Policy, group: &Group) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What gates found against a version in earlier rollouts, the newest first.
+pub fn evidence(books: &Books, version: &Version) -> Vec<String> {
+    let of_it = books.rollouts.values().rev().filter(|rollout| rollout.version.as_ref() == Some(version));
+    let rows = of_it
+        .flat_map(|rollout| books.health.gates.get(&rollout.id).into_iter().flatten().map(|row| (rollout.id, row)));
+    let failed = rows.filter_map(|(id, (gate, row))| Some((id, gate, row, row.failed.as_ref()?)));
+    let line = |(id, gate, row, failed): (_, &GateName, &GateRow, &Judgement)| {
+        let blame = row.blame.as_ref().map(|blame| format!(" {blame}")).unwrap_or_default();
+        format!("{id}, {}, the gate {gate} failed: {}{blame}", failed.at, failed.sentence)
+    };
+    failed.map(line).take(NAMES_SHOWN_MAX).collect()
 }
 
 /// Who is judged against whom once `rolled` were switched. Hosts that are pinned stand on neither side.
@@ -156,6 +176,7 @@ pub fn lines(gating: &Gating, waves: usize) -> Vec<String> {
         }
     }
     lines.extend(gating.differs.iter().cloned());
+    lines.extend(gating.evidence.iter().map(|line| format!("before: {line}")));
     lines
 }
 
