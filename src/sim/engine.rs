@@ -31,9 +31,20 @@ pub const BY: &str = "sim@deploy1001";
 /// Something that will happen.
 enum Next {
     Work(usize),
-    Deliver { op: usize, host: HostName, command: Box<Command> },
-    Answer { op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault> },
+    Deliver {
+        op: usize,
+        host: HostName,
+        command: Box<Command>,
+    },
+    Answer {
+        op: usize,
+        host: HostName,
+        generation: Generation,
+        answer: Result<Reply, Fault>,
+    },
     Tell(usize, Event),
+    /// What gates said to an operator.
+    Gated(usize, GateEnd),
     TakeOver,
 }
 
@@ -196,6 +207,12 @@ impl<'a> Engine<'a> {
             Next::Deliver { op, host, command } => self.deliver(op, &host, &command),
             Next::Answer { op, host, generation, answer } => self.answer(op, host, generation, answer),
             Next::Tell(op, event) => self.tell(op, event),
+            Next::Gated(op, end) => {
+                if let Some(epoch) = self.acting.get(&op).map(|acting| acting.epoch) {
+                    self.oracle.gated(epoch, matches!(end, GateEnd::GoOn { .. }));
+                    self.tell(op, Event::Gated(end));
+                }
+            }
             Next::TakeOver => self.take_over(),
         }
         if self.scene.is_none() && !self.oracle.violations.is_empty() {
@@ -273,7 +290,9 @@ impl<'a> Engine<'a> {
             GateEnd::GoOn { leave_out } if !leave_out.is_empty() => "a gate blames a host",
             GateEnd::GoOn { .. } => "gates pass",
         });
-        self.after(ms, Next::Tell(op, Event::Gated(end)));
+        let epoch = self.acting[&op].epoch;
+        self.oracle.gates_asked(epoch);
+        self.after(ms, Next::Gated(op, end));
     }
 
     fn persist(&mut self, op: usize, records: &[crate::model::books::Record]) {
