@@ -82,7 +82,11 @@ pub struct Gating {
     calls: u64,
     /// Gates that are due while their provider is still away for the call before.
     queued: BTreeSet<GateName>,
+    stood: BTreeMap<GateName, Stood>,
 }
+
+/// How a gate stood when its call ended, and its last judgement; `None`: it was never asked.
+pub type Stood = (Standing, Option<Judgement>);
 
 impl std::fmt::Debug for Gating {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -132,7 +136,13 @@ impl Gating {
             asking: None,
             calls: 0,
             queued: BTreeSet::new(),
+            stood: BTreeMap::new(),
         }
+    }
+
+    /// How each gate stood when the last call ended.
+    pub fn stood(&self) -> &BTreeMap<GateName, Stood> {
+        &self.stood
     }
 
     /// Begins to ask; what was asked before is forgotten. `books` are those of now.
@@ -292,6 +302,8 @@ impl Gating {
         };
         let asking = self.asking.take()?;
         let (mut records, told) = (asking.records, asking.told);
+        let standing = asking.soak.standing();
+        self.stood = standing.map(|(gate, stands, last)| (gate.name.clone(), (stands, last.cloned()))).collect();
         // The last verdict of each gate, where it was not written when it was given.
         let last = asking.soak.standing().filter_map(|(_, _, last)| last);
         let new = last.filter(|last| last.verdict == Verdict::Pass).map(|last| {
