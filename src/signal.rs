@@ -4,6 +4,15 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+mod ask;
+pub mod facts;
+pub mod logs;
+pub mod plugin;
+pub mod signatures;
+mod tail;
+#[cfg(test)]
+mod testworld;
+
 use crate::gate::reading::{ReadError, Reading};
 use crate::gate::scope::Scope;
 use crate::model::fault::Fault;

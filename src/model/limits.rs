@@ -98,3 +98,9 @@ pub const PLUGIN_OUTPUT_BYTES_MAX: usize = 8 << 10;
 pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 /// A signature, characters.
 pub const SIGNATURE_CHARS_MAX: usize = 400;
+/// How often one reading goes on with a log file of a host that has more, each time [`TAIL_BYTES_MAX`].
+pub const TAIL_ROUNDS_MAX: usize = 8;
+/// Asking a host's agent for facts or for the end of a log file, ms.
+pub const ASK_MS_MAX: u64 = 15_000;
+/// Different signatures that one gate tells apart; further ones count as one.
+pub const SIGNATURES_MAX: usize = 2_000;

@@ -96,7 +96,10 @@ fn conditions(node: &Node, sink: &mut Sink) -> Option<Vec<(Fact, Condition)>> {
     }
     let files = found.iter().filter(|(fact, _)| matches!(fact, Fact::LogBytesPerSecond(_))).count();
     if files > LOG_FILES_MAX {
-        sink.add(node.place, format!("{files} log files are too many, at most {LOG_FILES_MAX} are watched by one gate"));
+        sink.add(
+            node.place,
+            format!("{files} log files are too many, at most {LOG_FILES_MAX} are watched by one gate"),
+        );
     }
     (!found.is_empty()).then_some(found)
 }

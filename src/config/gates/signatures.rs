@@ -7,6 +7,7 @@
 //!   acknowledged: signatures.yaml
 //! ```
 //!
+//! With `requests_file: /var/log/apache2/access.log` the frequencies of those that are not new are compared too.
 //! `search: {server, index, query, message, host, time}` stands instead of `files` for an index. Acknowledged is a list
 //! of `{signature, reason, owner, until}`; a whole log line may stand for its signature.
 
@@ -22,12 +23,13 @@ use crate::gate::spec::Kind;
 use crate::gate::spec::counts::CountLimits;
 use crate::gate::spec::signatures::{Acknowledged, LogSource, Signatures};
 use crate::model::limits::{LOG_FILES_MAX, SIGNATURE_INPUT_BYTES_MAX};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Its keys.
 pub const SIGNATURES_KEYS: &[&str] = &[
     "files",
     "search",
+    "requests_file",
     "look_back",
     "min_events",
     "min_hosts",
@@ -52,14 +54,20 @@ pub fn signatures(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
     let source = source(f);
     let look_back = f.optional("look_back", duration);
     let (events, hosts) = (f.optional("min_events", at_least_one), f.optional("min_hosts", at_least_one));
+    let requests = f.optional("requests_file", text);
     let file = f.optional("acknowledged", text);
     let limits = limits(f);
     let acknowledged = match file? {
         Some(file) => acknowledged(&file, known, f.sink)?,
         None => Vec::new(),
     };
+    let requests_file = match requests? {
+        Some(requests) => Some(host_path(&requests, "requests_file", f.sink)?),
+        None => None,
+    };
     Some(Kind::Signatures(Signatures {
         source: source?,
+        requests_file,
         look_back_ms: look_back?.map_or(LOOK_BACK_MS, |at| at.value),
         min_events: events?.map_or(MIN_EVENTS, |at| at.value),
         min_hosts: hosts?.map_or(MIN_HOSTS, |at| at.value),
@@ -80,8 +88,7 @@ fn source(f: &mut Fields<'_>) -> Option<LogSource> {
     let (files, search) = (f.optional("files", texts), f.optional("search", search));
     match (files?, search?) {
         (Some(files), None) => {
-            let found: Vec<PathBuf> =
-                files.value.iter().filter_map(|file| host_path(file, "files", f.sink)).collect();
+            let found: Vec<PathBuf> = files.value.iter().filter_map(|file| host_path(file, "files", f.sink)).collect();
             if files.value.is_empty() || files.value.len() > LOG_FILES_MAX {
                 f.sink.add(files.place, format!("`files` names 1 to {LOG_FILES_MAX} log files"));
             }
@@ -160,7 +167,9 @@ fn above_zero(node: &Node, sink: &mut Sink) -> Option<f64> {
 
 /// The entries of the file beside groups.yaml, also those that ended: that is said when the gate is asked.
 fn acknowledged(file: &At<String>, known: &Known<'_>, sink: &mut Sink) -> Option<Vec<Acknowledged>> {
-    let path = local_path(file, known.base, sink)?;
+    local_path(file, known.base, sink)?;
+    // As people named it, so that what is said of it is said in their words.
+    let path = sink.file().parent().unwrap_or(Path::new("")).join(&file.value);
     let text = match (known.read)(&path) {
         Ok(text) => text,
         Err(error) => {

@@ -29,7 +29,7 @@ pub struct Host {
 pub enum Fact {
     /// Percent of the disk below the deploy root that is free for us.
     DiskFreePercent,
-    /// Hours until that disk is full, at the rate of the last two readings; none when it does not fill.
+    /// Hours until that disk is full, at the rate of the last two readings; infinite when it does not fill.
     DiskFullHours,
     /// Percent of inodes that are free.
     InodesFreePercent,
