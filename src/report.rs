@@ -5,6 +5,8 @@
 //!
 //! Absent on purpose: printing (that is `ui`) and any decision about a host but the planner's own assessment.
 
+pub mod access;
+pub mod coverage;
 pub mod escape;
 pub mod history;
 pub mod plan;
