@@ -93,7 +93,8 @@ fn the_incident_is_one_host_and_the_same_events_spread_are_the_release() {
     assert_eq!((found.blame, found.suspects.as_slice()), (Blame::Host, [host("mw2020.codfw.wmnet")].as_slice()));
     let seen = vec!["missed 1 sync".to_owned(), "was rebuilt".to_owned()];
     expect!["340 of 340 events come from mw2020.codfw.wmnet (1 of 100 hosts, 1 % of traffic); without it nothing is left. mw2020.codfw.wmnet missed 1 sync and was rebuilt: repair it, do not revert."].assert_eq(&with_witness(&found.sentence, &BTreeMap::from([(host("mw2020.codfw.wmnet"), seen)])));
-    expect!["S. Nothing else speaks against mw1: look at it before it is repaired or depooled, and do not revert yet."].assert_eq(&with_witness("S.", &BTreeMap::from([(host("mw1"), Vec::new())])));
+    expect!["S. Nothing else speaks against mw1: look at it before it is repaired or depooled, and do not revert yet."]
+        .assert_eq(&with_witness("S.", &BTreeMap::from([(host("mw1"), Vec::new())])));
 
     let spread = plainly(&fleet("h", 100, |i| if i < 40 { 4 } else { 3 }, 1000), &control);
     assert_eq!((spread.blame, spread.events), (Blame::Release, 340));
@@ -114,8 +115,10 @@ fn failing_checks_are_told_in_hosts() {
 
 #[test]
 fn one_wiki_or_all_and_one_group_or_all() {
-    let scope = scope(&[("testwiki", "group0"), ("mediawikiwiki", "group0"), ("dewiki", "group1"), ("enwiki", "group1")]);
-    let wiki = |name: &str, events| -> (Wiki, Count) { (name.parse().expect("a wiki"), Count { events, exposure: 250 }) };
+    let scope =
+        scope(&[("testwiki", "group0"), ("mediawikiwiki", "group0"), ("dewiki", "group1"), ("enwiki", "group1")]);
+    let wiki =
+        |name: &str, events| -> (Wiki, Count) { (name.parse().expect("a wiki"), Count { events, exposure: 250 }) };
     let places = [
         [wiki("testwiki", 0), wiki("mediawikiwiki", 0), wiki("dewiki", 100), wiki("enwiki", 2)],
         [wiki("testwiki", 0), wiki("mediawikiwiki", 1), wiki("dewiki", 50), wiki("enwiki", 51)],

@@ -81,7 +81,11 @@ fn suspects(found: &Attribution, rolled: &HostCounts, unit: &Unit) -> String {
     let events = count(found.events as usize, "event");
     let come = if here == 1 { "comes" } else { "come" };
     let share = traffic(&found.suspects, rolled, unit);
-    format!("{here} of {events} {come} from {names} ({} of {}{share}); {left}.", found.suspects.len(), count(found.hosts, "host"))
+    format!(
+        "{here} of {events} {come} from {names} ({} of {}{share}); {left}.",
+        found.suspects.len(),
+        count(found.hosts, "host")
+    )
 }
 
 fn are(n: u64, unit: &Unit) -> String {

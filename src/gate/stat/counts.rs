@@ -62,7 +62,8 @@ impl Arms {
         let exposures = self.control_exposure / self.exposure;
         let (x, y) = (self.events, self.control_events);
         let lower = if x > 0.0 { inverse_log_odds(alpha / 2.0, x, y + 1.0).exp() * exposures } else { 0.0 };
-        let upper = if y > 0.0 { inverse_log_odds(1.0 - alpha / 2.0, x + 1.0, y).exp() * exposures } else { f64::INFINITY };
+        let upper =
+            if y > 0.0 { inverse_log_odds(1.0 - alpha / 2.0, x + 1.0, y).exp() * exposures } else { f64::INFINITY };
         (lower, upper)
     }
 

@@ -40,7 +40,8 @@ pub fn compare(canary: &[f64], control: &[f64]) -> Option<Ranked> {
 
 /// U of the canary, and the sum of t^3 - t over groups of t tied numbers.
 fn u_and_ties(canary: &[f64], control: &[f64]) -> (f64, f64) {
-    let mut all: Vec<(f64, bool)> = canary.iter().map(|v| (*v, true)).chain(control.iter().map(|v| (*v, false))).collect();
+    let mut all: Vec<(f64, bool)> =
+        canary.iter().map(|v| (*v, true)).chain(control.iter().map(|v| (*v, false))).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut below, mut u, mut ties) = (0.0, 0.0, 0.0);
     // `==` and not the total order, so that 0 and -0 are tied.

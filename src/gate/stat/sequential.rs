@@ -26,6 +26,5 @@ fn ln_beta(a: f64, b: f64) -> f64 {
     ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
 }
 
-
 #[cfg(test)]
 mod tests;

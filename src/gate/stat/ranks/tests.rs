@@ -41,7 +41,8 @@ fn the_vectors_hold() {
 #[test]
 fn control_hosts_needed_are_those_of_the_vectors() {
     let vectors = stat();
-    for (key, sides) in [("min_control_hosts_for_alpha_one_sided", 1.0), ("min_control_hosts_for_alpha_two_sided", 2.0)] {
+    for (key, sides) in [("min_control_hosts_for_alpha_one_sided", 1.0), ("min_control_hosts_for_alpha_two_sided", 2.0)]
+    {
         for (alpha, row) in vectors[key].as_object().expect("by alpha") {
             for (m, want) in row.as_object().expect("by canary hosts") {
                 let alpha: f64 = alpha.parse().expect("alpha");
