@@ -6,6 +6,7 @@
 //! Deliberately absent: the network, and any decision. What is wanted comes with each command; what is refused, and why,
 //! goes back.
 
+mod diskask;
 pub mod diskfs;
 mod diskrun;
 mod disktree;
@@ -16,8 +17,10 @@ mod install;
 pub mod killat;
 mod look;
 pub mod memfs;
+pub mod memhost;
 mod observe;
 pub mod prepare;
+mod question;
 pub mod session;
 mod state;
 mod switch;
@@ -27,6 +30,7 @@ mod tests;
 use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::protocol::{Command, Expect, Observation, Peek, Refusal, Reply, Stamp};
+use crate::model::question::{Answer, Question};
 use crate::tree::manifest::Manifest;
 use diskfs::DiskFs;
 use guard::Stop;
@@ -52,6 +56,11 @@ impl<F: HostFs> Agent<F> {
     pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
         let seen = observe::view(&self.fs, peek);
         seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
+    }
+
+    /// Answers a question, and changes nothing.
+    pub fn answer(&self, question: &Question) -> Answer {
+        question::answer(&self.fs, question).unwrap_or_else(|error| Answer::Failed(error.to_string()))
     }
 
     /// Obeys one command, or refuses it. A prepare has its own three calls, since it needs files; here it is refused.

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod install;
 pub mod local;
 pub mod program;
+mod question;
 pub mod runtime;
 pub mod session;
 pub mod ssh;

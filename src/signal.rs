@@ -4,6 +4,8 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+pub mod reader;
+
 use crate::gate::reading::{ReadError, Reading};
 use crate::gate::scope::Scope;
 use crate::model::fault::Fault;

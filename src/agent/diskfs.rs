@@ -5,9 +5,10 @@
 //! nothing is ever written through a link, a hard link or a pipe that somebody put there. Modes do not depend on the
 //! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
 
-use super::hostfs::{Base, Ended, HostFs, Listed, Place, Program, Space, Stat, SwitchLock, Written};
-use super::{diskrun, disktree};
+use super::hostfs::{Base, Ended, HostFs, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
+use super::{diskask, diskrun, disktree};
 use crate::model::digest::Digest;
+use crate::model::question::{MachineFacts, PluginSaid};
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use std::cell::OnceCell;
 use std::fs::{DirBuilder, File};
@@ -260,6 +261,18 @@ impl HostFs for DiskFs {
     fn clock_ms(&self) -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {
+        diskask::open(file)
+    }
+
+    fn machine(&self) -> io::Result<MachineFacts> {
+        diskask::machine(&self.root.path)
+    }
+
+    fn plugin(&self, argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
+        diskask::plugin(argv, ms_max)
     }
 
     fn lock(&mut self) -> io::Result<SwitchLock> {

@@ -3,15 +3,17 @@
 //! Invariant: what takes `&self` changes nothing on the host; whatever changes something takes `&mut self`. So a look
 //! that holds a shared reference cannot write, and the compiler keeps "a peek changes not one byte".
 //!
-//! Deliberately absent: absolute paths. A [`Place`] is always below the deploy root or the state directory, and no
-//! operation follows a symbolic link on the way there or at its end.
+//! Deliberately absent: absolute paths, but for log files and plugins, which are only read and run. A [`Place`] is always
+//! below the deploy root or the state directory, and no operation follows a symbolic link on the way there or at its end.
 
 use crate::model::digest::Digest;
+use crate::model::question::{MachineFacts, PluginSaid};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// Which of the two directories a [`Place`] is below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +123,23 @@ pub struct Ended {
     pub output: String,
 }
 
+/// A log file, opened: what it was called may meanwhile be another file.
+pub struct OpenLog {
+    /// Its number in the file system.
+    pub inode: u64,
+    /// Its length when it was opened, bytes.
+    pub size: u64,
+    /// When it was last written, by the host's clock, ms since 1970.
+    pub mtime_ms: u64,
+    /// Its bytes.
+    pub content: Box<dyn Content>,
+}
+
+/// Bytes that can be read from anywhere.
+pub trait Content: Read + Seek {}
+
+impl<T: Read + Seek> Content for T {}
+
 /// Held while it lives; the kernel releases it when the process dies.
 #[derive(Debug)]
 pub struct SwitchLock {
@@ -150,6 +169,13 @@ pub trait HostFs {
     fn arch(&self) -> String;
     /// The host's clock, ms since 1970.
     fn clock_ms(&self) -> u64;
+    /// A regular file that the site named, by its absolute path; `None`: nothing is there. A link at the end of the path
+    /// is not followed, and nothing waits for a pipe.
+    fn log(&self, file: &Path) -> io::Result<Option<OpenLog>>;
+    /// Numbers of the machine, without log files.
+    fn machine(&self) -> io::Result<MachineFacts>;
+    /// Runs a plugin to its end, for at most so many ms; plugins are made to look and change nothing.
+    fn plugin(&self, argv: &[String], ms_max: u64) -> io::Result<PluginSaid>;
 
     /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock.
     fn lock(&mut self) -> io::Result<SwitchLock>;

@@ -3,9 +3,11 @@
 //! Invariant: looking is free; each change counts one. The change at which it is killed leaves the most awkward thing
 //! it can: half a file. Used by tests and the simulator.
 
-use super::hostfs::{Ended, HostFs, Listed, Place, Program, Space, Stat, SwitchLock, Written};
+use super::hostfs::{Ended, HostFs, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
 use crate::model::digest::Digest;
+use crate::model::question::{MachineFacts, PluginSaid};
 use std::io::{self, Read};
+use std::path::Path;
 
 /// A host that allows this many more changes.
 #[derive(Debug)]
@@ -70,6 +72,18 @@ impl<F: HostFs> HostFs for KillAt<F> {
 
     fn read_link(&self, at: &Place) -> io::Result<String> {
         self.inner.read_link(at)
+    }
+
+    fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {
+        self.inner.log(file)
+    }
+
+    fn machine(&self) -> io::Result<MachineFacts> {
+        self.inner.machine()
+    }
+
+    fn plugin(&self, argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
+        self.inner.plugin(argv, ms_max)
     }
 
     fn space(&self) -> io::Result<Space> {

@@ -3,12 +3,15 @@
 //! Invariant: the same operations on the same seed give the same host, to the last inode and time. A file's digest is
 //! computed once, when its bytes come in; copies share the bytes. Used by tests and the simulator.
 
-use super::hostfs::{Base, Ended, HostFs, Kind, Listed, Place, Program, Space, Stat, SwitchLock, Written};
+use super::hostfs::{Base, Ended, HostFs, Kind, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
+use super::memhost::MemHost;
 use crate::model::digest::Digest;
+use crate::model::question::{MachineFacts, PluginSaid};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a hook does to the host that it runs on.
@@ -44,6 +47,8 @@ pub struct MemFs {
     pub read_only: bool,
     /// What runs as a hook; `None`: every hook fails.
     pub hook: Option<Hook>,
+    /// What is there beside the two directories.
+    pub host: MemHost,
 }
 
 /// Paths below a base, the base itself under the empty path; without it the base is missing.
@@ -79,6 +84,7 @@ impl MemFs {
             capacity_bytes: None,
             read_only: false,
             hook: None,
+            host: MemHost::default(),
         }
     }
 
@@ -91,6 +97,7 @@ impl MemFs {
     pub fn wipe(&mut self) {
         self.root.clear();
         self.state.clear();
+        self.host.logs.clear();
         self.boots += 1;
         self.machine_id = format!("{:016x}{:016x}", self.next_random(), self.next_random());
     }
@@ -267,6 +274,18 @@ impl HostFs for MemFs {
 
     fn clock_ms(&self) -> u64 {
         self.clock_ms
+    }
+
+    fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {
+        self.host.open(file)
+    }
+
+    fn machine(&self) -> io::Result<MachineFacts> {
+        Ok(self.host.machine.clone())
+    }
+
+    fn plugin(&self, argv: &[String], _: u64) -> io::Result<PluginSaid> {
+        self.host.plugin(argv)
     }
 
     fn lock(&mut self) -> io::Result<SwitchLock> {

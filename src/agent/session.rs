@@ -97,6 +97,10 @@ fn answer<F: HostFs>(
             return prepare(agent, (stamp, expect, want), &build, from, to);
         }
         ToAgent::Command(command) => agent.command(&command),
+        ToAgent::Ask(question) => {
+            write_message(to, &ToController::Answer(agent.answer(&question)))?;
+            return Ok(Next::Request);
+        }
     };
     write_message(to, &ToController::Reply(reply))?;
     Ok(Next::Request)

@@ -10,12 +10,14 @@ use super::classify;
 use super::exchange::{Agent, ContentSource, Progress, Request, Stop, wrong_reply};
 use super::install;
 use super::local;
+use super::question;
 use super::ssh::Connection;
 use super::{Install, Shared};
 use crate::model::fault::Fault;
 use crate::model::limits::INSTALL_MS_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::{Command, Observation, Peek, Refusal, Reply};
+use crate::model::question::{Answer, Question};
 use crate::wire::frame::WireError;
 use crate::wire::message::{ToAgent, ToController, encode};
 use std::path::PathBuf;
@@ -85,11 +87,22 @@ impl Session {
     /// Looks, without changing anything on the host.
     pub async fn peek(&mut self, peek: Peek, within: Duration) -> Result<Observation, PeekError> {
         let message = ToAgent::Peek(peek);
-        match self.ask(&Request { message: &message, manifest: None }, None, within).await? {
+        match reply(self.ask(&Request { message: &message, manifest: None }, None, within).await?)? {
             Reply::Observed(observation) => Ok(*observation),
             Reply::Refused(refusal) => Err(PeekError::Refused(refusal)),
             _ => Err(wrong_reply().into()),
         }
+    }
+
+    /// Asks what changes nothing on the host and needs no stamp.
+    pub async fn question(&mut self, question: &Question, within: Duration) -> Result<Answer, Fault> {
+        let sent = match &self.link {
+            Link::Local(directory) => question::below(directory, question),
+            Link::Ssh(_) => question.clone(),
+        };
+        let message = ToAgent::Ask(sent);
+        let said = self.ask(&Request { message: &message, manifest: None }, None, within).await;
+        question::answer(question, said.map_err(question::of_an_older_agent)?)
     }
 
     /// Sends a command other than a prepare and waits for its reply.
@@ -98,8 +111,8 @@ impl Session {
             return Err(Fault::Other("a prepare was sent without its manifest".into()));
         }
         let message = ToAgent::Command(command.clone());
-        let reply = self.ask(&Request { message: &message, manifest: None }, None, within).await?;
-        checked(command, reply)
+        let answer = self.ask(&Request { message: &message, manifest: None }, None, within).await?;
+        checked(command, reply(answer)?)
     }
 
     /// Sends a prepare, its manifest and the files that the host lacks, and waits for its reply.
@@ -113,8 +126,8 @@ impl Session {
     ) -> Result<Reply, Fault> {
         let message = ToAgent::Command(command.clone());
         let request = Request { message: &message, manifest: Some(manifest) };
-        let reply = self.ask(&request, Some((source, progress)), within).await?;
-        checked(command, reply)
+        let answer = self.ask(&request, Some((source, progress)), within).await?;
+        checked(command, reply(answer)?)
     }
 
     /// Ends the conversation and the connection. What has not ended after `within` ends by itself when idle.
@@ -125,17 +138,17 @@ impl Session {
         }
     }
 
-    /// One request and its reply; installs the agent first where that is wanted and it is not there.
+    /// One request and its answer; installs the agent first where that is wanted and it is not there.
     async fn ask(
         &mut self,
         request: &Request<'_>,
         mut files: Option<(&dyn ContentSource, Progress<'_>)>,
         within: Duration,
-    ) -> Result<Reply, Fault> {
+    ) -> Result<ToController, Fault> {
         let shared = Arc::clone(&self.shared);
         let _permit = shared.gate.acquire().await;
         let failure = match self.timed(request, files.as_mut(), within).await {
-            Ok(reply) => return Ok(reply),
+            Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         match failure {
@@ -154,7 +167,7 @@ impl Session {
         request: &Request<'_>,
         files: Option<&mut (&dyn ContentSource, Progress<'_>)>,
         within: Duration,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<ToController, Failure> {
         match tokio::time::timeout(within, self.converse(request, files)).await {
             Ok(result) => result,
             Err(_) => Err(Fault::TimedOut(self.phase.into()).into()),
@@ -166,7 +179,7 @@ impl Session {
         &mut self,
         request: &Request<'_>,
         files: Option<&mut (&dyn ContentSource, Progress<'_>)>,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<ToController, Failure> {
         self.phase = "starting the agent";
         let mut agent = match self.agent.take() {
             Some(agent) => agent,
@@ -178,14 +191,14 @@ impl Session {
             Err(stop) => return Err(self.explain(stop, agent.channel).await),
         };
         self.round_trips += 1;
-        let (reply, in_step) = match (answer, files) {
-            ((ToController::Reply(reply), in_step), _) => (reply, in_step),
+        let (answer, in_step) = match (answer, files) {
+            (answer @ (ToController::Reply(_) | ToController::Answer(_), _), _) => answer,
             ((ToController::Need { digests }, _), Some((source, progress))) => {
                 self.phase = "sending files and waiting for the proof";
                 match agent.send_files(&digests, *source, &mut **progress).await {
                     Ok(answer) => {
                         self.round_trips += u32::from(!digests.is_empty());
-                        answer
+                        (ToController::Reply(answer.0), answer.1)
                     }
                     Err(stop) => return Err(self.explain(stop, agent.channel).await),
                 }
@@ -193,7 +206,7 @@ impl Session {
             _ => return Err(wrong_reply().into()),
         };
         self.agent = in_step.then_some(agent);
-        Ok(reply)
+        Ok(answer)
     }
 
     /// Opens a channel; the first words to the agent are gathered, not yet sent.
@@ -258,6 +271,14 @@ impl Failure {
             Self::NoAgent(_) => Fault::NoAgent,
             Self::Fault(fault) => fault,
         }
+    }
+}
+
+/// What a peek or a command is answered by.
+fn reply(answer: ToController) -> Result<Reply, Fault> {
+    match answer {
+        ToController::Reply(reply) => Ok(reply),
+        _ => Err(wrong_reply()),
     }
 }
 

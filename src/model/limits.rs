@@ -82,3 +82,25 @@ pub const LINT_MS_MAX: u64 = 20_000;
 pub const SAMPLES_KEPT_MAX: usize = 16;
 /// The longest duration in a configuration file, ms: a year.
 pub const DURATION_MS_MAX: u64 = 366 * 86_400_000;
+/// Signatures that one record of the books names.
+pub const SIGNATURES_SHOWN_MAX: usize = 200;
+/// Signatures that the books remember; the longest unseen ones are forgotten.
+pub const SIGNATURES_KNOWN_MAX: usize = 10_000;
+/// What one reading of a log file takes at most, bytes; as JSON its answer is below [`REPLY_BYTES_MAX`].
+pub const TAIL_BYTES_MAX: u64 = 2 << 20;
+/// How far a reading of a log file may lag behind its end before the oldest lines are skipped, bytes.
+pub const TAIL_BEHIND_BYTES_MAX: u64 = 64 << 20;
+/// What is taken of one line of a log file, bytes.
+pub const LOG_LINE_BYTES_MAX: usize = 32 << 10;
+/// Log files that one question may name.
+pub const LOG_FILES_MAX: usize = 64;
+/// How long a plugin may run before it is killed with all its children, ms.
+pub const PLUGIN_MS_MAX: u64 = 300_000;
+/// What is kept of what a plugin prints, bytes; the rest is read and forgotten.
+pub const PLUGIN_OUTPUT_BYTES_MAX: usize = 8 << 10;
+/// What is looked at of a log line to make its signature, bytes.
+pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
+/// A signature, characters.
+pub const SIGNATURE_CHARS_MAX: usize = 400;
+/// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
+pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;

@@ -20,7 +20,7 @@ pub enum Question {
         file: PathBuf,
         /// Where the last reading ended; `None`: from the end of the file as it is now, which gives no lines.
         from: Option<Cursor>,
-        /// At most so many bytes.
+        /// At most so many bytes, from [`super::limits::LOG_LINE_BYTES_MAX`] to [`super::limits::TAIL_BYTES_MAX`].
         bytes_max: u64,
     },
     /// Runs a Nagios or Icinga plugin.
@@ -32,8 +32,9 @@ pub enum Question {
     },
 }
 
-/// Where a reading of a log file ended. A file that was rotated meanwhile has another inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a reading of a log file ended. A file that was rotated meanwhile has another inode; the default is of no file,
+/// from where a file that comes into being is read from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cursor {
     /// The file's inode number.
     pub inode: u64,
@@ -58,13 +59,13 @@ pub enum Answer {
 /// Numbers of a machine. What the system does not tell is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MachineFacts {
-    /// Bytes free for us below the deploy root, and in all.
+    /// Bytes free for us on the disk of the deploy root.
     pub disk_free_bytes: u64,
-    /// See there.
+    /// Bytes of that disk, used or free for us: what `df` takes its percentages of.
     pub disk_bytes: u64,
-    /// Inodes free there, and in all.
+    /// Inodes free there.
     pub inodes_free: u64,
-    /// See there.
+    /// Inodes in all; 0 where the file system does not count them.
     pub inodes: u64,
     /// The load of the last minute, in thousandths.
     pub load1_milli: Option<u64>,
@@ -83,14 +84,19 @@ pub struct MachineFacts {
 }
 
 /// What was written to a log file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tail {
-    /// Whole lines, without their ends, bytes that are no UTF-8 replaced.
+    /// Whole lines, without their ends, bytes that are no UTF-8 replaced, each at most
+    /// [`super::limits::LOG_LINE_BYTES_MAX`] bytes.
     pub lines: Vec<String>,
-    /// Where to go on; `None`: the file is not there.
+    /// Where to go on; `None`: the file is not there, and the old cursor stays good for when it is.
     pub next: Option<Cursor>,
-    /// Bytes that were skipped because there were more than asked for, or the file was rotated.
+    /// Bytes that were skipped: ends of lines that are too long, and what lay too far behind.
     pub skipped_bytes: u64,
+    /// Bytes that are there already and were not read this time.
+    pub left_bytes: u64,
+    /// Whether lines are missing and nobody knows how many: the file was rotated out of sight, or cut.
+    pub lost: bool,
     /// How long ago the file was last written, by that machine's clock, ms.
     pub age_ms: u64,
 }

@@ -7,6 +7,7 @@ use super::frame::{Header, Kind, WireError, check};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::protocol::{Command, Peek, Reply};
+use crate::model::question::{Answer, Question};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ pub enum ToAgent {
     Peek(Peek),
     /// A command; answered by one [`Reply`]. A prepare is followed by one blob, see [`crate::wire`].
     Command(Command),
+    /// A question; answered by one [`Answer`]. It needs no stamp and no lock, since it changes nothing. An agent that is
+    /// older than questions ends when it hears one, as at anything that it does not understand.
+    Ask(Question),
 }
 
 /// From the agent.
@@ -58,6 +62,8 @@ pub enum ToController {
     },
     /// The answer to a peek or a command.
     Reply(Reply),
+    /// The answer to a question.
+    Answer(Answer),
 }
 
 /// Whether `text` has the form of a nonce: [`NONCE_DIGITS`] lower case hexadecimal digits. Both sides check before use.

@@ -1,0 +1,66 @@
+//! What a host in memory has beside its two directories: log files, numbers of the machine, plugins.
+//!
+//! Invariant: as deterministic as [`super::memfs`]; an inode is never given twice.
+
+use super::hostfs::OpenLog;
+use crate::model::question::{MachineFacts, PluginSaid};
+use std::collections::BTreeMap;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+/// Log files, numbers and plugins.
+#[derive(Debug, Clone, Default)]
+pub struct MemHost {
+    /// Log files by absolute path.
+    pub logs: BTreeMap<PathBuf, MemLog>,
+    /// What the machine says of itself.
+    pub machine: MachineFacts,
+    /// What each plugin says, by program; others are not there.
+    pub plugins: BTreeMap<String, PluginSaid>,
+    inodes: u64,
+}
+
+/// A log file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemLog {
+    /// Its number.
+    pub inode: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it was last written, ms since 1970.
+    pub mtime_ms: u64,
+}
+
+impl MemHost {
+    /// Writes at the end of a log file, which is made when it is not there.
+    pub fn append(&mut self, file: &str, bytes: &[u8], now_ms: u64) {
+        self.inodes += 1;
+        let fresh = MemLog { inode: self.inodes, ..MemLog::default() };
+        let log = self.logs.entry(file.into()).or_insert(fresh);
+        log.bytes.extend_from_slice(bytes);
+        log.mtime_ms = now_ms;
+    }
+
+    /// Moves a log file to `FILE.1`, as logrotate does, over what was there.
+    pub fn rotate(&mut self, file: &str) {
+        if let Some(log) = self.logs.remove(Path::new(file)) {
+            self.logs.insert(format!("{file}.1").into(), log);
+        }
+    }
+
+    /// Opens a log file as it is now.
+    pub fn open(&self, file: &Path) -> io::Result<Option<OpenLog>> {
+        Ok(self.logs.get(file).map(|log| OpenLog {
+            inode: log.inode,
+            size: log.bytes.len() as u64,
+            mtime_ms: log.mtime_ms,
+            content: Box::new(Cursor::new(log.bytes.clone())),
+        }))
+    }
+
+    /// What the plugin says.
+    pub fn plugin(&self, argv: &[String]) -> io::Result<PluginSaid> {
+        let said = argv.first().and_then(|program| self.plugins.get(program));
+        said.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
