@@ -4,6 +4,11 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+mod fetch;
+pub mod graphite;
+pub mod numbers;
+pub mod process;
+pub mod prometheus;
 pub mod reader;
 
 use crate::gate::reading::{ReadError, Reading};

@@ -104,3 +104,9 @@ pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 pub const SIGNATURE_CHARS_MAX: usize = 400;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// The largest answer of a monitoring system, bytes.
+pub const PROVIDER_BODY_BYTES_MAX: usize = 16 << 20;
+/// One question to a monitoring system, ms.
+pub const PROVIDER_MS_MAX: u64 = 15_000;
+/// What a program that prints numbers may print, bytes.
+pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
