@@ -18,6 +18,8 @@ pub enum Reader {
     Ranks(RanksReader),
     /// Counts of a monitoring system.
     Counts(CountsReader),
+    /// Counts of a source that nothing here reads: an error, so that its gate never passes.
+    Unread,
 }
 
 impl Reader {
@@ -33,7 +35,7 @@ impl Reader {
                     exposure: exposure.clone(),
                     wiki_label: wiki_label.clone(),
                 })),
-                _ => None,
+                _ => Some(Self::Unread),
             },
             _ => None,
         }
@@ -45,6 +47,10 @@ impl Reader {
             Self::Threshold(reader) => reader.read(scope, world).await,
             Self::Ranks(reader) => reader.read(scope, world).await,
             Self::Counts(reader) => reader.read(scope, world).await,
+            Self::Unread => {
+                let why = "this source of counts can't be read by this version".to_owned();
+                Err(ReadError { query: "counts".to_owned(), why })
+            }
         }
     }
 }
