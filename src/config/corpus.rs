@@ -1,6 +1,7 @@
 //! Bad configuration files and what is said of them: each is the good one below with one thing changed.
 
 mod meaning;
+mod monitoring;
 
 use super::parse;
 use expect_test::{Expect, expect};
