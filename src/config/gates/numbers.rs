@@ -171,7 +171,8 @@ pub(super) fn url(node: &Node, sink: &mut Sink) -> Option<String> {
         Err(error) => refuse(&error.to_string()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => refuse("only http and https are spoken"),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            refuse("names and passwords do not belong into it");
+            // Not shown again: diagnostics end up in logs of builds.
+            sink.add(node.place, "a name or a password does not belong into the URL of a server");
         }
         Ok(url) if url.query().is_some() || url.fragment().is_some() => refuse("`?` and `#` do not belong into it"),
         Ok(url) => return Some(url.as_str().trim_end_matches('/').to_owned()),
