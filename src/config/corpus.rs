@@ -2,6 +2,7 @@
 
 mod meaning;
 mod watched;
+mod monitoring;
 
 use super::parse;
 use expect_test::{Expect, expect};

@@ -116,3 +116,9 @@ pub const PROBE_BODY_BYTES_MAX: usize = 1 << 20;
 pub const PROBE_WORDS_MAX: usize = 80;
 /// Cookies that one answer may set.
 pub const COOKIES_MAX: usize = 50;
+/// The largest answer of a monitoring system, bytes.
+pub const PROVIDER_BODY_BYTES_MAX: usize = 16 << 20;
+/// One question to a monitoring system, ms.
+pub const PROVIDER_MS_MAX: u64 = 15_000;
+/// What a program that prints numbers may print, bytes.
+pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
