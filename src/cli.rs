@@ -11,6 +11,7 @@ mod canary;
 mod check;
 mod config;
 mod converge;
+mod coverage;
 mod demo;
 mod depool;
 mod dry;
@@ -87,6 +88,7 @@ enum Command {
     Show(history::Show),
     Journal(journal::Journal),
     Hosts(hosts::Hosts),
+    Coverage(coverage::Coverage),
     Agent(agent::Agent),
     Config(config::Config),
     Demo(demo::Demo),
@@ -139,6 +141,7 @@ impl Command {
             Self::Show(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
+            Self::Coverage(command) => command.run(seat),
             Self::Agent(command) => command.run(seat),
             Self::Config(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),

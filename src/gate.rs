@@ -14,3 +14,4 @@ pub mod scope;
 pub mod signature;
 pub mod soak;
 pub mod spec;
+pub mod stat;

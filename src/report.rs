@@ -5,7 +5,9 @@
 //!
 //! Absent on purpose: printing (that is `ui`) and any decision about a host but the planner's own assessment.
 
+pub mod access;
 pub mod canary;
+pub mod coverage;
 pub mod escape;
 pub mod gates;
 pub mod history;

@@ -4,7 +4,24 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+mod ask;
+pub mod contract;
+pub mod facts;
+pub mod http;
+pub mod logs;
+pub mod plugin;
+pub mod probe;
+mod fetch;
+pub mod graphite;
+pub mod numbers;
+pub mod process;
+pub mod prometheus;
 pub mod reader;
+pub mod served;
+pub mod signatures;
+mod tail;
+#[cfg(test)]
+mod testworld;
 
 use crate::gate::reading::{ReadError, Reading};
 use crate::gate::scope::Scope;

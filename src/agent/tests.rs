@@ -1,5 +1,6 @@
 //! The agent on a disk and in memory: the same stories on both.
 
+mod asked;
 mod bench;
 mod disk;
 mod guards;

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 #[derive(Args)]
 #[command(after_help = "Example:\n  pointsman watch\n  pointsman watch r12 --for 2h")]
 pub struct Watch {
-    /// The promotion, like r12 [default: the last one]
+    /// The promotion or rollback, like r12 [default: the last one]
     rollout: Option<RolloutId>,
     /// How long [default: groups.yaml, soak: watch, else 30m]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -41,32 +41,40 @@ impl Watch {
         let deploy = seat.deploy()?;
         let mut store = seat.books(&deploy.policy)?;
         let rollout = promotion(&store.load()?, self.rollout)?;
-        let known = store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
-        let gating = Gating::new(&deploy, Install::IfMissing, &known, BTreeMap::new());
+        let gating = gating(&deploy, &store)?;
         let ms = self.time.unwrap_or(deploy.policy.soak.watch_ms);
         go(seat, &deploy, &mut store, gating, (&rollout, ms))
     }
 }
 
-/// The promotion that is watched: the one that is named, else the last one.
+/// What is watched: the one that is named, else the last one.
 fn promotion(books: &Books, named: Option<RolloutId>) -> anyhow::Result<Rollout> {
-    let done = |r: &&Rollout| r.kind == Kind::Promote && matches!(r.status, Status::Done | Status::Owed);
+    let done = |r: &&Rollout| {
+        matches!(r.kind, Kind::Promote | Kind::Rollback) && matches!(r.status, Status::Done | Status::Owed)
+    };
     let found = books.rollouts.values().rev().filter(done).find(|r| named.is_none_or(|id| r.id == id));
     match (found, named) {
         (Some(found), _) => Ok(found.clone()),
-        (None, Some(id)) => {
-            Err(Usage(format!("{id} is not a promotion that has ended; pointsman history lists them")).into())
-        }
-        (None, None) => Err(Usage("there is no promotion that has ended".to_owned()).into()),
+        (None, Some(id)) => Err(Usage(format!(
+            "{id} is neither a promotion nor a rollback that has ended; pointsman history lists them"
+        ))
+        .into()),
+        (None, None) => Err(Usage("no promotion or rollback has ended yet".to_owned()).into()),
     }
 }
 
-/// Watches what an order promoted, if it did and has gates; the exit code of both together.
+/// Watches what an order moved, if there are gates; the exit code of both together. A rollback is done before this
+/// begins, and its code stays: what is found then is for people, and for the repair of single hosts.
 pub fn after(seat: &Seat, deploy: &Deploy, mut ended: Ended, detach: bool) -> anyhow::Result<Exit> {
     let exit = exit::of_ended(&ended);
-    let Some(gating) = ended.gating.take() else { return Ok(exit) };
-    let (rollout, ms) = (ended.plan.goal.rollout.clone(), deploy.policy.soak.watch_ms);
-    if !matches!(ended.outcome, Outcome::Done { .. }) || ms == 0 {
+    let (rollout, soak) = (ended.plan.goal.rollout.clone(), deploy.policy.soak);
+    let ms = match rollout.kind {
+        Kind::Promote => soak.watch_ms,
+        Kind::Rollback => soak.wave_ms,
+        _ => 0,
+    };
+    let moved = matches!(ended.outcome, Outcome::Done { .. });
+    if !moved || ms == 0 || deploy.policy.gates.is_empty() {
         return Ok(exit);
     }
     if detach {
@@ -74,10 +82,20 @@ pub fn after(seat: &Seat, deploy: &Deploy, mut ended: Ended, detach: bool) -> an
         return Ok(exit);
     }
     let mut store = seat.books(&deploy.policy)?;
-    match go(seat, deploy, &mut store, gating, (&rollout, ms))? {
-        Exit::Done => Ok(exit),
-        watched => Ok(watched),
+    let gating = match ended.gating.take() {
+        Some(gating) => gating,
+        None => gating(deploy, &store)?,
+    };
+    match (go(seat, deploy, &mut store, gating, (&rollout, ms))?, rollout.kind) {
+        (Exit::Done, _) | (_, Kind::Rollback) => Ok(exit),
+        (watched, _) => Ok(watched),
     }
+}
+
+/// Gates that have not been asked yet.
+fn gating(deploy: &Deploy, store: &dyn Store) -> anyhow::Result<Gating> {
+    let known = store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
+    Ok(Gating::new(deploy, Install::IfMissing, &known, BTreeMap::new()))
 }
 
 fn go(

@@ -108,6 +108,11 @@ impl Sink {
         self.found.push(Diagnostic { file: file.to_owned(), place, message, suggestion });
     }
 
+    /// Notes what was found in another file that this one leads to.
+    pub fn absorb(&mut self, other: Sink) {
+        self.found.extend(other.found);
+    }
+
     /// How many were found so far; the same number before and after means that nothing was wrong between.
     pub fn count(&self) -> usize {
         self.found.len()

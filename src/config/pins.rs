@@ -76,7 +76,7 @@ fn pin(entry: &PinEntry, sink: &mut Sink) -> Option<Pin> {
 }
 
 /// A date is the first moment of that day in UTC.
-fn time(text: &At<String>, sink: &mut Sink) -> Option<Time> {
+pub fn time(text: &At<String>, sink: &mut Sink) -> Option<Time> {
     let time = Time::parse(&text.value);
     if time.is_none() {
         let hint = "write \"2016-02-01\" (from 00:00 UTC of that day) or \"2016-02-01T12:00:00Z\"".to_owned();

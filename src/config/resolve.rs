@@ -129,7 +129,7 @@ pub fn local_path(path: &At<String>, base: &Path, sink: &mut Sink) -> Option<Pat
 }
 
 /// An absolute path on hosts, as it will be used there.
-fn host_path(path: &At<String>, what: &str, sink: &mut Sink) -> Option<PathBuf> {
+pub fn host_path(path: &At<String>, what: &str, sink: &mut Sink) -> Option<PathBuf> {
     match path.value.strip_prefix('/').is_some_and(is_plain) {
         true => Some(PathBuf::from(&path.value)),
         false => {

@@ -1,4 +1,4 @@
-//! After a promotion: its gates are asked on for a while, and what they say is acted on.
+//! After a promotion or a rollback: gates are asked on for a while, and what they say is acted on.
 //!
 //! Invariant: it holds no lock while it watches; a rollback by somebody else ends it. What it does itself, a rollback or
 //! the repair of a host, is an order like any other.
@@ -9,7 +9,7 @@ use super::deploy::Deploy;
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
 use crate::gate::spec::Moment;
-use crate::model::books::{Books, Rollout};
+use crate::model::books::{Books, Kind, Rollout};
 use crate::model::names::HostName;
 use crate::plan::goal::{Extent, Site};
 use crate::plan::{back, content, gates, hosts};
@@ -37,7 +37,7 @@ pub enum Watched {
     Stopped(bool),
 }
 
-/// Watches `rollout`, a promotion that has ended, for `ms`.
+/// Watches `rollout`, a promotion or a rollback that has ended, for `ms`.
 pub async fn watch(
     deploy: &Deploy,
     store: &mut dyn Store,
@@ -66,6 +66,8 @@ pub async fn watch(
                 left_out.extend(leave_out.into_keys());
             }
             GateEnd::Paused(why) => return Ok(Watched::Paused(why)),
+            // What went back is not sent forward again by a machine.
+            GateEnd::Failed(why) if rollout.kind != Kind::Promote => return Ok(Watched::Paused(why)),
             GateEnd::Failed(why) => {
                 let ended = take_back(deploy, store, audience, &why).await?;
                 return Ok(Watched::TakenBack(why, Box::new(ended)));
@@ -93,7 +95,8 @@ fn call(
     let rolled = plan.hosts.keys().cloned().collect();
     let ours = policy.gates.iter().filter(|gate| {
         let group = |groups: &BTreeSet<_>| rollout.groups.iter().any(|group| groups.contains(group));
-        gate.at.contains(&Moment::Watch) && gate.groups.as_ref().is_none_or(group)
+        let concerns = rollout.groups.is_empty() || gate.groups.as_ref().is_none_or(group);
+        gate.at.contains(&Moment::Watch) && concerns
     });
     Ok(GateCall {
         moment: Moment::Watch,

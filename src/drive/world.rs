@@ -79,7 +79,7 @@ impl World for FleetWorld {
         let name = self.addresses.get(host).ok_or_else(|| format!("{host} is not in groups.yaml"))?;
         match name.parse::<IpAddr>() {
             Ok(address) => Ok(SocketAddr::new(address, self.web.port)),
-            Err(_) => Err(format!("{name} cannot be resolved yet")),
+            Err(_) => crate::signal::http::resolve(name, self.web.port).await,
         }
     }
 

@@ -43,6 +43,9 @@ static REPEATED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(<n>|<s
 
 /// What stands for what was masked.
 const MASKS: [&str; 5] = ["<n>", "<str>", "<path>", "<url>", "<ip>"];
+/// Words with digits in them that do not vary.
+const WORDS: [&str; 13] =
+    ["a11y", "base64", "g11n", "http2", "i18n", "ipv4", "ipv6", "l10n", "md5", "sha1", "sha256", "sha512", "utf8"];
 /// Maskings after which a text that still changes is taken as it is.
 const ROUNDS_MAX: usize = 8;
 
@@ -262,6 +265,7 @@ fn runs(word: &str) -> String {
         let (run, after) = rest.split_at(end);
         match alnum {
             false => out.push_str(run),
+            true if WORDS.contains(&run.to_ascii_lowercase().as_str()) => out.push_str(run),
             true if is_identifier(run) => out.push_str("<n>"),
             true => numbers(run, &mut out),
         }

@@ -104,3 +104,21 @@ pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 pub const SIGNATURE_CHARS_MAX: usize = 400;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// How often one reading goes on with a log file of a host that has more, each time [`TAIL_BYTES_MAX`].
+pub const TAIL_ROUNDS_MAX: usize = 8;
+/// Asking a host's agent for facts or for the end of a log file, ms.
+pub const ASK_MS_MAX: u64 = 15_000;
+/// Different signatures that one gate tells apart; further ones count as one.
+pub const SIGNATURES_MAX: usize = 2_000;
+/// What a probe reads of one answer, bytes.
+pub const PROBE_BODY_BYTES_MAX: usize = 1 << 20;
+/// What is shown of an answer in a probe's sentence, characters.
+pub const PROBE_WORDS_MAX: usize = 80;
+/// Cookies that one answer may set.
+pub const COOKIES_MAX: usize = 50;
+/// The largest answer of a monitoring system, bytes.
+pub const PROVIDER_BODY_BYTES_MAX: usize = 16 << 20;
+/// One question to a monitoring system, ms.
+pub const PROVIDER_MS_MAX: u64 = 15_000;
+/// What a program that prints numbers may print, bytes.
+pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;

@@ -104,8 +104,8 @@ pub struct Tail {
 /// What a plugin said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginSaid {
-    /// Its exit code; `None`: it was killed.
+    /// Its exit code; `None`: it was killed, or could not be asked.
     pub code: Option<i32>,
-    /// Its stdout, bounded.
+    /// Its stdout with its perfdata, bounded; or why there is no code.
     pub output: String,
 }

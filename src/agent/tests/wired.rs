@@ -31,6 +31,30 @@ fn hello(root: &str, state: &str, nonce: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_question_is_answered_and_the_session_goes_on() {
+    use crate::model::question::{Answer, Question};
+    let mut bytes = Vec::new();
+    for question in [
+        Question::Facts { logs: Vec::new() },
+        Question::Tail { file: "/gone".into(), from: None, bytes_max: 1 },
+        Question::Plugin { argv: Vec::new(), deadline_ms: 1 },
+    ] {
+        write_message(&mut bytes, &ToAgent::Ask(question)).expect("written");
+    }
+    write_message(&mut bytes, &ToAgent::Peek(look(&[], Level::L1))).expect("written");
+    let mut agent = Agent::new(memory());
+    let before = agent.fs.fingerprint();
+    let (ended, answers) = talk(&mut agent, &bytes);
+    assert!(ended.is_ok());
+    let [facts, tail, plugin, seen] = &answers[..] else { panic!("{answers:?}") };
+    assert!(matches!(facts, ToController::Answer(Answer::Facts(_))), "{facts:?}");
+    assert!(matches!(tail, ToController::Answer(Answer::Tail(tail)) if tail.next.is_none()), "{tail:?}");
+    assert!(matches!(plugin, ToController::Answer(Answer::Failed(_))), "{plugin:?}");
+    assert!(matches!(seen, ToController::Reply(Reply::Observed(_))), "{seen:?}");
+    assert_eq!(agent.fs.fingerprint(), before, "a question changes nothing");
+}
+
+#[test]
 fn the_greeting_repeats_the_nonce_and_checks_the_directories() {
     let mut answer = Vec::new();
     let (root, state) =

@@ -20,7 +20,7 @@ fn lines_of_the_incident_have_signatures_that_can_be_read() {
     expect![[r#"
         session: Can neither load the session nor create an empty session for user <n>
         exception: BadMethodCallException: Infinite recursion between user and session loading (depth <n>) at SessionManager.php
-        l<n>n: No localisation cache found for English. Please run maintenance/rebuildLocalisationCache.php.
+        l10n: No localisation cache found for English. Please run maintenance/rebuildLocalisationCache.php.
         [<n>] <path> MWException from line <n> of <path>: No localisation cache found
         exception.ERROR: user can't log in from <ip> nor <ip>, he said <str><str>
         Error <n>: Deadlock found (<ip>) SELECT user_id FROM `user` WHERE user_name = <str> AND user_id IN (<n>) LIMIT <n>

@@ -1,6 +1,7 @@
 //! Plugins and facts of machines.
 
 use super::numbers::Condition;
+use std::fmt;
 use std::path::PathBuf;
 
 /// A Nagios or Icinga plugin.
@@ -28,7 +29,7 @@ pub struct Host {
 pub enum Fact {
     /// Percent of the disk below the deploy root that is free for us.
     DiskFreePercent,
-    /// Hours until that disk is full, at the rate of the last two readings; none when it does not fill.
+    /// Hours until that disk is full, at the rate of the last two readings; infinite when it does not fill.
     DiskFullHours,
     /// Percent of inodes that are free.
     InodesFreePercent,
@@ -40,4 +41,28 @@ pub enum Fact {
     UptimeSeconds,
     /// Growth of this log file, bytes a second.
     LogBytesPerSecond(PathBuf),
+}
+
+/// The facts by name, but for the one that names a file.
+pub const FACTS: [(&str, Fact); 6] = [
+    ("disk_free_percent", Fact::DiskFreePercent),
+    ("disk_full_hours", Fact::DiskFullHours),
+    ("inodes_free_percent", Fact::InodesFreePercent),
+    ("load_per_processor", Fact::LoadPerProcessor),
+    ("memory_available_percent", Fact::MemoryAvailablePercent),
+    ("uptime_seconds", Fact::UptimeSeconds),
+];
+
+/// The name of [`Fact::LogBytesPerSecond`].
+pub const LOG_FACT: &str = "log_bytes_per_second";
+
+impl fmt::Display for Fact {
+    /// `disk_free_percent`, `log_bytes_per_second of /var/log/session.log`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, FACTS.iter().find(|(_, fact)| fact == self)) {
+            (Self::LogBytesPerSecond(file), _) => write!(f, "{LOG_FACT} of {}", file.display()),
+            (_, Some((name, _))) => f.write_str(name),
+            (_, None) => write!(f, "{self:?}"),
+        }
+    }
 }

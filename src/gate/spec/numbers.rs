@@ -1,5 +1,11 @@
 //! Numbers from monitoring.
 
+use std::fmt;
+
+/// The words that stand for something in queries, each after a `$`. Nothing else is replaced, and what they become is
+/// safe within a text or a regular expression of any query language, because versions and groups have strict grammars.
+pub const PLACEHOLDERS: [&str; 3] = ["window", "group", "version"];
+
 /// Where a number, a series or one number a host comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -63,6 +69,30 @@ pub struct Condition {
     pub op: Op,
     /// With what.
     pub limit: f64,
+}
+
+impl Condition {
+    /// Whether it holds; no number never does.
+    pub fn holds(&self, value: f64) -> bool {
+        match self.op {
+            Op::Below => value < self.limit,
+            Op::AtMost => value <= self.limit,
+            Op::Above => value > self.limit,
+            Op::AtLeast => value >= self.limit,
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.op {
+            Op::Below => "<",
+            Op::AtMost => "<=",
+            Op::Above => ">",
+            Op::AtLeast => ">=",
+        };
+        write!(f, "{sign} {}", self.limit)
+    }
 }
 
 /// How two numbers are compared.

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Signatures {
     /// Where they come from.
     pub source: LogSource,
+    /// A log file on every host whose lines are requests, absolute, so that frequencies can be compared; `None`: they are not.
+    pub requests_file: Option<PathBuf>,
     /// A signature that was seen this long ago is not new, ms; 30 days.
     pub look_back_ms: u64,
     /// A new one with fewer events is inconclusive; 3.

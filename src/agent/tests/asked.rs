@@ -1,0 +1,177 @@
+//! Questions: over memory what a cursor means, over a disk what lies in wait there.
+
+use crate::agent::Agent;
+use crate::agent::diskfs::DiskFs;
+use crate::agent::hostfs::HostFs;
+use crate::agent::memfs::MemFs;
+use crate::model::limits::{LOG_LINE_BYTES_MAX, PLUGIN_OUTPUT_BYTES_MAX, TAIL_BYTES_MAX};
+use crate::model::question::{Answer, Cursor, PluginSaid, Question, Tail};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+const LOG: &str = "/var/log/a.log";
+
+fn ask<F: HostFs>(agent: &Agent<F>, file: &str, from: Option<Cursor>) -> Result<Tail, String> {
+    let question = Question::Tail { file: file.into(), from, bytes_max: TAIL_BYTES_MAX };
+    match agent.answer(&question) {
+        Answer::Tail(tail) => Ok(tail),
+        Answer::Failed(why) => Err(why),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn memory() -> (Agent<MemFs>, Cursor) {
+    let mut agent = Agent::new(MemFs::new(1));
+    agent.fs.host.append(LOG, b"old\n", 0);
+    let first = ask(&agent, LOG, None).expect("it is there");
+    assert_eq!((first.lines.len(), first.lost), (0, false), "the first reading finds the end only");
+    (agent, first.next.expect("a cursor"))
+}
+
+#[test]
+fn each_whole_line_is_given_once() {
+    let (mut agent, cursor) = memory();
+    agent.fs.clock_ms = 90;
+    agent.fs.host.append(LOG, b"one\r\n\xff\0two\nthr", 40);
+    let tail = ask(&agent, LOG, Some(cursor)).expect("it is there");
+    assert_eq!(tail.lines, ["one", "\u{fffd}\0two"]);
+    assert_eq!((tail.skipped_bytes, tail.left_bytes, tail.age_ms), (0, 3, 50));
+    agent.fs.host.append(LOG, b"ee\n", 40);
+    let tail = ask(&agent, LOG, tail.next).expect("it is there");
+    assert_eq!((tail.lines, tail.left_bytes), (vec!["three".to_owned()], 0));
+    assert_eq!(ask(&agent, LOG, tail.next).expect("it is there").lines, [""; 0]);
+}
+
+#[test]
+fn a_rotation_loses_nothing_and_two_say_that_they_did() {
+    let (mut agent, cursor) = memory();
+    agent.fs.host.append(LOG, b"last, without an end", 0);
+    agent.fs.host.rotate(LOG);
+    let between = ask(&agent, LOG, Some(cursor)).expect("no error");
+    assert_eq!((between.next, between.lines.len()), (None, 0), "there is no file for a moment");
+    agent.fs.host.append(LOG, b"first\n", 0);
+    let tail = ask(&agent, LOG, Some(cursor)).expect("it is there");
+    assert_eq!(tail.lines, ["last, without an end", "first"]);
+    assert!(!tail.lost);
+    agent.fs.host.rotate(LOG);
+    agent.fs.host.append(LOG, b"missed\n", 0);
+    agent.fs.host.rotate(LOG);
+    agent.fs.host.append(LOG, b"seen\n", 0);
+    let tail = ask(&agent, LOG, tail.next).expect("it is there");
+    assert_eq!((tail.lines, tail.lost), (vec!["seen".to_owned()], true));
+    let from_none = ask(&agent, LOG, Some(Cursor::default())).expect("it is there");
+    assert_eq!((from_none.lines, from_none.lost), (vec!["seen".to_owned()], false), "there was no file before");
+}
+
+#[test]
+fn a_file_that_was_cut_begins_anew() {
+    let (mut agent, cursor) = memory();
+    agent.fs.host.logs.get_mut(Path::new(LOG)).expect("it is there").bytes.clear();
+    agent.fs.host.append(LOG, b"a\n", 0);
+    let tail = ask(&agent, LOG, Some(cursor)).expect("it is there");
+    assert_eq!((tail.lines, tail.lost), (vec!["a".to_owned()], true));
+}
+
+#[test]
+fn a_line_without_an_end_is_one_short_line() {
+    let (mut agent, cursor) = memory();
+    let huge = vec![b'x'; 5 << 20];
+    agent.fs.host.append(LOG, &huge, 0);
+    agent.fs.host.append(LOG, b"\nnext\n", 0);
+    let (mut lines, mut skipped, mut at) = (Vec::new(), 0, Some(cursor));
+    loop {
+        let tail = ask(&agent, LOG, at).expect("it is there");
+        lines.extend(tail.lines);
+        skipped += tail.skipped_bytes;
+        at = tail.next;
+        if tail.left_bytes == 0 {
+            break;
+        }
+    }
+    let lengths: Vec<usize> = lines.iter().map(String::len).collect();
+    assert_eq!(lengths, [LOG_LINE_BYTES_MAX, 4]);
+    assert_eq!(skipped, (5 << 20) + 1 - LOG_LINE_BYTES_MAX as u64);
+}
+
+#[test]
+fn what_lies_far_behind_is_skipped_and_counted() {
+    let (mut agent, cursor) = memory();
+    agent.fs.host.append(LOG, &b"0123456789abcde\n".repeat(70 << 16), 0);
+    let tail = ask(&agent, LOG, Some(cursor)).expect("it is there");
+    assert_eq!(tail.skipped_bytes, 6 << 20);
+    assert_eq!(tail.lines.len() as u64, TAIL_BYTES_MAX / 16);
+    assert_eq!(tail.left_bytes, (64 << 20) - TAIL_BYTES_MAX);
+}
+
+fn disk(directory: &Path) -> Agent<DiskFs> {
+    Agent::new(DiskFs::new(&directory.join("root"), &directory.join("state")))
+}
+
+#[test]
+fn only_regular_files_are_read_from_a_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let agent = disk(directory.path());
+    let at = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    fs::write(at("a.log"), "old\n").expect("written");
+    std::os::unix::fs::symlink(at("a.log"), at("link")).expect("linked");
+    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .expect("a fifo");
+    for (name, why) in [("link", "Too many levels"), ("fifo", "is not a regular"), ("", "is not a regular")] {
+        let said = ask(&agent, &at(name), None).expect_err(name);
+        assert!(said.contains(why), "{name}: {said}");
+    }
+    assert!(ask(&agent, "/dev/zero", None).is_err());
+    let first = ask(&agent, &at("a.log"), None).expect("it is there");
+    let mut open = OpenOptions::new().append(true).open(at("a.log")).expect("it is there");
+    fs::rename(at("a.log"), at("a.log.1")).expect("renamed");
+    open.write_all(b"written after the rotation\n").expect("written");
+    fs::write(at("a.log"), "new\n").expect("written");
+    let tail = ask(&agent, &at("a.log"), first.next).expect("it is there");
+    assert_eq!((tail.lines, tail.lost), (vec!["written after the rotation".to_owned(), "new".to_owned()], false));
+    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 4, "nothing was made");
+}
+
+#[test]
+fn a_machine_says_its_numbers() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("a.log");
+    fs::write(&log, "12345").expect("written");
+    let gone = directory.path().join("gone");
+    let question = Question::Facts { logs: vec![log.clone(), gone.clone()] };
+    let Answer::Facts(facts) = disk(directory.path()).answer(&question) else { panic!("facts give facts") };
+    assert_eq!(facts.logs, [(log, Some(5)), (gone, None)]);
+    assert!(facts.disk_free_bytes > 0 && facts.disk_free_bytes <= facts.disk_bytes, "{facts:?}");
+    assert!(facts.memory_available_bytes <= facts.memory_bytes && facts.memory_bytes > Some(0), "{facts:?}");
+    assert!(facts.processors > Some(0) && facts.load1_milli.is_some() && facts.uptime_s.is_some(), "{facts:?}");
+}
+
+fn plugin(argv: &[&str], deadline_ms: u64) -> Result<PluginSaid, String> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
+    match disk(directory.path()).answer(&Question::Plugin { argv, deadline_ms }) {
+        Answer::Plugin(said) => Ok(said),
+        Answer::Failed(why) => Err(why),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn plugins_are_bounded_whatever_they_do() {
+    let sh = |script: &str, ms| plugin(&["/bin/sh", "-c", script], ms).expect("sh starts");
+    let said = sh("echo \"WARN | a=1 $HOME$PATH\"; echo no >&2; exit 1", 20_000);
+    assert_eq!((said.code, said.output.as_str()), (Some(1), "WARN | a=1 /usr/sbin:/usr/bin:/sbin:/bin\n"));
+    let said = sh("head -c 100000000 /dev/zero; exit 2", 120_000);
+    assert_eq!((said.code, said.output.len()), (Some(2), PLUGIN_OUTPUT_BYTES_MAX));
+    for (script, ms, code) in [("sleep 600 & echo $!", 20_000, Some(0)), ("sleep 600 & echo $!; wait", 300, None)] {
+        let said = sh(script, ms);
+        assert_eq!(said.code, code, "{script}");
+        let stat = format!("/proc/{}/stat", said.output.trim());
+        // The kernel kills a process a moment after it was asked to.
+        while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(plugin(&["sh"], 1000).expect_err("relative"), "a plugin is named by an absolute path");
+    assert!(plugin(&["/nonexistent/check_load"], 1000).is_err());
+}

@@ -1,0 +1,3 @@
+//! Gates against real servers, which are installed by `scripts/lib.sh`.
+
+mod victoria;
