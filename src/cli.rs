@@ -4,7 +4,9 @@
 
 mod acting;
 mod agent;
+mod approve;
 mod audience;
+mod blocker;
 mod check;
 mod config;
 mod converge;
@@ -12,6 +14,7 @@ mod coverage;
 mod demo;
 mod depool;
 mod dry;
+mod ended;
 mod exit;
 mod history;
 mod hold;
@@ -27,6 +30,7 @@ mod sync_common;
 mod sync_file;
 mod undo;
 mod usage;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use seat::{Seat, SeatArgs};
@@ -61,6 +65,10 @@ enum Command {
     Status(status::Status),
     Check(check::Check),
     Promote(promote::Promote),
+    Watch(watch::Watch),
+    Approve(approve::Approve),
+    Deny(approve::Deny),
+    Blocker(blocker::Blocker),
     Rollback(rollback::Rollback),
     Converge(converge::Converge),
     SyncCommon(sync_common::SyncCommon),
@@ -109,6 +117,10 @@ impl Command {
             Self::Status(command) => command.run(seat),
             Self::Check(command) => command.run(seat),
             Self::Promote(command) => command.run(seat),
+            Self::Watch(command) => command.run(seat),
+            Self::Approve(command) => command.run(seat),
+            Self::Deny(command) => command.run(seat),
+            Self::Blocker(command) => command.run(seat),
             Self::Rollback(command) => command.run(seat),
             Self::Converge(command) => command.run(seat),
             Self::SyncCommon(command) => command.run(seat),

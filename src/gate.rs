@@ -7,8 +7,10 @@
 //! little is inconclusive.
 
 pub mod attribution;
+pub mod feasible;
 pub mod judge;
 pub mod reading;
 pub mod scope;
 pub mod signature;
+pub mod soak;
 pub mod spec;

@@ -7,6 +7,7 @@ pub mod books;
 pub mod component;
 pub mod digest;
 pub mod fault;
+pub mod health;
 pub mod ids;
 pub mod limits;
 pub mod map;

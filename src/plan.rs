@@ -9,10 +9,12 @@ pub mod assess;
 pub mod back;
 pub mod content;
 pub mod forward;
+pub mod gates;
 pub mod goal;
 pub mod hosts;
 pub mod lint;
 pub mod needs;
+pub mod soaked;
 
 #[cfg(test)]
 pub mod fixture;

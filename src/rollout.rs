@@ -10,5 +10,6 @@
 mod barrier;
 mod each;
 pub mod effect;
+mod gated;
 mod host;
 pub mod machine;

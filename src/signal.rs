@@ -8,6 +8,7 @@ mod ask;
 pub mod facts;
 pub mod logs;
 pub mod plugin;
+pub mod reader;
 pub mod signatures;
 mod tail;
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 pub mod chain;
 pub mod error;
+mod health;
 pub mod memory;
 pub mod place;
 pub mod recent;
@@ -21,13 +22,14 @@ mod tests;
 
 use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
+use crate::model::health::HealthRecord;
 use crate::model::ids::{RolloutId, SnapshotId};
 use crate::model::names::HostName;
 use crate::model::step::Step;
 use crate::model::time::Time;
 use error::StoreError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every keeper of books can do. Calls block, each is one transaction.
 pub trait Store {
@@ -61,14 +63,17 @@ pub trait Store {
     /// then nothing is written.
     fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError>;
 
-    /// Writes what a look saw that began when `looked_under` was the newest epoch, without the lock: only `Seen`, `Stale`, `Fresh` and `Note`; anything else is a mistake of
-    /// ours and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
+    /// Writes what a look saw that began when `looked_under` was the newest epoch, without the lock: only what
+    /// [`only_notes`] lets pass; anything else is a mistake of ours and refused whole. What changes nothing but when a host was last seen leaves no event, so that a timer that
     /// finds all well does not fill the disk.
     fn note(&mut self, now: Time, looked_under: u64, records: &[Record]) -> Result<(), StoreError>;
 
     /// At most `limit` (and [`crate::model::limits::BOOKS_EVENTS_MAX`]) events after the one numbered `after`, oldest
     /// first; events are numbered from 1.
     fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Log signatures that were seen at `since` or later, each with when it was last seen.
+    fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError>;
 
     /// Computes the chain of events again; [`StoreError::Tampered`] names the first event that is not as written.
     fn verify(&self) -> Result<Verified, StoreError>;
@@ -115,8 +120,11 @@ const RELEASED: &str = "gave the lock back";
 
 /// Refuses what may not be written without the lock.
 fn only_notes(records: &[Record]) -> Result<(), StoreError> {
-    let is_note = |r: &Record| {
-        matches!(r, Record::Seen { .. } | Record::Stale { .. } | Record::Fresh { .. } | Record::Note { .. })
+    let is_note = |r: &Record| match r {
+        Record::Seen { .. } | Record::Stale { .. } | Record::Fresh { .. } | Record::Note { .. } => true,
+        // What gates see, and what a person at another terminal says of it, waits for nobody's lock.
+        Record::Health(health) => !matches!(health, HealthRecord::Asked { .. }),
+        _ => false,
     };
     match records.iter().find(|record| !is_note(record)) {
         Some(record) => Err(StoreError::Ours(format!("written without the lock: {record:?}"))),

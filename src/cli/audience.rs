@@ -5,8 +5,10 @@ use crate::drive::run::Audience;
 use crate::model::names::HostName;
 use crate::model::stale::StaleReason;
 use crate::model::words::count;
+use crate::plan::gates::span;
 use crate::plan::hosts::Plan;
 use crate::report;
+use crate::report::escape::Untrusted;
 use crate::rollout::effect::Told;
 use crate::ui::progress::Progress;
 use crate::ui::prompt;
@@ -58,6 +60,14 @@ impl Audience for Terminal<'_> {
             }
             Told::Switched(host) => self.progress.detail(&format!("{host}: switched")),
             Told::Fresh(host) => self.progress.through(&format!("{host}: proven")),
+            Told::Gating { what, least_ms, gates } => {
+                let (gates, least) = (count(*gates, "gate"), span(*least_ms));
+                self.progress.line(&format!("{what}: {gates}, at least {least}"));
+            }
+            Told::Judged(said) => {
+                self.progress.line(&format!("{} {}: {}", said.gate, said.verdict, Untrusted(&said.sentence)));
+            }
+            Told::Blamed(sentence) => self.progress.line(&Untrusted(sentence).to_string()),
             Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),
         }
     }

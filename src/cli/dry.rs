@@ -1,5 +1,6 @@
 //! Dry runs: the same goals and plans, over doors that can only look.
 
+use super::acting::Wishes;
 use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
@@ -23,8 +24,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Plans by the books and by what the hosts show now.
-pub fn run(seat: &Seat, order: &Order<'_>) -> anyhow::Result<Exit> {
-    let deploy = seat.deploy()?;
+pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+    let mut deploy = seat.deploy()?;
+    wishes.heed(&mut deploy.policy);
     let books = seat.read_books(&deploy.policy)?.load()?;
     let plan = planned(&deploy.policy, &books, order)?;
     let asked = plan.hosts.iter().map(|(host, part)| (host.clone(), part.prove())).collect();
@@ -35,8 +37,9 @@ pub fn run(seat: &Seat, order: &Order<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Plans by what `status --json` wrote.
-pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>) -> anyhow::Result<Exit> {
-    let policy = seat.policy()?;
+pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+    let mut policy = seat.policy()?;
+    wishes.heed(&mut policy);
     let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
     let view = StatusView::read(&bytes).with_context(|| format!("failed to read {}", file.display()))?;
     let plan = planned(&policy, &view.books, order)?;

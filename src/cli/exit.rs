@@ -47,7 +47,8 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
         Outcome::Stale(_) => Exit::Stale,
         Outcome::Denied => Exit::Paused,
         Outcome::Lint(_) => Exit::Ours,
-        Outcome::GoBack(_) => Exit::Held,
+        Outcome::GoBack(_) | Outcome::GateFailed(_) | Outcome::Held(_) => Exit::Held,
+        Outcome::Paused(_) => Exit::Paused,
         Outcome::Stopped => Exit::Stopped,
     }
 }
@@ -187,6 +188,9 @@ mod tests {
             (Outcome::Denied, 4),
             (Outcome::Lint(Vec::new()), 1),
             (Outcome::GoBack(stale), 3),
+            (Outcome::GateFailed(Vec::new()), 3),
+            (Outcome::Held(Vec::new()), 3),
+            (Outcome::Paused(Vec::new()), 4),
             (Outcome::Stopped, 130),
         ] {
             assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");

@@ -1,6 +1,6 @@
 //! `rollback`, also `revert`: everything back with one command.
 
-use super::acting::{self, Acting};
+use super::acting::{self, Acting, Wishes};
 use super::exit::Exit;
 use super::seat::Seat;
 use crate::drive::act::Order;
@@ -62,7 +62,7 @@ impl Rollback {
         };
         let goal = |site: crate::plan::goal::Site<'_>| back::rollback(site, &scope, &self.message);
         let order = Order { take_over: true, ..Order::new(format!("rollback: {}", self.message), &goal) };
-        let budget_ms = self.repair_budget.map(|seconds| u64::from(seconds) * 1000);
-        acting::run_within(seat, &self.acting, order, budget_ms)
+        let repair_budget_ms = self.repair_budget.map(|seconds| u64::from(seconds) * 1000);
+        acting::run_with(seat, &self.acting, order, &Wishes { repair_budget_ms, ..Wishes::default() })
     }
 }

@@ -8,6 +8,7 @@ use crate::model::books::Pins;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
 use crate::model::names::{Group, HostName, UserName, Wiki};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -53,7 +54,7 @@ pub struct Policy {
 }
 
 /// How long gates are asked at least and at most, ms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Soak {
     /// After each wave, at least.
     pub wave_ms: u64,

@@ -2,14 +2,16 @@
 
 use super::clock;
 use super::deploy::{Deploy, holder};
-use super::run::{Audience, Run, RunError};
+use super::gating::Gating;
+use super::run::{Audience, Gates, Run, RunError};
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
-use crate::model::names::HostName;
+use crate::model::names::{GateName, HostName};
+use crate::model::stale::StaleReason;
 use crate::plan::content;
 use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
-use crate::rollout::effect::Outcome;
+use crate::rollout::effect::{Left, Outcome};
 use crate::rollout::machine::{Machine, Operator};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -34,6 +36,8 @@ pub struct Order<'a> {
     pub resumes: bool,
     /// Which hosts; `None`: all that serve.
     pub only: Option<BTreeSet<HostName>>,
+    /// Gates that are overruled, with the reason.
+    pub overruled: BTreeMap<GateName, String>,
     /// What is wanted.
     pub goal: GoalOf<'a>,
 }
@@ -41,7 +45,8 @@ pub struct Order<'a> {
 impl<'a> Order<'a> {
     /// An order to all hosts that takes nobody's lock and adopts no host.
     pub fn new(reason: impl Into<String>, goal: GoalOf<'a>) -> Self {
-        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only: None, goal }
+        let (only, overruled) = (None, BTreeMap::new());
+        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only, overruled, goal }
     }
 }
 
@@ -54,6 +59,10 @@ pub struct Ended {
     pub outcome: Outcome,
     /// When too many hosts failed: how bringing all of them back ended.
     pub went_back: Option<Outcome>,
+    /// When a gate found single hosts to be at fault: how their repair ended.
+    pub repaired: Option<Outcome>,
+    /// The gates as they were asked last, for the watch that follows; `None`: there are none.
+    pub gating: Option<Gating>,
     /// Whose lock was taken over.
     pub took_over_from: Option<Lock>,
     /// Whether it was stopped by SIGTERM.
@@ -88,8 +97,9 @@ pub async fn act(
 ) -> Result<Ended, ActError> {
     let claim = store.take_lock(clock::now(), &holder(&deploy.by), &order.reason, order.take_over)?;
     let (mut sessions, mut terminated) = (BTreeMap::new(), false);
-    let (sessions_of, stop) = (&mut sessions, &mut terminated);
-    let mut held = Held { deploy, store, audience, sessions: sessions_of, terminated: stop, epoch: claim.epoch };
+    let mut gates = Gates { overruled: order.overruled.clone(), gating: None };
+    let (sessions_of, stop, epoch) = (&mut sessions, &mut terminated, claim.epoch);
+    let mut held = Held { deploy, store, audience, sessions: sessions_of, terminated: stop, epoch, gates: &mut gates };
     let ended = held.carry_out(order).await;
     let released = held.store.release_lock(clock::now(), claim.epoch);
     let round_trips_max = sessions.values().map(Session::round_trips).max().unwrap_or_default();
@@ -98,7 +108,7 @@ pub async fn act(
     // When somebody took over, that is what is said, and not that the lock is no longer ours to give back.
     let ended = ended?;
     released?;
-    Ok(Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, ..ended })
+    Ok(Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, gating: gates.gating, ..ended })
 }
 
 /// Writes `records` under the lock, for commands that send nothing to hosts.
@@ -116,6 +126,7 @@ struct Held<'a> {
     sessions: &'a mut BTreeMap<HostName, Session>,
     terminated: &'a mut bool,
     epoch: u64,
+    gates: &'a mut Gates,
 }
 
 impl Held<'_> {
@@ -125,26 +136,37 @@ impl Held<'_> {
         let operator = Operator { epoch: self.epoch, seq: 0, adopt: order.adopt, resumes: order.resumes };
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         let outcome = self.run(&mut machine).await?;
-        let went_back = match outcome {
-            Outcome::GoBack(_) => {
-                Some(self.go_back(Operator { seq: machine.seq(), resumes: false, ..operator }).await?)
-            }
-            _ => None,
-        };
-        let plan = machine.plan().clone();
-        Ok(Ended { plan, outcome, went_back, took_over_from: None, terminated: false, round_trips_max: 0 })
+        let operator = Operator { seq: machine.seq(), resumes: false, ..operator };
+        let (mut went_back, mut repaired) = (None, None);
+        match &outcome {
+            Outcome::GoBack(_) => went_back = Some(self.go_back(operator, "too many hosts failed to switch").await?),
+            Outcome::GateFailed(_) => went_back = Some(self.go_back(operator, "a gate failed").await?),
+            Outcome::Done { left, .. } => repaired = self.repair(operator, suspects(left)).await?,
+            _ => {}
+        }
+        let (plan, gating) = (machine.plan().clone(), None);
+        let (took_over_from, terminated, round_trips_max) = (None, false, 0);
+        Ok(Ended { plan, outcome, went_back, repaired, gating, took_over_from, terminated, round_trips_max })
     }
 
-    /// Too many hosts failed: all are brought to the wanted state, which has not moved.
-    async fn go_back(&mut self, operator: Operator) -> Result<Outcome, ActError> {
+    /// All are brought to the wanted state, which has not moved.
+    async fn go_back(&mut self, operator: Operator, why: &str) -> Result<Outcome, ActError> {
         let books = self.store.load()?;
-        let plan = self.plan(
-            &books,
-            &|site| content::converge(site, Extent::Served, "too many hosts failed to switch"),
-            None,
-        )?;
+        let plan = self.plan(&books, &|site| content::converge(site, Extent::Served, why), None)?;
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         self.run(&mut machine).await
+    }
+
+    /// Hosts that a gate found to be at fault are brought to the wanted state, beside the others that are there.
+    async fn repair(&mut self, operator: Operator, hosts: BTreeSet<HostName>) -> Result<Option<Outcome>, ActError> {
+        if hosts.is_empty() {
+            return Ok(None);
+        }
+        let books = self.store.load()?;
+        let goal: GoalOf<'_> = &|site| content::converge(site, Extent::Served, "repair of hosts that a gate blames");
+        let plan = self.plan(&books, goal, Some(&hosts))?;
+        let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
+        self.run(&mut machine).await.map(Some)
     }
 
     fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, ActError> {
@@ -153,7 +175,14 @@ impl Held<'_> {
     }
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {
-        let run = Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions, self.terminated);
+        let run =
+            Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions, self.terminated, self.gates);
         Ok(run.until_the_end(machine).await?)
     }
+}
+
+/// Those that a gate found to be at fault.
+fn suspects(left: &BTreeMap<HostName, Left>) -> BTreeSet<HostName> {
+    let blamed = left.iter().filter(|(_, left)| matches!(left.reason, StaleReason::Suspect(_)));
+    blamed.map(|(host, _)| host.clone()).collect()
 }

@@ -5,6 +5,7 @@
 
 use super::clock;
 use super::deploy::Deploy;
+use super::gating::{self, Gating};
 use super::hook;
 use crate::fleet::exchange::ContentSource;
 use crate::fleet::session::Session;
@@ -12,10 +13,12 @@ use crate::fleet::{Fleet, Install};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
-use crate::model::names::HostName;
+use crate::model::limits::SIGNATURES_MS_MAX;
+use crate::model::names::{GateName, HostName};
 use crate::model::protocol::{Command, Reply};
+use crate::model::time::Time;
 use crate::plan::hosts::Plan;
-use crate::rollout::effect::{Effect, Event, Outcome, Told};
+use crate::rollout::effect::{Effect, Event, GateCall, Outcome, Told};
 use crate::rollout::machine::Machine;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -65,7 +68,17 @@ pub struct Run<'a> {
     audience: &'a mut dyn Audience,
     sessions: &'a mut BTreeMap<HostName, Session>,
     terminated: &'a mut bool,
+    gates: &'a mut Gates,
     tasks: JoinSet<Done>,
+}
+
+/// The gates of a command, from their first look on.
+#[derive(Debug, Default)]
+pub struct Gates {
+    /// Gates that a person overrules, with the reason.
+    pub overruled: BTreeMap<GateName, String>,
+    /// Once they were asked.
+    pub gating: Option<Gating>,
 }
 
 impl<'a> Run<'a> {
@@ -78,9 +91,10 @@ impl<'a> Run<'a> {
         audience: &'a mut dyn Audience,
         sessions: &'a mut BTreeMap<HostName, Session>,
         terminated: &'a mut bool,
+        gates: &'a mut Gates,
     ) -> Self {
         let content = Arc::new(deploy.content.clone());
-        Self { deploy, content, store, epoch, audience, sessions, terminated, tasks: JoinSet::new() }
+        Self { deploy, content, store, epoch, audience, sessions, terminated, gates, tasks: JoinSet::new() }
     }
 
     /// Runs `machine` to its end.
@@ -97,7 +111,7 @@ impl<'a> Run<'a> {
                 }
             }
             if events.is_empty() {
-                events = self.wait(&mut interrupted, &mut terminated).await;
+                events = self.wait(&mut interrupted, &mut terminated).await?;
             }
             if events.contains(&Event::Stop) && std::mem::replace(&mut stopping, true) {
                 return Err(RunError::Killed { terminated: *self.terminated });
@@ -113,6 +127,7 @@ impl<'a> Run<'a> {
             Effect::Send { host, command, deadline_ms } => self.send(host, command, deadline_ms),
             Effect::Ask(plan) => events.push(if self.audience.ask(&plan) { Event::Approved } else { Event::Denied }),
             Effect::Depool(host) => self.depool(host),
+            Effect::Gate(call) => self.gate(*call)?,
             Effect::Tell(told) => self.audience.tell(&told),
             Effect::Finish(outcome) => return Ok(Some(outcome)),
         }
@@ -134,28 +149,69 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// Asks gates; providers that read logs keep what they know from one call to the next.
+    fn gate(&mut self, call: GateCall) -> Result<(), StoreError> {
+        let books = self.store.load()?;
+        if self.gates.gating.is_none() {
+            let known = self.store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
+            let overruled = self.gates.overruled.clone();
+            self.gates.gating = Some(Gating::new(self.deploy, Install::IfMissing, &known, overruled));
+        }
+        if let Some(gating) = &mut self.gates.gating {
+            gating.begin(call, books);
+        }
+        Ok(())
+    }
+
+    /// Does what the gates ask for; their end is an event.
+    fn gated(&mut self, step: gating::Step) -> Result<Vec<Event>, StoreError> {
+        let (records, told, events) = match step {
+            gating::Step::Books => {
+                let books = self.store.load()?;
+                self.gates.gating.iter_mut().for_each(|gating| gating.books(books.clone()));
+                return Ok(Vec::new());
+            }
+            gating::Step::Learned { records, told } => (records, told, Vec::new()),
+            gating::Step::Ended { end, records, told } => (records, told, vec![Event::Gated(end)]),
+        };
+        if !records.is_empty() {
+            self.store.append(clock::now(), self.epoch, &records)?;
+        }
+        told.iter().for_each(|told| self.audience.tell(told));
+        Ok(events)
+    }
+
     /// Waits for something to happen, then takes everything that has happened meanwhile: one commit serves all.
-    async fn wait(&mut self, interrupted: &mut Signal, terminated: &mut Signal) -> Vec<Event> {
+    async fn wait(&mut self, interrupted: &mut Signal, terminated: &mut Signal) -> Result<Vec<Event>, StoreError> {
         let first = tokio::select! {
             Some(done) = self.tasks.join_next() => Some(done),
+            step = next(&mut self.gates.gating) => return self.gated(step),
             _ = interrupted.recv() => None,
             _ = terminated.recv() => {
                 *self.terminated = true;
                 None
             }
         };
-        let Some(first) = first else { return vec![Event::Stop] };
+        let Some(first) = first else { return Ok(vec![Event::Stop]) };
         let mut events = vec![self.done(first)];
         while let Some(done) = self.tasks.try_join_next() {
             events.push(self.done(done));
         }
-        events
+        Ok(events)
     }
 
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) -> Event {
         let (event, kept) = done.expect("a conversation neither panics nor is cancelled");
         self.sessions.extend(kept);
         event
+    }
+}
+
+/// What the gates want next; never anything while none are asked.
+async fn next(gating: &mut Option<Gating>) -> gating::Step {
+    match gating {
+        Some(gating) => gating.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -49,8 +49,13 @@ pub struct Attribution {
 }
 
 /// Attributes events; `wikis` are the same events by wiki, to say whether it is one wiki or all.
-pub fn attribute(rolled: &HostCounts, control: &HostCounts, wikis: &BTreeMap<Wiki, Count>) -> Attribution {
-    let _ = (rolled, control, wikis);
+pub fn attribute(
+    rolled: &HostCounts,
+    control: &HostCounts,
+    wikis: &BTreeMap<Wiki, Count>,
+    scope: &super::scope::Scope,
+) -> Attribution {
+    let _ = (rolled, control, wikis, scope);
     Attribution {
         blame: Blame::Mixed,
         suspects: Vec::new(),
@@ -64,4 +69,29 @@ pub fn attribute(rolled: &HostCounts, control: &HostCounts, wikis: &BTreeMap<Wik
         p_left: None,
         sentence: String::new(),
     }
+}
+
+/// What a blame leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing.
+    GoOn,
+    /// The suspects are left out.
+    LeaveOut,
+    /// Back.
+    Rollback,
+    /// A person.
+    Pause,
+}
+
+/// Stub.
+pub fn consequence(blame: Option<Blame>, witnessed: bool, on_fail: super::spec::OnFail, hosts: usize) -> Consequence {
+    let _ = (blame, witnessed, on_fail, hosts);
+    Consequence::Pause
+}
+
+/// Stub.
+pub fn with_witness(sentence: &str, witnesses: &BTreeMap<HostName, Vec<String>>) -> String {
+    let _ = witnesses;
+    sentence.to_owned()
 }

@@ -22,3 +22,17 @@ pub fn judge(gate: &Gate, scope: &Scope, reading: &Result<Reading, ReadError>, n
         samples: Vec::new(),
     }
 }
+
+/// Stub.
+pub fn tallies(
+    gate: &Gate,
+    scope: &Scope,
+    reading: &Reading,
+) -> Option<(
+    crate::model::verdict::HostCounts,
+    crate::model::verdict::HostCounts,
+    std::collections::BTreeMap<crate::model::names::Wiki, crate::model::verdict::Count>,
+)> {
+    let _ = (gate, scope, reading);
+    None
+}

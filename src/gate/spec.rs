@@ -11,6 +11,7 @@ pub mod probe;
 pub mod signatures;
 
 use crate::model::names::{GateName, Group, HostName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A named check with limits.
@@ -37,7 +38,8 @@ pub struct Gate {
 }
 
 /// When a gate is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// Before a promotion switches anything.
     Before,
@@ -158,5 +160,10 @@ impl Kind {
             Self::Approval => "approval",
             Self::Soak(_) => "soak",
         }
+    }
+
+    /// Whether what was before a switch matters to it, so that it has to look then.
+    pub fn compares_with_before(&self) -> bool {
+        matches!(self, Self::Counts(_) | Self::Signatures(_) | Self::Host(_))
     }
 }

@@ -7,6 +7,7 @@ mod apply;
 
 use super::component::Component;
 use super::digest::Digest;
+use super::health::{Health, HealthRecord};
 use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::{Group, HostName, Version, Wiki};
@@ -34,6 +35,8 @@ pub struct Books {
     pub hosts: BTreeMap<HostName, HostRow>,
     /// Why nothing may go forward.
     pub hold: Option<Hold>,
+    /// Open blockers, and what gates said in the rollouts above.
+    pub health: Health,
 }
 
 /// The holder of the lock.
@@ -321,6 +324,8 @@ pub enum Record {
         /// Which.
         host: HostName,
     },
+    /// Something about the health of a release.
+    Health(HealthRecord),
     /// A line for people, of something that is not one of the above: a trusted key, an installed agent.
     Note {
         /// Who.
@@ -342,6 +347,7 @@ impl Books {
             rollouts: BTreeMap::new(),
             hosts: BTreeMap::new(),
             hold: None,
+            health: Health::default(),
         }
     }
 

@@ -82,6 +82,10 @@ pub const LINT_MS_MAX: u64 = 20_000;
 pub const SAMPLES_KEPT_MAX: usize = 16;
 /// The longest duration in a configuration file, ms: a year.
 pub const DURATION_MS_MAX: u64 = 366 * 86_400_000;
+/// Signatures that one record of the books names.
+pub const SIGNATURES_SHOWN_MAX: usize = 200;
+/// Signatures that the books remember; the longest unseen ones are forgotten.
+pub const SIGNATURES_KNOWN_MAX: usize = 10_000;
 /// What one reading of a log file takes at most, bytes; as JSON its answer is below [`REPLY_BYTES_MAX`].
 pub const TAIL_BYTES_MAX: u64 = 2 << 20;
 /// How far a reading of a log file may lag behind its end before the oldest lines are skipped, bytes.
@@ -104,3 +108,5 @@ pub const TAIL_ROUNDS_MAX: usize = 8;
 pub const ASK_MS_MAX: u64 = 15_000;
 /// Different signatures that one gate tells apart; further ones count as one.
 pub const SIGNATURES_MAX: usize = 2_000;
+/// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
+pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;

@@ -19,6 +19,8 @@ pub enum Bug {
     LeftBehindCalledDone,
     /// The wanted state moves when a promotion begins, not when it is proven.
     WantedMovesAtTheStart,
+    /// A gate that fails, or that nobody can judge, counts as passed.
+    GateFailureCountsAsPass,
 }
 
 /// Whether a test planted this mistake.

@@ -49,6 +49,8 @@ pub enum StaleReason {
     Unknown,
     /// Switched on disk, but the restart hook failed, so it may serve old code.
     RestartFailed(String),
+    /// A gate's errors come from it and not from the release; in words.
+    Suspect(String),
     /// The content that the books want was moved and it was not there.
     Missed(String),
 }

@@ -1,6 +1,7 @@
 //! Goals that go forward: promote, pin and unpin. All of them step around pins and say so.
 
 use super::back;
+use super::gates;
 use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
 use crate::config::policy::GroupPolicy;
 use crate::model::books::{Kind, Pin, Pins, Rollout, Snapshot, Status};
@@ -46,6 +47,22 @@ pub fn promote(
     goal.rollout.version = Some(version.clone());
     goal.fallback = fallback(site, &goal);
     Ok(goal)
+}
+
+/// No blocker is open but those that were accepted for this promotion; these as an addition to its reason.
+pub fn no_blocker(site: Site<'_>, accepted: &[(String, String)]) -> Result<String, Blocked> {
+    let open = &site.books.health.blockers;
+    let of = |id: &str| accepted.iter().find(|(name, _)| name == id);
+    if let Some((id, blocker)) = open.iter().find(|(id, _)| of(id).is_none()) {
+        let what = format!("the blocker {id} is open since {} ({}): {}", blocker.since, blocker.by, blocker.text);
+        return Err(Blocked::new(Why::Refused, what)
+            .hint(format!("pointsman blocker close {id} -m WHY, or promote with --accept {id}=REASON")));
+    }
+    if let Some((id, _)) = accepted.iter().find(|(id, _)| !open.contains_key(id)) {
+        return Err(Blocked::new(Why::Usage, format!("no blocker {id} is open")).hint("pointsman blocker list"));
+    }
+    let named = accepted.iter().map(|(id, reason)| format!(" (accepted {id}: {reason})"));
+    Ok(named.collect())
 }
 
 /// Takes up the promotion that was begun and not ended; its reason and its groups stay.
@@ -243,7 +260,14 @@ fn not_rolled_back(site: Site<'_>, version: &Version, again: Option<&str>) -> Re
     match (taken_back, again) {
         (Some(back), None) => Err(Blocked::new(
             Why::Refused,
-            format!("{version} was taken back by {} on {} ({}: {})", back.by, back.at, back.id, back.why),
+            format!(
+                "{version} was taken back by {} on {} ({}: {}){}",
+                back.by,
+                back.at,
+                back.id,
+                back.why,
+                gates::evidence(site.books, version).into_iter().map(|line| format!("\n  {line}")).collect::<String>()
+            ),
         )
         .hint("promote it again with --again --reason R")),
         _ => Ok(()),

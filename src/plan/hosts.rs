@@ -1,5 +1,6 @@
 //! The plan: a goal, the hosts in scope with what is expected of each, and the waves.
 
+use super::gates::{self, Gating};
 use super::goal::{Blocked, Extent, Goal, Mode, Site};
 use super::needs;
 use crate::config::policy::Role;
@@ -21,6 +22,8 @@ pub struct Plan {
     pub waves: Vec<Vec<HostName>>,
     /// Hosts that serve wikis and are left out, with the reason; they are owed.
     pub excluded: BTreeMap<HostName, String>,
+    /// What is asked before it goes on.
+    pub gating: Gating,
 }
 
 /// One host's part.
@@ -54,7 +57,8 @@ impl HostPlan {
 
 /// Plans `goal` for the hosts in `only` (all that serve when `None`), without expectations yet.
 pub fn plan(site: Site<'_>, goal: Goal, only: Option<&BTreeSet<HostName>>) -> Result<Plan, Blocked> {
-    let mut plan = Plan { goal, hosts: BTreeMap::new(), waves: Vec::new(), excluded: BTreeMap::new() };
+    let mut plan =
+        Plan { goal, hosts: BTreeMap::new(), waves: Vec::new(), excluded: BTreeMap::new(), gating: Gating::default() };
     for (host, policy) in site.policy.hosts.iter().filter(|(_, policy)| policy.serves()) {
         if only.is_some_and(|only| !only.contains(host)) {
             continue;
@@ -68,6 +72,7 @@ pub fn plan(site: Site<'_>, goal: Goal, only: Option<&BTreeSet<HostName>>) -> Re
         plan.hosts.insert(host.clone(), host_plan(site, &plan.goal, host)?);
     }
     plan.waves = waves(site, &plan);
+    plan.gating = gates::gating(site, &plan.goal, &plan)?;
     Ok(plan)
 }
 

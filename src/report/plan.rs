@@ -3,6 +3,7 @@
 use crate::model::names::HostName;
 use crate::model::ranges::fold;
 use crate::model::words::count;
+use crate::plan::gates;
 use crate::plan::goal::{Goal, PinFate, PinNote};
 use crate::plan::hosts::Plan;
 use crate::rollout::effect::{Outcome, Told};
@@ -35,6 +36,9 @@ pub fn text(plan: &Plan) -> String {
     }
     for (number, wave) in plan.waves.iter().enumerate() {
         let _ = writeln!(text, "  wave {}: {} ({})", number + 1, count(wave.len(), "host"), fold(wave));
+    }
+    for line in gates::lines(&plan.gating, plan.waves.len()) {
+        let _ = writeln!(text, "  {line}");
     }
     let excluded: Vec<HostName> = plan.excluded.keys().cloned().collect();
     if !excluded.is_empty() {
@@ -73,6 +77,11 @@ pub fn told_json(told: &Told) -> Value {
         Told::Repairing { host, reason } => json!({"step": "repairing", "host": host, "reason": reason}),
         Told::Switched(host) => json!({"step": "switched", "host": host}),
         Told::Fresh(host) => json!({"step": "proven", "host": host}),
+        Told::Gating { what, least_ms, gates } => {
+            json!({"step": "gates", "what": what, "least_ms": least_ms, "gates": gates})
+        }
+        Told::Judged(judgement) => json!({"step": "judged", "judgement": judgement}),
+        Told::Blamed(sentence) => json!({"step": "blamed", "sentence": sentence}),
         Told::Left(host, reason) => json!({"step": "left", "host": host, "reason": reason}),
     }
 }
@@ -94,6 +103,9 @@ pub fn ended_json(plan: &Plan, outcome: &Outcome, code: u8) -> Value {
         Outcome::Denied => ("denied", None, json!({})),
         Outcome::Lint(wrong) => ("lint", Some(wrong.join("; ")), json!({})),
         Outcome::GoBack(hosts) => ("went-back", None, json!(hosts)),
+        Outcome::GateFailed(why) => ("gate-failed", Some(why.join("; ")), json!({})),
+        Outcome::Held(why) => ("held", Some(why.join("; ")), json!({})),
+        Outcome::Paused(why) => ("paused", Some(why.join("; ")), json!({})),
         Outcome::Stopped => ("stopped", None, json!({})),
     };
     let rollout = plan.goal.rollout.id.to_string();

@@ -43,6 +43,7 @@ pub fn reason(reason: &StaleReason) -> String {
         StaleReason::RestartFailed(why) => {
             format!("switched, but the restart hook failed ({}), so it may serve old code", Untrusted(why))
         }
+        StaleReason::Suspect(why) => format!("at fault, and not the release: {}", Untrusted(why)),
         StaleReason::Missed(what) => format!("missed {}", Untrusted(what)),
     }
 }
@@ -116,6 +117,7 @@ pub fn remedy(host: impl Display, reason: &StaleReason) -> String {
         StaleReason::MapDiffers { .. } | StaleReason::Unknown | StaleReason::RestartFailed(_) => {
             "pointsman converge".to_owned()
         }
+        StaleReason::Suspect(_) => format!("pointsman converge {host}"),
     }
 }
 

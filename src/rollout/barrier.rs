@@ -109,6 +109,7 @@ impl Machine<'_> {
             Phase::Reproving(wave) => self.reproved(wave),
             Phase::Switching(wave) => self.verify_wave(wave),
             Phase::Verifying(wave) => self.wave_verified(wave),
+            Phase::Gating(wave) => self.gated(wave),
             Phase::Ending => {
                 let outcome =
                     Outcome::Done { effect: self.books.rollouts[&self.id()].effect.clone(), left: self.left() };
@@ -157,10 +158,10 @@ impl Machine<'_> {
             snapshot: Some(goal.snapshot.clone()),
             moves_current: planted(Bug::WantedMovesAtTheStart),
         });
-        self.begin_wave(0);
+        self.gate_before();
     }
 
-    fn begin_wave(&mut self, wave: usize) {
+    pub(super) fn begin_wave(&mut self, wave: usize) {
         let Some(hosts) = self.plan.waves.get(wave).cloned() else { return self.all_waves_done() };
         if self.stopping {
             return self.finish(Outcome::Stopped);
@@ -205,8 +206,10 @@ impl Machine<'_> {
         hosts.iter().for_each(|host| self.send_observe(host));
     }
 
+    /// Hosts that a gate found to be at fault are left out by name and not counted here.
     fn too_many_failed(&self) -> bool {
-        let failed = self.hosts.values().filter(|state| state.failure.is_some()).count();
+        let counts = |reason: &StaleReason| !matches!(reason, StaleReason::Suspect(_));
+        let failed = self.hosts.values().filter(|state| state.failure.as_ref().is_some_and(counts)).count();
         failed > self.policy.limits.stale_hosts_max
     }
 
@@ -234,7 +237,7 @@ impl Machine<'_> {
                 Some(_) => {}
             }
         }
-        self.begin_wave(wave + 1);
+        self.gate_wave(wave);
     }
 
     /// Everybody moved: the wanted state moves too, and those who were left out are owed it.

@@ -1,13 +1,16 @@
 //! What goes into the machine and what comes out.
 
+use crate::gate::scope::Scope;
+use crate::gate::spec::Moment;
 use crate::model::books::Record;
 use crate::model::fault::Fault;
-use crate::model::ids::Generation;
-use crate::model::names::{HostName, Version};
+use crate::model::ids::{Generation, RolloutId};
+use crate::model::names::{GateName, HostName, Version};
 use crate::model::protocol::{Command, Reply};
 use crate::model::stale::StaleReason;
-use crate::plan::hosts::Plan;
-use std::collections::BTreeMap;
+use crate::model::verdict::Judgement;
+use crate::plan::hosts::{HostPlan, Plan};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +35,43 @@ pub enum Event {
         /// Why it failed.
         result: Result<(), String>,
     },
+    /// What came of the gates that were asked last.
+    Gated(GateEnd),
     /// A person wants no new step.
     Stop,
+}
+
+/// What came of gates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateEnd {
+    /// They passed, or single hosts are to blame, each with why: these are left out.
+    GoOn {
+        /// Proven to be at fault by a second witness.
+        leave_out: BTreeMap<HostName, String>,
+    },
+    /// The release is to blame, a line each.
+    Failed(Vec<String>),
+    /// A person is needed, a line each.
+    Paused(Vec<String>),
+}
+
+/// What gates are asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateCall {
+    /// When.
+    pub moment: Moment,
+    /// In words: `after wave 2 of 3`.
+    pub what: String,
+    /// For which rollout.
+    pub rollout: RolloutId,
+    /// Which.
+    pub gates: BTreeSet<GateName>,
+    /// For at least so long, ms.
+    pub least_ms: u64,
+    /// Who is judged against whom.
+    pub scope: Scope,
+    /// What each host must hold and serve, for a second look at one that is suspected.
+    pub hosts: BTreeMap<HostName, HostPlan>,
 }
 
 /// Something to be done, in the order given.
@@ -54,6 +92,8 @@ pub enum Effect {
     Ask(Box<Plan>),
     /// Run the depool hook for a host; answer with [`Event::Depooled`].
     Depool(HostName),
+    /// Ask gates; answer with [`Event::Gated`].
+    Gate(Box<GateCall>),
     /// For people who watch.
     Tell(Told),
     /// Nothing follows.
@@ -83,6 +123,19 @@ pub enum Told {
     Switched(HostName),
     /// A host is proven at the wanted state.
     Fresh(HostName),
+    /// Gates are asked.
+    Gating {
+        /// When, in words.
+        what: String,
+        /// For at least so long, ms.
+        least_ms: u64,
+        /// How many.
+        gates: usize,
+    },
+    /// A gate gave another verdict than before.
+    Judged(Box<Judgement>),
+    /// Who is to blame for a failed gate, in words.
+    Blamed(String),
     /// A host is left behind.
     Left(HostName, StaleReason),
 }
@@ -107,6 +160,12 @@ pub enum Outcome {
     Lint(Vec<String>),
     /// Too many hosts failed: the driver converges the fleet back to the state before.
     GoBack(BTreeMap<HostName, StaleReason>),
+    /// A gate says that it is the release: the driver converges the fleet back to the state before.
+    GateFailed(Vec<String>),
+    /// Not begun: a gate says no.
+    Held(Vec<String>),
+    /// A gate needs a person; what was switched stays so.
+    Paused(Vec<String>),
     /// A person stopped it; the fleet may be on two states.
     Stopped,
 }

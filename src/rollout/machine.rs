@@ -1,6 +1,6 @@
 //! The machine: shared state, the queue of effects, and the way events take.
 
-use super::effect::{Effect, Event, Left, Outcome, Told};
+use super::effect::{Effect, Event, GateEnd, Left, Outcome, Told};
 use super::host::{HostState, Step};
 use crate::config::policy::Policy;
 use crate::model::books::{Books, Kind, Record, Status};
@@ -45,6 +45,10 @@ pub struct Machine<'a> {
     pub(super) stopping: bool,
     /// Whether any host was told to change something.
     pub(super) moved: bool,
+    /// When the first host was told to switch.
+    pub(super) switched: Option<Time>,
+    /// What came of the gates, until it is taken.
+    pub(super) gate_end: Option<GateEnd>,
     records: Vec<Record>,
     sends: Vec<Effect>,
     told: Vec<Effect>,
@@ -64,6 +68,8 @@ pub(super) enum Phase {
     Switching(usize),
     /// A wave is asked what it serves.
     Verifying(usize),
+    /// Gates are asked: before the first wave, or after this one.
+    Gating(Option<usize>),
     /// Only confirmations and hooks are still out.
     Ending,
     /// Each host goes for itself.
@@ -87,6 +93,8 @@ impl<'a> Machine<'a> {
             started: Time(0),
             stopping: false,
             moved: false,
+            switched: None,
+            gate_end: None,
             records: Vec::new(),
             sends: Vec::new(),
             told: Vec::new(),
@@ -138,6 +146,7 @@ impl<'a> Machine<'a> {
             Event::Stop => self.stopping = true,
             Event::Reply { host, generation, answer } => self.take_reply(&host, generation, answer),
             Event::Depooled { host, result } => self.take_depooled(&host, result),
+            Event::Gated(end) => self.gate_end = Some(end),
             Event::Approved => self.approved(),
             Event::Denied => self.finish(Outcome::Denied),
         }
@@ -277,6 +286,7 @@ impl<'a> Machine<'a> {
         let map = self.plan.goal.snapshot.map_of(host);
         let restart = self.policy.hooks.restart.clone();
         let command = Command::Switch { stamp: self.stamp(), expect, map, direction, needs, restart };
+        self.switched = self.switched.or(Some(self.now));
         self.send(host, Step::Switching, command, self.policy.limits.command_ms_max);
     }
 
@@ -295,6 +305,10 @@ impl<'a> Machine<'a> {
 
     pub(super) fn ask(&mut self) {
         self.sends.push(Effect::Ask(Box::new(self.plan.clone())));
+    }
+
+    pub(super) fn call_gates(&mut self, call: Effect) {
+        self.sends.push(call);
     }
 
     pub(super) fn send_depool(&mut self, host: &HostName) {

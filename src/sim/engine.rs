@@ -14,7 +14,7 @@ use crate::model::protocol::{Command, Reply};
 use crate::model::time::Time;
 use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::{content, hosts};
-use crate::rollout::effect::{Effect, Event, Outcome};
+use crate::rollout::effect::{Effect, Event, GateCall, GateEnd, Outcome};
 use crate::rollout::machine::{Machine, Operator};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -31,9 +31,20 @@ pub const BY: &str = "sim@deploy1001";
 /// Something that will happen.
 enum Next {
     Work(usize),
-    Deliver { op: usize, host: HostName, command: Box<Command> },
-    Answer { op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault> },
+    Deliver {
+        op: usize,
+        host: HostName,
+        command: Box<Command>,
+    },
+    Answer {
+        op: usize,
+        host: HostName,
+        generation: Generation,
+        answer: Result<Reply, Fault>,
+    },
     Tell(usize, Event),
+    /// What gates said to an operator.
+    Gated(usize, GateEnd),
     TakeOver,
 }
 
@@ -196,6 +207,12 @@ impl<'a> Engine<'a> {
             Next::Deliver { op, host, command } => self.deliver(op, &host, &command),
             Next::Answer { op, host, generation, answer } => self.answer(op, host, generation, answer),
             Next::Tell(op, event) => self.tell(op, event),
+            Next::Gated(op, end) => {
+                if let Some(epoch) = self.acting.get(&op).map(|acting| acting.epoch) {
+                    self.oracle.gated(epoch, matches!(end, GateEnd::GoOn { .. }));
+                    self.tell(op, Event::Gated(end));
+                }
+            }
             Next::TakeOver => self.take_over(),
         }
         if self.scene.is_none() && !self.oracle.violations.is_empty() {
@@ -248,9 +265,34 @@ impl<'a> Engine<'a> {
                 self.after(ms, Next::Tell(op, Event::Approved));
             }
             Effect::Depool(host) => self.after(50, Next::Tell(op, Event::Depooled { host, result: Ok(()) })),
+            Effect::Gate(call) => self.gate(op, &call),
             Effect::Tell(_) => {}
             Effect::Finish(outcome) => self.finish(op, outcome),
         }
+    }
+
+    /// Gates are judged elsewhere; here any verdict may come, after any time.
+    fn gate(&mut self, op: usize, call: &GateCall) {
+        let ms = self.random.between(1, 100_000);
+        let rolled: Vec<&HostName> = call.scope.rolled.iter().collect();
+        let end = match self.random.between(0, 29) {
+            0 => GateEnd::Failed(vec!["the release".to_owned()]),
+            1 => GateEnd::Paused(vec!["no data".to_owned()]),
+            2 if !rolled.is_empty() => {
+                let at = self.random.between(0, rolled.len() as u64 - 1) as usize;
+                GateEnd::GoOn { leave_out: [(rolled[at].clone(), "its errors".to_owned())].into() }
+            }
+            _ => GateEnd::GoOn { leave_out: BTreeMap::new() },
+        };
+        self.count(match &end {
+            GateEnd::Failed(_) => "a gate fails",
+            GateEnd::Paused(_) => "a gate pauses",
+            GateEnd::GoOn { leave_out } if !leave_out.is_empty() => "a gate blames a host",
+            GateEnd::GoOn { .. } => "gates pass",
+        });
+        let epoch = self.acting[&op].epoch;
+        self.oracle.gates_asked(epoch);
+        self.after(ms, Next::Gated(op, end));
     }
 
     fn persist(&mut self, op: usize, records: &[crate::model::books::Record]) {
@@ -371,7 +413,7 @@ impl<'a> Engine<'a> {
             self.oracle.done(Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left }, &self.fleet);
         }
         match outcome {
-            Outcome::GoBack(_) => {
+            Outcome::GoBack(_) | Outcome::GateFailed(_) => {
                 let operator = Operator { epoch, seq: acting.machine.seq(), adopt: false, resumes: false };
                 let back = |site: Site<'_>| content::converge(site, Extent::Served, "too many hosts failed");
                 if let Err(blocked) = self.start(operator, &back) {
@@ -396,6 +438,9 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Denied => "denied",
         Outcome::Lint(_) => "lint",
         Outcome::GoBack(_) => "goes back",
+        Outcome::GateFailed(_) => "gate failed",
+        Outcome::Held(_) => "held",
+        Outcome::Paused(_) => "paused",
         Outcome::Stopped => "stopped",
     }
 }

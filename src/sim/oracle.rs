@@ -52,6 +52,8 @@ pub struct Oracle {
     asked: BTreeMap<Generation, Vec<Want>>,
     lives: BTreeMap<HostName, Life>,
     touched: BTreeMap<HostName, u64>,
+    /// By epoch: whether the gates that were asked last said to go on.
+    gates: BTreeMap<u64, bool>,
 }
 
 impl Oracle {
@@ -142,10 +144,23 @@ impl Oracle {
             self.broken("P6", format!("switch {generation} expects of {host} what it did not show"));
         }
         if *direction == Direction::Forward {
+            if self.gates.get(&generation.epoch) == Some(&false) {
+                self.broken("P13", format!("switch {generation} leaves for {host} although no gate said to go on"));
+            }
             self.forward(now, host, &known, needs, books);
             let versions: BTreeSet<&Version> = map.0.values().collect();
             self.covered(host, &known, versions, "target");
         }
+    }
+
+    /// Gates are asked; until they say so, nothing goes forward.
+    pub fn gates_asked(&mut self, epoch: u64) {
+        self.gates.insert(epoch, false);
+    }
+
+    /// What gates said.
+    pub fn gated(&mut self, epoch: u64, go_on: bool) {
+        self.gates.insert(epoch, go_on);
     }
 
     fn forward(&mut self, now: u64, host: &HostName, known: &Known, needs: &[Want], books: &Books) {

@@ -5,6 +5,8 @@ use crate::agent::memfs::Hook;
 use crate::config::policy::{
     GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, Soak, SshConfig, SshPolicy, Transport, Web,
 };
+use crate::gate;
+use crate::gate::spec::{Counters, Gate, Mode, Moment, OnFail};
 use crate::model::books::{Pin, PinSource, Pins};
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -12,7 +14,7 @@ use crate::model::map::VersionMap;
 use crate::model::names::{Group, HostName, Version, Wiki};
 use crate::model::time::Time;
 use crate::tree::manifest::{Entry, EntryKind, Manifest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -127,7 +129,7 @@ pub fn policy(stale_hosts_max: usize) -> Policy {
         artefacts: vec![ArtefactRule { path, files: ARTEFACTS.1.len() as u64, inputs }],
         limits: Limits { stale_hosts_max, proof_age_ms_max: 60_000, ..Limits::default() },
         ssh: SshPolicy { config: SshConfig::Own, kex: None },
-        gates: Vec::new(),
+        gates: vec![gate()],
         soak: Soak::default(),
         web: Web::default(),
         environments: Vec::new(),
@@ -159,4 +161,18 @@ fn host(i: usize) -> (HostName, HostPolicy) {
     let transport = Transport::Local { directory: PathBuf::from("/nowhere") };
     let policy = HostPolicy { roles: [role].into(), datacenter: "codfw".to_owned(), transport };
     (format!("mw{}.codfw", 2001 + i).parse().expect("it is a name"), policy)
+}
+/// A gate that is asked wherever gates are; what it says is up to the engine.
+fn gate() -> Gate {
+    Gate {
+        name: "any".parse().expect("it follows the grammar"),
+        at: [Moment::Before, Moment::Wave, Moment::Group].into(),
+        groups: None,
+        hosts: None,
+        counters: Counters::default(),
+        mode: Mode::Enforce,
+        on_fail: OnFail::Rollback,
+        needs: BTreeSet::new(),
+        kind: gate::spec::Kind::Approval,
+    }
 }

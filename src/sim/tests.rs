@@ -47,8 +47,10 @@ fn no_seed_breaks_a_promise() {
     for (kind, rate) in Faults::default().0 {
         assert!(rate > 0 && faults.get(&kind).is_some_and(|n| *n >= seeds / 10), "{kind:?} hardly happened: {all}");
     }
-    for word in ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"] {
-        assert!(outcomes.get(word).is_some_and(|n| *n >= seeds / 20), "`{word}` hardly happened: {all}");
+    let words = ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"].map(|word| (word, 20));
+    let gates = ["gates pass", "a gate fails", "a gate pauses", "a gate blames a host"].map(|word| (word, 40));
+    for (word, part) in words.into_iter().chain(gates) {
+        assert!(outcomes.get(word).is_some_and(|n| *n >= seeds / part), "`{word}` hardly happened: {all}");
     }
 }
 
@@ -116,4 +118,9 @@ fn calling_unreachable_hosts_done_breaks_p14() {
 #[test]
 fn a_wanted_state_that_moves_before_the_proof_breaks_p8() {
     check(Bug::WantedMovesAtTheStart, &["P8"]);
+}
+
+#[test]
+fn a_failed_gate_that_counts_as_passed_breaks_p13() {
+    check(Bug::GateFailureCountsAsPass, &["P13"]);
 }

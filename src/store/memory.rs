@@ -9,10 +9,12 @@ use super::{
     Claim, RELEASED, Store, StoredEvent, Verified, check, is_news, looked_at, only_notes, recent, still_true, taken,
 };
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
+use crate::model::health::HealthRecord;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::{BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
 use crate::model::step::Step;
 use crate::model::time::Time;
+use std::collections::BTreeMap;
 
 /// Books in memory.
 #[derive(Debug, Clone)]
@@ -169,6 +171,17 @@ impl Store for MemoryStore {
     fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let newer = self.chain().into_iter().filter(|event| event.seq > after);
         Ok(newer.take(limit.min(BOOKS_EVENTS_MAX)).collect())
+    }
+
+    fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError> {
+        let mut seen = BTreeMap::new();
+        for (at, _, record) in &self.events {
+            if let Record::Health(HealthRecord::Signatures { seen: those }) = record {
+                seen.extend(those.iter().map(|signature| (signature.clone(), *at)));
+            }
+        }
+        seen.retain(|_, at| *at >= since);
+        Ok(seen)
     }
 
     fn verify(&self) -> Result<Verified, StoreError> {

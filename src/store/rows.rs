@@ -6,7 +6,7 @@
 
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::{check, is_news, looked_at, recent};
+use super::{check, health, is_news, looked_at, recent};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
@@ -17,8 +17,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -58,7 +58,7 @@ pub fn text<'r>(table: &'static str, row: &str, value: ValueRef<'r>) -> Result<&
     }
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("values of the books have only string keys")
 }
 
@@ -90,7 +90,7 @@ impl Db<'_> {
     }
 
     /// Values by their keys, from rows of a key and a JSON text.
-    fn values<T: DeserializeOwned>(
+    pub(super) fn values<T: DeserializeOwned>(
         &self,
         table: &'static str,
         sql: &str,
@@ -188,6 +188,11 @@ impl Db<'_> {
         found.into_iter().map(checked).collect()
     }
 
+    /// Signatures that were seen at `since` or later.
+    pub fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError> {
+        health::signatures(*self, since)
+    }
+
     /// A rollout of any age.
     pub fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
         Ok(self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop())
@@ -216,6 +221,7 @@ impl Db<'_> {
                 vacant.insert(snapshot.ok_or_else(|| StoreError::row("snapshots", id.0, "it is missing"))?);
             }
         }
+        health::load(*self, &mut books)?;
         Ok(books)
     }
 
@@ -224,6 +230,7 @@ impl Db<'_> {
         check(records, |id| Ok(self.snapshot(id)?.is_some()))?;
         let touched = touched(records);
         let mut books = self.slice(&touched)?;
+        health::slice(*self, records, &mut books.health)?;
         let mut news = Vec::new();
         for record in records {
             let row = |books: &Books| looked_at(record).and_then(|host| books.hosts.get(host)).cloned();
@@ -235,6 +242,7 @@ impl Db<'_> {
             }
         }
         self.write_rows(&touched, &books)?;
+        health::write(*self, now, records, &books.health)?;
         self.write_events(now, epoch, &news)
     }
 
@@ -335,7 +343,11 @@ fn touched(records: &[Record]) -> Touched<'_> {
             | Record::Depooled { host, .. }
             | Record::Pooled { host, .. }
             | Record::Forgotten { host } => drop(hosts.insert(host)),
-            Record::Outcome { .. } | Record::Held { .. } | Record::Released { .. } | Record::Note { .. } => {}
+            Record::Outcome { .. }
+            | Record::Held { .. }
+            | Record::Released { .. }
+            | Record::Health(_)
+            | Record::Note { .. } => {}
         }
     }
     (hosts, rollouts)

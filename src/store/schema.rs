@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 
 /// The form that this program writes, and the newest that it reads.
-pub const FORM: i64 = 1;
+pub const FORM: i64 = 2;
 
 const APPLICATION: i64 = 0x706e_7473;
 
@@ -65,6 +65,18 @@ CREATE TABLE outcomes (
 CREATE INDEX outcomes_rollout ON outcomes (rollout, host, epoch, seq);
 ";
 
+/// What form 2 has beside form 1.
+const HEALTH: &str = "
+CREATE TABLE blockers (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE gates (
+    rollout INTEGER NOT NULL,
+    gate TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (rollout, gate)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE signatures (signature TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
 /// Whether the file has books in it (`false`: nothing at all yet). An error when it is something else, newer or damaged.
 pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -74,7 +86,7 @@ pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError>
     let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     match (tables, application, have) {
         (0, 0, 0) => Ok(false),
-        (_, APPLICATION, FORM) => Ok(true),
+        (_, APPLICATION, 1..=FORM) => Ok(true),
         (_, APPLICATION, have) if have > FORM => Err(StoreError::Newer { path: path.to_owned(), have, known: FORM }),
         _ => Err(StoreError::Damaged { path: path.to_owned(), why: "not books of pointsman".into() }),
     }
@@ -90,8 +102,24 @@ pub fn make(connection: &mut Connection, path: &Path, id: BooksId, epoch: u64) -
     tx.commit().map_err(failed)
 }
 
+/// Brings books of an earlier form to this one.
+pub fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |e| StoreError::sqlite(path, e);
+    let form = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    if form(connection).map_err(failed)? == FORM {
+        return Ok(());
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    // Another process may have done it meanwhile.
+    if form(&tx).map_err(failed)? == 1 {
+        tx.execute_batch(HEALTH).and_then(|()| tx.pragma_update(None, "user_version", FORM)).map_err(failed)?;
+    }
+    tx.commit().map_err(failed)
+}
+
 fn fill(tx: &Transaction<'_>, id: BooksId, epoch: u64) -> rusqlite::Result<()> {
     tx.execute_batch(TABLES)?;
+    tx.execute_batch(HEALTH)?;
     let head = super::chain::origin(id);
     let entries = [("books", id.to_string()), ("head", head.to_string()), ("events", "0".to_owned())];
     for (key, value) in entries {

@@ -16,6 +16,7 @@ use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX
 use crate::model::step::Step;
 use crate::model::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl SqliteStore {
         let is_made = schema::is_made(&connection, &path)?;
         write_ahead(&connection).map_err(|e| StoreError::sqlite(&path, e))?;
         match (is_made, new) {
-            (true, _) => {}
+            (true, _) => schema::upgrade(&mut connection, &path)?,
             (false, Some((id, epoch))) => schema::make(&mut connection, &path, id, epoch)?,
             (false, None) => return Err(StoreError::NoBooks(dir.to_owned())),
         }
@@ -320,6 +321,10 @@ impl Store for SqliteStore {
         };
         self.read(|db| db.each(EVENTS, (after, limit.min(BOOKS_EVENTS_MAX)), push))?;
         Ok(events)
+    }
+
+    fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError> {
+        self.read(|db| db.signatures(since))
     }
 
     fn verify(&self) -> Result<Verified, StoreError> {

@@ -36,6 +36,7 @@ impl Books {
             Record::Forgotten { host } => {
                 self.hosts.remove(host);
             }
+            Record::Health(record) => self.health.apply(now, record),
             Record::Outcome { .. } | Record::Note { .. } => {}
             Record::Seen { host, .. }
             | Record::Stale { host, .. }

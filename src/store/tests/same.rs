@@ -4,10 +4,12 @@ use super::{directory, host, rollout, snapshot};
 use crate::model::books::{Record, Status};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
+use crate::model::health::HealthRecord;
 use crate::model::ids::{Generation, Incarnation, RolloutId};
-use crate::model::names::HostName;
+use crate::model::names::{GateName, HostName};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
+use crate::model::verdict::{Judgement, Verdict};
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, error::StoreError};
@@ -50,8 +52,47 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (hosts(), words(), words()).prop_map(|(host, by, reason)| Record::Depooled { host, by, reason }),
         1 => (hosts(), words()).prop_map(|(host, by)| Record::Pooled { host, by }),
         1 => hosts().prop_map(|host| Record::Forgotten { host }),
+        4 => health().prop_map(Record::Health),
         1 => (words(), words()).prop_map(|(by, text)| Record::Note { by, text }),
     ]
+}
+
+fn health() -> impl Strategy<Value = HealthRecord> {
+    let place = || ((1..8u64).prop_map(RolloutId), (0..2u32).prop_map(gate));
+    let words = || "\\PC{0,8}";
+    let id = || "T[12]";
+    prop_oneof![
+        3 => (place(), any::<bool>()).prop_map(|((rollout, gate), fails)| {
+            HealthRecord::Judged { rollout, moment: "wave 1".into(), judgement: judgement(gate, fails) }
+        }),
+        1 => (place(), words()).prop_map(|((rollout, gate), blame)| HealthRecord::Attributed { rollout, gate, blame }),
+        1 => place().prop_map(|(rollout, gate)| HealthRecord::Asked { rollout, gate }),
+        1 => (place(), any::<bool>(), words()).prop_map(|((rollout, gate), yes, by)| {
+            HealthRecord::Answered { rollout, gate, yes, by, reason: "seen".into() }
+        }),
+        2 => (id(), words(), words()).prop_map(|(id, by, text)| HealthRecord::Blocked { id, by, text, version: None }),
+        1 => (id(), words()).prop_map(|(id, by)| HealthRecord::Unblocked { id, by, reason: "fixed".into() }),
+        1 => proptest::collection::vec("[ab]", 0..3).prop_map(|seen| HealthRecord::Signatures { seen }),
+    ]
+}
+
+fn gate(n: u32) -> GateName {
+    format!("gate{n}").parse().expect("a gate's name")
+}
+
+fn judgement(gate: GateName, fails: bool) -> Judgement {
+    Judgement {
+        gate,
+        verdict: if fails { Verdict::Fail } else { Verdict::Pass },
+        at: Time(5),
+        value: Some(0.25),
+        limit: "below 1".into(),
+        n: 3,
+        window_ms: 10,
+        query: "up".into(),
+        sentence: "it is so".into(),
+        samples: vec!["mw2020 1".into()],
+    }
 }
 
 fn hosts() -> impl Strategy<Value = HostName> {
@@ -113,6 +154,10 @@ proptest! {
         for id in (1..8).map(RolloutId) {
             prop_assert_eq!(sqlite.rollout(id).expect("a row"), memory.rollout(id).expect("a row"));
             prop_assert_eq!(sqlite.steps(id).expect("rows"), memory.steps(id).expect("rows"));
+        }
+        for since in [0, 4] {
+            let seen = [sqlite.signatures(Time(since)), memory.signatures(Time(since))].map(|s| s.expect("rows"));
+            prop_assert_eq!(&seen[0], &seen[1]);
         }
         prop_assert_eq!(sqlite.rollouts(3).expect("rows"), memory.rollouts(3).expect("rows"));
     }

@@ -1,0 +1,134 @@
+//! `watch`: the gates of a promotion that has ended.
+
+use super::audience::Terminal;
+use super::ended::say;
+use super::exit::{self, Exit};
+use super::seat::Seat;
+use super::usage::{Usage, duration};
+use crate::drive::act::Ended;
+use crate::drive::clock;
+use crate::drive::deploy::Deploy;
+use crate::drive::gating::Gating;
+use crate::drive::watch::{Watched, watch};
+use crate::fleet::Install;
+use crate::model::books::{Books, Kind, Rollout, Status};
+use crate::model::ids::RolloutId;
+use crate::model::limits::SIGNATURES_MS_MAX;
+use crate::model::time::Time;
+use crate::plan::gates::span;
+use crate::rollout::effect::Outcome;
+use crate::store::Store;
+use clap::Args;
+use std::collections::BTreeMap;
+
+/// Watch a promotion that has ended, and take it back when its gates say so
+///
+/// Holds no lock. Ends with 0 when nothing was found for as long as was asked, with 3 when the release was taken back,
+/// with 4 when a person is needed, and with 5 when somebody else moved the fleet meanwhile.
+#[derive(Args)]
+#[command(after_help = "Example:\n  pointsman watch\n  pointsman watch r12 --for 2h")]
+pub struct Watch {
+    /// The promotion, like r12 [default: the last one]
+    rollout: Option<RolloutId>,
+    /// How long [default: groups.yaml, soak: watch, else 30m]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    time: Option<u64>,
+}
+
+impl Watch {
+    /// Runs the command.
+    pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        let deploy = seat.deploy()?;
+        let mut store = seat.books(&deploy.policy)?;
+        let rollout = promotion(&store.load()?, self.rollout)?;
+        let known = store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
+        let gating = Gating::new(&deploy, Install::IfMissing, &known, BTreeMap::new());
+        let ms = self.time.unwrap_or(deploy.policy.soak.watch_ms);
+        go(seat, &deploy, &mut store, gating, (&rollout, ms))
+    }
+}
+
+/// The promotion that is watched: the one that is named, else the last one.
+fn promotion(books: &Books, named: Option<RolloutId>) -> anyhow::Result<Rollout> {
+    let done = |r: &&Rollout| r.kind == Kind::Promote && matches!(r.status, Status::Done | Status::Owed);
+    let found = books.rollouts.values().rev().filter(done).find(|r| named.is_none_or(|id| r.id == id));
+    match (found, named) {
+        (Some(found), _) => Ok(found.clone()),
+        (None, Some(id)) => {
+            Err(Usage(format!("{id} is not a promotion that has ended; pointsman history lists them")).into())
+        }
+        (None, None) => Err(Usage("there is no promotion that has ended".to_owned()).into()),
+    }
+}
+
+/// Watches what an order promoted, if it did and has gates; the exit code of both together.
+pub fn after(seat: &Seat, deploy: &Deploy, mut ended: Ended, detach: bool) -> anyhow::Result<Exit> {
+    let exit = exit::of_ended(&ended);
+    let Some(gating) = ended.gating.take() else { return Ok(exit) };
+    let (rollout, ms) = (ended.plan.goal.rollout.clone(), deploy.policy.soak.watch_ms);
+    if !matches!(ended.outcome, Outcome::Done { .. }) || ms == 0 {
+        return Ok(exit);
+    }
+    if detach {
+        seat.printer.talk(&format!("not watched here: pointsman watch {}", rollout.id));
+        return Ok(exit);
+    }
+    let mut store = seat.books(&deploy.policy)?;
+    match go(seat, deploy, &mut store, gating, (&rollout, ms))? {
+        Exit::Done => Ok(exit),
+        watched => Ok(watched),
+    }
+}
+
+fn go(
+    seat: &Seat,
+    deploy: &Deploy,
+    store: &mut dyn Store,
+    mut gating: Gating,
+    (rollout, ms): (&Rollout, u64),
+) -> anyhow::Result<Exit> {
+    let id = rollout.id;
+    seat.printer.step(&format!("watching {id} for {}; no lock is held", span(ms)));
+    // What the watch does itself was agreed to when its promotion was.
+    let mut terminal = Terminal::new(seat, true);
+    let watched = seat.block_on(async {
+        let watched = watch(deploy, store, &mut terminal, &mut gating, (rollout, ms)).await;
+        gating.close().await;
+        watched
+    })??;
+    let tell = |line: &str| seat.printer.talk(line);
+    let exit = match &watched {
+        Watched::Passed => {
+            tell(&format!("{id} was watched for {}: its gates passed", span(ms)));
+            Exit::Done
+        }
+        Watched::Superseded => {
+            tell(&format!("{id} is no longer what the fleet is wanted at: somebody else moved it"));
+            tell("  hint: pointsman history");
+            Exit::Locked
+        }
+        Watched::Paused(why) => {
+            why.iter().for_each(|line| tell(line));
+            tell(&format!("{id} stays as it is: a person is needed, see above"));
+            tell(&format!("  hint: pointsman rollback takes it back, pointsman watch {id} goes on watching"));
+            Exit::Paused
+        }
+        Watched::TakenBack(why, ended) => {
+            why.iter().for_each(|line| tell(line));
+            tell(&format!("{id} was taken back by its watch:"));
+            say(seat, ended);
+            match exit::of_ended(ended) {
+                Exit::Done => Exit::Held,
+                other => other,
+            }
+        }
+        Watched::Stopped(terminated) => {
+            tell(&format!("{id} is no longer watched: pointsman watch {id} goes on"));
+            if *terminated { Exit::Terminated } else { Exit::Stopped }
+        }
+    };
+    if seat.json {
+        seat.printer.event("watched", &serde_json::json!({"rollout": id.to_string(), "code": exit as u8}));
+    }
+    Ok(exit)
+}

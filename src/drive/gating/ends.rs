@@ -1,0 +1,132 @@
+//! What follows a failed gate: the release, single hosts with a second witness, or a person.
+
+use super::Asking;
+use crate::gate::attribution::{Blame, Consequence, attribute, consequence, with_witness};
+use crate::gate::judge::tallies;
+use crate::gate::reading::{Reading, What};
+use crate::gate::spec::Gate;
+use crate::model::books::Record;
+use crate::model::health::HealthRecord;
+use crate::model::limits::SIGNATURES_SHOWN_MAX;
+use crate::model::names::{GateName, HostName};
+use crate::plan::assess;
+use crate::report::stale;
+use crate::rollout::effect::{GateEnd, Told};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a failure.
+pub(super) enum Failed {
+    /// What follows.
+    Known(GateEnd),
+    /// These hosts are suspected and have to be looked at a second time.
+    LookAt(BTreeSet<HostName>),
+}
+
+impl Asking {
+    /// What follows from these gates' failures; the gravest of what each leads to.
+    pub(super) fn failed(&mut self, gates: &[&Gate]) -> Failed {
+        let mut why = Vec::new();
+        let (mut back, mut pause) = (false, false);
+        let mut leave_out = BTreeMap::new();
+        for gate in gates {
+            let (blame, sentence, suspects, hosts) = self.blame(gate);
+            let unseen: BTreeSet<HostName> = suspects.iter().cloned().collect();
+            if blame == Some(Blame::Host) && self.looked.is_none() {
+                return Failed::LookAt(unseen);
+            }
+            let witnesses: BTreeMap<HostName, Vec<String>> =
+                suspects.iter().map(|host| (host.clone(), self.witnesses(host))).collect();
+            let witnessed = !suspects.is_empty() && witnesses.values().all(|seen| !seen.is_empty());
+            let sentence = sentence.map(|sentence| with_witness(&sentence, &witnesses));
+            let line = self.line(gate, sentence.as_deref());
+            match consequence(blame, witnessed, gate.on_fail, hosts) {
+                Consequence::Rollback => back = true,
+                Consequence::Pause => pause = true,
+                Consequence::LeaveOut => leave_out.extend(
+                    witnesses.iter().map(|(host, seen)| (host.clone(), format!("{}: {}", gate.name, seen.join(", ")))),
+                ),
+                Consequence::GoOn => {}
+            }
+            self.note(gate, sentence, back);
+            why.push(line);
+        }
+        Failed::Known(match (back, pause) {
+            (true, _) => GateEnd::Failed(why),
+            (false, true) => GateEnd::Paused(why),
+            (false, false) => GateEnd::GoOn { leave_out },
+        })
+    }
+
+    /// Who is to blame for a gate, in words, who is suspected, and of how many switched hosts.
+    fn blame(&self, gate: &Gate) -> (Option<Blame>, Option<String>, Vec<HostName>, usize) {
+        let scope = self.call.scope.only(gate.hosts.as_ref());
+        let tallies = self.readings.get(&gate.name).and_then(|reading| tallies(gate, &scope, reading));
+        let Some((rolled, control, wikis)) = tallies else { return (None, None, Vec::new(), 0) };
+        let found = attribute(&rolled, &control, &wikis, &scope);
+        (Some(found.blame), Some(found.sentence), found.suspects, found.hosts)
+    }
+
+    /// What else speaks against a host: what the books have, and what it showed to a second look.
+    fn witnesses(&self, host: &HostName) -> Vec<String> {
+        let mut seen = Vec::new();
+        let row = self.books.hosts.get(host);
+        if let Some(row) = row {
+            seen.extend(row.stale.as_ref().map(|stale| stale::reason(&stale.reason)));
+            seen.extend(row.owed.as_ref().map(|owed| format!("is owed {}", owed.what)));
+        }
+        let looked = self.looked.as_ref().and_then(|looked| looked.get(host));
+        let wanted = self.call.hosts.get(host);
+        match (looked, wanted) {
+            (Some(Ok(shown)), Some(wanted)) => {
+                seen.extend(assess::all(&self.books, host, shown, wanted.map).map(|reason| stale::reason(&reason)));
+            }
+            (Some(Err(fault)), _) => seen.push(fault.to_string()),
+            _ => {}
+        }
+        seen.dedup();
+        seen
+    }
+
+    fn line(&self, gate: &Gate, sentence: Option<&str>) -> String {
+        let said = self.soak.standing().find(|(other, ..)| other.name == gate.name).and_then(|(.., last)| last);
+        let said = said.map_or_else(String::new, |last| last.sentence.clone());
+        match sentence {
+            Some(sentence) => format!("{}: {said} {sentence}", gate.name),
+            None => format!("{}: {said}", gate.name),
+        }
+    }
+
+    /// Writes down who is to blame; a new signature of the release stops every further group.
+    fn note(&mut self, gate: &Gate, sentence: Option<String>, release: bool) {
+        let rollout = self.call.rollout;
+        if let Some(blame) = sentence {
+            self.told.push(Told::Blamed(blame.clone()));
+            self.health(HealthRecord::Attributed { rollout, gate: gate.name.clone(), blame });
+        }
+        let Some(Reading { what: What::Signatures(seen), .. }) = self.readings.get(&gate.name) else { return };
+        let new = seen.iter().filter(|seen| release && seen.known_since.is_none());
+        let version = self.call.scope.version.clone();
+        let blocked: Vec<HealthRecord> = new
+            .map(|seen| HealthRecord::Blocked {
+                id: crate::gate::signature::id(&seen.signature),
+                by: gate.name.to_string(),
+                text: seen.sample.clone(),
+                version: version.clone(),
+            })
+            .collect();
+        self.records.extend(blocked.into_iter().map(Record::Health));
+    }
+
+    /// Signatures of hosts that were not switched, or of before, are known from now on.
+    pub(super) fn signatures(&mut self, gate: &GateName, reading: &Reading) {
+        let What::Signatures(seen) = &reading.what else { return };
+        if self.readings.contains_key(gate) {
+            return;
+        }
+        let known: Vec<String> =
+            seen.iter().filter(|seen| seen.known_since.is_some()).map(|seen| seen.signature.clone()).collect();
+        for part in known.chunks(SIGNATURES_SHOWN_MAX) {
+            self.health(HealthRecord::Signatures { seen: part.to_vec() });
+        }
+    }
+}
