@@ -18,7 +18,8 @@ ssh openssh-client
 ssh-keygen openssh-client
 php php-cli
 unshare util-linux
-victoria-metrics victoria-metrics'
+victoria-metrics victoria-metrics
+/usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
 # its own, so they need root too; without it they refuse and say so.

@@ -7,13 +7,13 @@
 mod ask;
 pub mod contract;
 pub mod facts;
-pub mod http;
-pub mod logs;
-pub mod plugin;
-pub mod probe;
 mod fetch;
 pub mod graphite;
+pub mod http;
+pub mod logs;
 pub mod numbers;
+pub mod plugin;
+pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod reader;

@@ -1,8 +1,8 @@
 //! Bad configuration files and what is said of them: each is the good one below with one thing changed.
 
 mod meaning;
-mod watched;
 mod monitoring;
+mod watched;
 
 use super::parse;
 use expect_test::{Expect, expect};

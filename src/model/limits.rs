@@ -102,8 +102,6 @@ pub const PLUGIN_OUTPUT_BYTES_MAX: usize = 8 << 10;
 pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 /// A signature, characters.
 pub const SIGNATURE_CHARS_MAX: usize = 400;
-/// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
-pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
 /// How often one reading goes on with a log file of a host that has more, each time [`TAIL_BYTES_MAX`].
 pub const TAIL_ROUNDS_MAX: usize = 8;
 /// Asking a host's agent for facts or for the end of a log file, ms.
@@ -122,3 +120,5 @@ pub const PROVIDER_BODY_BYTES_MAX: usize = 16 << 20;
 pub const PROVIDER_MS_MAX: u64 = 15_000;
 /// What a program that prints numbers may print, bytes.
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
+/// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
+pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;

@@ -1,56 +1,102 @@
 //! The one place where a gate's kind meets its provider.
 
+use super::contract::Comparer;
+use super::facts::Facts;
+use super::logs::Logs;
 use super::numbers::{CountsReader, RanksReader, ThresholdReader};
+use super::plugin::Plugin;
+use super::probe::Prober;
+use super::served::Asker;
+use super::signatures::FileSignatures;
 use super::{Provider, World};
 use crate::config::policy::Policy;
 use crate::gate::reading::{ReadError, Reading};
 use crate::gate::scope::Scope;
 use crate::gate::spec::counts::CountSource;
+use crate::gate::spec::signatures::LogSource;
 use crate::gate::spec::{Gate, Kind};
 use crate::model::time::Time;
 use std::collections::BTreeMap;
 
 /// A gate's provider.
 pub enum Reader {
+    /// Requests.
+    Probe(Prober),
+    /// Versions.
+    Served(Asker),
+    /// Fixed URLs.
+    Contract(Comparer),
     /// A number or a series.
     Threshold(ThresholdReader),
     /// One number a host.
     Ranks(RanksReader),
     /// Counts of a monitoring system.
     Counts(CountsReader),
-    /// Counts of a source that nothing here reads: an error, so that its gate never passes.
-    Unread,
+    /// Counts of log files.
+    Logs(Logs),
+    /// Signatures of log files.
+    Signatures(FileSignatures),
+    /// A plugin.
+    Plugin(Plugin),
+    /// Facts of machines.
+    Facts(Facts),
+    /// What it was declared with cannot be read; its gate never passes.
+    Unread(ReadError),
 }
 
 impl Reader {
-    /// The provider of a gate; `None` for a kind that the books answer.
+    /// The provider of a gate; `None` for a kind that the books answer alone. `known` are signatures that the books
+    /// remember, with when each was last seen.
     pub fn of(gate: &Gate, policy: &Policy, known: &BTreeMap<String, Time>) -> Option<Self> {
-        let _ = (policy, known);
-        match &gate.kind {
-            Kind::Threshold(threshold) => Some(Self::Threshold(ThresholdReader(threshold.clone()))),
-            Kind::Ranks(ranks) => Some(Self::Ranks(RanksReader(ranks.clone()))),
-            Kind::Counts(counts) => match &counts.source {
-                CountSource::Monitoring { events, exposure, wiki_label } => Some(Self::Counts(CountsReader {
-                    events: events.clone(),
-                    exposure: exposure.clone(),
-                    wiki_label: wiki_label.clone(),
-                })),
-                _ => Some(Self::Unread),
+        Some(match &gate.kind {
+            Kind::Probe(probe) => Self::Probe(Prober::new(probe, &policy.web)),
+            Kind::Served(served) => Self::Served(Asker::new(served, &policy.web)),
+            Kind::Contract(contract) => Self::Contract(Comparer::new(contract, &policy.web)),
+            Kind::Threshold(threshold) => Self::Threshold(ThresholdReader(threshold.clone())),
+            Kind::Ranks(ranks) => Self::Ranks(RanksReader(ranks.clone())),
+            Kind::Counts(counts) => Self::counts(&counts.source),
+            Kind::Signatures(gate) => match &gate.source {
+                LogSource::Files(files) => {
+                    let requests = gate.requests_file.clone();
+                    Self::Signatures(FileSignatures::new(files.clone(), requests, gate.look_back_ms, known.clone()))
+                }
+                LogSource::Search { server, .. } => Self::unread(server),
             },
-            _ => None,
+            Kind::Command(command) => Self::Plugin(Plugin::new(command.clone())),
+            Kind::Host(host) => Self::Facts(Facts::new(host)),
+            Kind::Blockers(_) | Kind::Approval | Kind::Soak(_) => return None,
+        })
+    }
+
+    fn counts(source: &CountSource) -> Self {
+        match source {
+            CountSource::Monitoring { events, exposure, wiki_label } => {
+                let (events, exposure, wiki_label) = (events.clone(), exposure.clone(), wiki_label.clone());
+                Self::Counts(CountsReader { events, exposure, wiki_label })
+            }
+            CountSource::Logs(logs) => Logs::new(logs).map_or_else(Self::Unread, Self::Logs),
+            CountSource::Search { server, .. } => Self::unread(server),
         }
+    }
+
+    fn unread(query: &str) -> Self {
+        Self::Unread(ReadError { query: query.to_owned(), why: "this source can't be read by this version".to_owned() })
     }
 
     /// Measures once.
     pub async fn read<W: World>(&mut self, scope: &Scope, world: &W) -> Result<Reading, ReadError> {
         match self {
-            Self::Threshold(reader) => reader.read(scope, world).await,
-            Self::Ranks(reader) => reader.read(scope, world).await,
-            Self::Counts(reader) => reader.read(scope, world).await,
-            Self::Unread => {
-                let why = "this source of counts can't be read by this version".to_owned();
-                Err(ReadError { query: "counts".to_owned(), why })
-            }
+            Self::Probe(provider) => provider.read(scope, world).await,
+            Self::Served(provider) => provider.read(scope, world).await,
+            Self::Contract(provider) => provider.read(scope, world).await,
+            Self::Threshold(provider) => provider.read(scope, world).await,
+            Self::Ranks(provider) => provider.read(scope, world).await,
+            Self::Counts(provider) => provider.read(scope, world).await,
+            Self::Logs(provider) => provider.read(scope, world).await,
+            Self::Signatures(provider) => provider.read(scope, world).await,
+            Self::Plugin(provider) => provider.read(scope, world).await,
+            Self::Facts(provider) => provider.read(scope, world).await,
+            Self::Unread(error) => Err(error.clone()),
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::config::policy::Policy;
 use crate::gate::spec::Kind;
 use crate::gate::spec::hosts::{Command, Fact, Host};
 use crate::gate::spec::numbers::{Condition, Op};
+use crate::gate::spec::signatures::Borne;
+use crate::model::time::Time;
 use expect_test::{Expect, expect};
 use std::io;
 use std::path::Path;
@@ -54,6 +56,10 @@ fn what_is_written_is_what_is_meant() {
     let one = &signatures.acknowledged[0];
     assert_eq!((one.signature.as_str(), one.owner.as_str()), ("session <n> lost at <path>", "sessions"));
     assert_eq!(one.until.to_string(), "2016-03-01T00:00:00Z");
+    let borne = |signature: &str, now| signatures.borne(signature, now);
+    assert_eq!(borne(&one.signature, Time(one.until.0 - 1)), Borne::By(one));
+    assert_eq!(borne(&one.signature, one.until), Borne::Ended(one), "it counts again from that moment on");
+    assert_eq!(borne("another", Time(0)), Borne::No);
     let argv = vec!["/usr/lib/nagios/plugins/check_load".to_owned(), "-w".to_owned(), "5".to_owned()];
     assert_eq!(
         kind("kind: command, argv: [/usr/lib/nagios/plugins/check_load, -w, '5'], where: hosts, warning: fail"),

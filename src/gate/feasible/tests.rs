@@ -52,6 +52,7 @@ fn signatures_probes_and_percents() {
             min_events: 3,
             min_hosts,
             limits,
+            requests_file: None,
             acknowledged: Vec::new(),
         })
     };

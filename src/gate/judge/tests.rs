@@ -228,12 +228,14 @@ fn signatures(until: Option<Time>) -> Signatures {
         min_events: 3,
         min_hosts: 2,
         limits: CountLimits::default(),
+        requests_file: None,
         acknowledged: known.into_iter().collect(),
     }
 }
 
 #[test]
-fn signatures_new_known_and_acknowledged() {
+fn signatures_new_known_and_requests_file: None,
+        acknowledged() {
     let of = |seen: Seen, until| asked(Kind::Signatures(signatures(until)), &scope(2, 2), What::Signatures(vec![seen]));
     let new = of(seen(&[("mw0", 2), ("mw1", 1)], None), None);
     assert_eq!(new.verdict, Fail);

@@ -57,3 +57,25 @@ pub struct Acknowledged {
     /// When it stops being borne.
     pub until: Time,
 }
+
+/// Whether a signature is borne.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Borne<'a> {
+    /// Nobody answers for it.
+    No,
+    /// Somebody does.
+    By(&'a Acknowledged),
+    /// Somebody did, until this ended: it counts again, and that is said.
+    Ended(&'a Acknowledged),
+}
+
+impl Signatures {
+    /// Whether somebody answers for this signature now.
+    pub fn borne(&self, signature: &str, now: Time) -> Borne<'_> {
+        match self.acknowledged.iter().find(|known| known.signature == signature) {
+            None => Borne::No,
+            Some(known) if known.until > now => Borne::By(known),
+            Some(known) => Borne::Ended(known),
+        }
+    }
+}
