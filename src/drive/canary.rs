@@ -117,10 +117,12 @@ async fn ask(
     Ok((asked.collect(), blamed?))
 }
 
-/// The promotion that led to the wanted state; what is found now speaks about it too.
+/// The promotion that is in force, content and pins may have changed since: what is found now speaks about it too.
 fn promotion(books: &Books) -> Option<&Rollout> {
-    let ended = |r: &&Rollout| Some(r.to) == books.current && matches!(r.status, Status::Done | Status::Owed);
-    books.rollouts.values().rev().find(ended).filter(|rollout| rollout.kind == books::Kind::Promote)
+    let ended = |r: &&Rollout| matches!(r.status, Status::Done | Status::Owed);
+    let moves = |r: &&Rollout| matches!(r.kind, books::Kind::Promote | books::Kind::Rollback);
+    let last = books.rollouts.values().rev().filter(ended).find(moves);
+    last.filter(|rollout| rollout.kind == books::Kind::Promote)
 }
 
 /// Gates that can't decide with the hosts at hand, each with what it would need.
