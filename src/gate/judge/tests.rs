@@ -234,8 +234,7 @@ fn signatures(until: Option<Time>) -> Signatures {
 }
 
 #[test]
-fn signatures_new_known_and_requests_file: None,
-        acknowledged() {
+fn signatures_new_known_and_acknowledged() {
     let of = |seen: Seen, until| asked(Kind::Signatures(signatures(until)), &scope(2, 2), What::Signatures(vec![seen]));
     let new = of(seen(&[("mw0", 2), ("mw1", 1)], None), None);
     assert_eq!(new.verdict, Fail);
