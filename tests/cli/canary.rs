@@ -61,10 +61,10 @@ fn all_is_well() {
         &["canary"],
         0,
         &expect![[r#"
-        plugin pass: Passes: 1 host said OK (n 1, asked: SITE/checks/plugin.sh).
-        lag pass: Passes: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
-        3 of 3 hosts ready, 2 of 2 gates passed
-    "#]],
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 2 of 2 gates passed
+        "#]],
     );
     says(
         &site,
@@ -94,18 +94,18 @@ fn a_gate_that_failed_is_3_and_for_nagios_critical() {
         &["canary"],
         3,
         &expect![[r#"
-        plugin fail: Fails: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).
-        lag pass: Passes: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
-        3 of 3 hosts ready, 1 of 2 gates passed
-    "#]],
+            plugin fail: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
     );
     says(
         &site,
         &["canary", "--nagios"],
         2,
         &expect![[r#"
-        POINTSMAN CRITICAL - 1 gate failed: plugin (Fails: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=1;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
-    "#]],
+            POINTSMAN CRITICAL - 1 gate failed: plugin (the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=1;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+        "#]],
     );
     site.run(&["status"]).ends(0).hides("approvals").hides("blockers");
 }
@@ -119,18 +119,18 @@ fn a_gate_that_is_inconclusive_or_broken_is_4_and_for_nagios_warning_or_unknown(
         &["canary"],
         4,
         &expect![[r#"
-        plugin pass: Passes: 1 host said OK (n 1, asked: SITE/checks/plugin.sh).
-        lag inconclusive: Undecided: 6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
-        3 of 3 hosts ready, 1 of 2 gates passed
-    "#]],
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag inconclusive: 6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
     );
     says(
         &site,
         &["canary", "--nagios"],
         1,
         &expect![[r#"
-        POINTSMAN WARNING - 1 gate inconclusive: lag (Undecided: 6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=1;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=6
-    "#]],
+            POINTSMAN WARNING - 1 gate inconclusive: lag (6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=1;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=6
+        "#]],
     );
     answers(&site, "number", 1);
     answers(&site, "plugin", 3);
@@ -139,18 +139,18 @@ fn a_gate_that_is_inconclusive_or_broken_is_4_and_for_nagios_warning_or_unknown(
         &["canary"],
         4,
         &expect![[r#"
-        plugin error: Error: the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).
-        lag pass: Passes: 1 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
-        3 of 3 hosts ready, 1 of 2 gates passed
-    "#]],
+            plugin error: the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 1 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
     );
     says(
         &site,
         &["canary", "--nagios"],
         3,
         &expect![[r#"
-        POINTSMAN UNKNOWN - 1 gate could not be checked: plugin (Error: the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=1;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=1
-    "#]],
+            POINTSMAN UNKNOWN - 1 gate could not be checked: plugin (the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=1;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=1
+        "#]],
     );
 }
 
@@ -163,11 +163,11 @@ fn a_host_that_is_not_ready_is_7_and_for_nagios_critical() {
         &["canary"],
         7,
         &expect![[r#"
-        mw1019.eqiad.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 3 files, since Ts ago; type: pointsman sync-common mw1019.eqiad.wmnet
-        plugin pass: Passes: 1 host said OK (n 1, asked: SITE/checks/plugin.sh).
-        lag pass: Passes: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
-        2 of 3 hosts ready, 2 of 2 gates passed
-    "#]],
+            mw1019.eqiad.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 3 files, since Ts ago; type: pointsman sync-common mw1019.eqiad.wmnet
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            2 of 3 hosts ready, 2 of 2 gates passed
+        "#]],
     );
     says(
         &site,
@@ -212,13 +212,13 @@ fn files_for_ci_and_for_prometheus_are_whole_and_readable_by_others() {
             </testsuite>
             <testsuite name="gates" tests="2" skipped="0" errors="0" failures="1">
                 <testcase name="plugin" classname="pointsman.gates">
-                    <failure message="Fails: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)." type="fail">plugin fail: Fails: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).</failure>
-                    <system-out>Fails: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh).
+                    <failure message="the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)" type="fail">plugin fail: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)</failure>
+                    <system-out>the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
         the deploy host: code 2, PLUGIN 2
         the deploy host: PLUGIN 2 | code=2</system-out>
                 </testcase>
                 <testcase name="lag" classname="pointsman.gates">
-                    <system-out>Passes: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh).
+                    <system-out>0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
         0</system-out>
                 </testcase>
             </testsuite>
