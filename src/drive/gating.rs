@@ -82,7 +82,11 @@ pub struct Gating {
     calls: u64,
     /// Gates that are due while their provider is still away for the call before.
     queued: BTreeSet<GateName>,
+    stood: BTreeMap<GateName, Stood>,
 }
+
+/// How a gate stood when its call ended, and its last judgement; `None`: it was never asked.
+pub type Stood = (Standing, Option<Judgement>);
 
 impl std::fmt::Debug for Gating {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -134,7 +138,13 @@ impl Gating {
             asking: None,
             calls: 0,
             queued: BTreeSet::new(),
+            stood: BTreeMap::new(),
         }
+    }
+
+    /// How each gate stood when the last call ended.
+    pub fn stood(&self) -> &BTreeMap<GateName, Stood> {
+        &self.stood
     }
 
     /// Begins to ask; what was asked before is forgotten. `books` are those of now.
@@ -295,7 +305,7 @@ impl Gating {
     fn decided(&mut self, decision: &Decision) -> Option<Step> {
         let asking = self.asking.as_mut()?;
         let end = match decision {
-            Decision::GoOn if asking.call.moment == Moment::Watch => GateEnd::GoOn { leave_out: BTreeMap::new() },
+            Decision::GoOn if !asking.call.moment.precedes_a_switch() => GateEnd::GoOn { leave_out: BTreeMap::new() },
             Decision::GoOn => {
                 self.last_look();
                 return None;
@@ -322,6 +332,8 @@ impl Gating {
         };
         asking.signatures();
         let (mut records, told) = (asking.records, asking.told);
+        let standing = asking.soak.standing();
+        self.stood = standing.map(|(gate, stands, last)| (gate.name.clone(), (stands, last.cloned()))).collect();
         // The last verdict of each gate that passed: it was written when it first did, and may rest on more by now.
         let last = asking.soak.standing().filter_map(|(_, _, last)| last);
         let passed = last.filter(|last| last.verdict == Verdict::Pass).map(|last| {
