@@ -305,7 +305,7 @@ impl Gating {
     fn decided(&mut self, decision: &Decision) -> Option<Step> {
         let asking = self.asking.as_mut()?;
         let end = match decision {
-            Decision::GoOn if asking.call.moment == Moment::Watch => GateEnd::GoOn { leave_out: BTreeMap::new() },
+            Decision::GoOn if !asking.call.moment.precedes_a_switch() => GateEnd::GoOn { leave_out: BTreeMap::new() },
             Decision::GoOn => {
                 self.last_look();
                 return None;
