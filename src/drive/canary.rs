@@ -15,6 +15,9 @@ use crate::fleet::Install;
 use crate::gate::feasible::feasible;
 use crate::gate::scope::Scope;
 use crate::gate::soak::Standing;
+use crate::gate::spec::counts::CountSource;
+use crate::gate::spec::hosts::Fact;
+use crate::gate::spec::signatures::LogSource;
 use crate::gate::spec::{Gate, Kind, Mode, Moment};
 use crate::model::books::{self, Books, Record, Rollout, Status};
 use crate::model::health::HealthRecord;
@@ -31,6 +34,7 @@ use crate::report::canary::{Asked, CanaryView};
 use crate::rollout::effect::{GateCall, Told};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What the moment is called in the books.
 const WHAT: &str = "canary check";
@@ -101,6 +105,7 @@ async fn ask(
     let (call, unfit) = call(deploy, &books, hosts, (promotion.as_ref(), window_ms))?;
     let known = store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
     let mut gating = Gating::new(deploy, Install::Never, &known, BTreeMap::new());
+    first_look(deploy, &mut gating, &call, &books).await;
     gating.begin(call, books);
     let blamed = until_heard(store, &mut gating, promotion.as_ref().map(|rollout| rollout.id)).await;
     let stood = gating.stood().clone();
@@ -115,6 +120,31 @@ async fn ask(
         Asked { name, kind, enforces: gate.mode == Mode::Enforce, standing, judgement }
     });
     Ok((asked.collect(), blamed?))
+}
+
+/// Gates of log files and rates know only what happens between two readings: they read once, and are asked after the
+/// longest of their intervals.
+async fn first_look(deploy: &Deploy, gating: &mut Gating, call: &GateCall, books: &Books) {
+    let asked = deploy.policy.gates.iter().filter(|gate| call.gates.contains(&gate.name));
+    let Some(ms) = asked.filter(|gate| is_of_two_readings(gate)).map(|gate| gate.counters.interval_ms).max() else {
+        return;
+    };
+    let scope = Scope { rolled: BTreeSet::new(), control: call.scope.hosts(), ..call.scope.clone() };
+    gating.begin(GateCall { moment: Moment::Before, gates: BTreeSet::new(), scope, ..call.clone() }, books.clone());
+    // Nobody is asked, so there is nothing to answer or to write down.
+    while !matches!(gating.next().await, Step::Ended { .. }) {}
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+fn is_of_two_readings(gate: &Gate) -> bool {
+    match &gate.kind {
+        Kind::Counts(counts) => matches!(counts.source, CountSource::Logs(_)),
+        Kind::Signatures(signatures) => matches!(signatures.source, LogSource::Files(_)),
+        Kind::Host(host) => {
+            host.conditions.iter().any(|(fact, _)| matches!(fact, Fact::DiskFullHours | Fact::LogBytesPerSecond(_)))
+        }
+        _ => false,
+    }
 }
 
 /// The promotion that is in force, content and pins may have changed since: what is found now speaks about it too.

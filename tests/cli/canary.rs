@@ -297,3 +297,31 @@ fn it_waits_for_nobody_and_what_it_found_is_evidence_about_the_promotion() {
     let dry = site.run(&["promote", "group1", V11, "-m", "x", "--dry-run"]).ends(0);
     dry.says("before: r2, ").says("the gate plugin: Fails: ");
 }
+
+#[test]
+fn log_files_are_read_twice_so_that_there_is_something_to_judge() {
+    let logs = "logs: {file: /var/log/access.log, events: \" 5..$\"}";
+    let site = site(SOAK, &[&format!("name: errors, kind: counts, {logs}, min_exposure: 1, max_rate: 0.9")]);
+    let logs: Vec<PathBuf> = site.hosts().iter().map(|host| site.host(host).join("var/log/access.log")).collect();
+    for log in &logs {
+        fs::create_dir_all(log.parent().expect("it has one")).expect("made");
+        fs::write(log, "").expect("written");
+    }
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let visit = || {
+        let line = "testwiki GET / 200\n".repeat(20);
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            for log in &logs {
+                let mut log = fs::OpenOptions::new().append(true).open(log).expect("it is there");
+                std::io::Write::write_all(&mut log, line.as_bytes()).expect("written");
+            }
+        }
+    };
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(visit);
+        let ran = site.run(&["canary"]);
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        ran
+    });
+    ran.ends(0).says("errors pass: ");
+}
