@@ -7,7 +7,7 @@ use crate::drive::act::{ActError, Ended};
 use crate::drive::run::RunError;
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
-use crate::rollout::effect::Outcome;
+use crate::rollout::effect::{Left, Outcome};
 use crate::store::error::StoreError;
 use std::process::ExitCode;
 
@@ -55,9 +55,19 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
 
 /// The code of an order that came to an outcome: hosts that could not be brought back weigh more than that they were.
 pub fn of_ended(ended: &Ended) -> Exit {
-    match &ended.went_back {
-        Some(Outcome::Done { left, .. }) if !left.is_empty() => Exit::Owed,
-        _ if ended.outcome == Outcome::Stopped && ended.terminated => Exit::Terminated,
+    let all_done = |outcome: &Outcome| match outcome {
+        Outcome::Done { left, .. } => left.is_empty(),
+        outcome => *outcome == Outcome::Nothing,
+    };
+    match (&ended.went_back, &ended.repaired, &ended.outcome) {
+        (Some(back), ..) if !all_done(back) => Exit::Owed,
+        // Those that were left out were all repaired; nobody is owed.
+        (_, Some(repaired), Outcome::Done { left, .. })
+            if all_done(repaired) && ended.plan.excluded.is_empty() && left.values().all(Left::is_suspect) =>
+        {
+            Exit::Done
+        }
+        (.., Outcome::Stopped) if ended.terminated => Exit::Terminated,
         _ => of_outcome(&ended.plan, &ended.outcome),
     }
 }
@@ -165,7 +175,6 @@ mod tests {
     use crate::model::stale::StaleReason;
     use crate::plan::fixture::{books, group, policy, site, wmf};
     use crate::plan::{forward, hosts};
-    use crate::rollout::effect::Left;
     use std::collections::BTreeMap;
 
     #[test]

@@ -7,7 +7,6 @@ use super::run::{Audience, Gates, Run, RunError};
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::{GateName, HostName};
-use crate::model::stale::StaleReason;
 use crate::plan::content;
 use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
@@ -183,6 +182,6 @@ impl Held<'_> {
 
 /// Those that a gate found to be at fault.
 fn suspects(left: &BTreeMap<HostName, Left>) -> BTreeSet<HostName> {
-    let blamed = left.iter().filter(|(_, left)| matches!(left.reason, StaleReason::Suspect(_)));
+    let blamed = left.iter().filter(|(_, left)| left.is_suspect());
     blamed.map(|(host, _)| host.clone()).collect()
 }

@@ -180,3 +180,10 @@ pub struct Left {
     /// Whether it was taken out of service.
     pub depooled: bool,
 }
+
+impl Left {
+    /// Whether a gate found it to be at fault.
+    pub fn is_suspect(&self) -> bool {
+        matches!(self.reason, StaleReason::Suspect(_))
+    }
+}

@@ -1,6 +1,7 @@
 //! Between waves: gates are asked, and what they say leads on, back, or to a person.
 
 use super::effect::{Effect, GateCall, GateEnd, Outcome, Told};
+use super::host::Step;
 use super::machine::{Machine, Phase};
 use crate::gate::spec::Moment;
 use crate::model::books::{Record, Status};
@@ -62,7 +63,13 @@ impl Machine<'_> {
         let end = if planted(Bug::GateFailureCountsAsPass) { end.map(ignored) } else { end };
         match (end, wave) {
             (None, _) => {}
-            (Some(GateEnd::GoOn { leave_out }), _) if !leave_out.is_empty() => self.leave_out(leave_out),
+            (Some(GateEnd::GoOn { leave_out }), _) if !leave_out.is_empty() => {
+                self.leave_out(leave_out);
+                // When hosts are being taken out of service, their end leads on; else nothing is out that would.
+                if self.hosts.values().all(|state| state.step != Step::Depooling) {
+                    self.gated(wave);
+                }
+            }
             (Some(GateEnd::GoOn { .. }), None) => self.begin_wave(0),
             (Some(GateEnd::GoOn { .. }), Some(wave)) => self.begin_wave(wave + 1),
             (Some(GateEnd::Failed(why)), None) => self.not_begun(Outcome::Held(why.clone()), &why),
