@@ -110,8 +110,8 @@ struct Asking {
     /// Hosts that are looked at a second time, and what they showed.
     suspects: BTreeSet<HostName>,
     looked: Option<BTreeMap<HostName, Looked>>,
-    /// The gates whose last look before the switch is still out; `None`: it is not time for that.
-    last_look: Option<BTreeSet<GateName>>,
+    /// The gates whose last look before the switch is still out, and what follows then; `None`: it is not time for that.
+    last_look: Option<(BTreeSet<GateName>, GateEnd)>,
 }
 
 impl Gating {
@@ -168,12 +168,11 @@ impl Gating {
 
     /// Providers that compare with what was before read once more, right before hosts are switched: what was written until
     /// then is the old version's.
-    fn last_look(&mut self) {
+    fn last_look(&mut self, end: GateEnd) {
         let Some(asking) = &mut self.asking else { return };
         let gates: Vec<Gate> = self.gates.iter().filter(|gate| gate.kind.compares_with_before()).cloned().collect();
-        asking.last_look = Some(gates.iter().map(|gate| gate.name.clone()).collect());
-        let call = asking.call.clone();
-        gates.iter().for_each(|gate| self.read(gate, &call));
+        asking.last_look = Some((gates.iter().map(|gate| gate.name.clone()).collect(), end));
+        gates.iter().for_each(|gate| self.read(gate));
     }
 
     /// The books of now, as [`Step::Books`] asked.
@@ -187,9 +186,12 @@ impl Gating {
     pub async fn next(&mut self) -> Step {
         loop {
             let Some(asking) = &mut self.asking else { return std::future::pending().await };
-            if let Some(left) = &asking.last_look {
+            if let Some((left, end)) = &asking.last_look {
                 match left.is_empty() {
-                    true => return self.ended(GateEnd::GoOn { leave_out: BTreeMap::new() }),
+                    true => {
+                        let end = end.clone();
+                        return self.ended(end);
+                    }
                     false => {
                         self.wait().await;
                         continue;
@@ -218,11 +220,11 @@ impl Gating {
     /// Asks every gate that is due.
     fn ask_due(&mut self) {
         let Some(asking) = &mut self.asking else { return };
-        let (due, call) = (asking.soak.due(clock::now()), asking.call.clone());
-        for gate in due {
-            match self.people(&gate) {
+        for gate in asking.soak.due(clock::now()) {
+            let answered = self.asking.as_mut().and_then(|asking| asking.people(&gate));
+            match answered {
                 Some(reading) => self.take(&gate.name, Ok(reading)),
-                None => self.read(&gate, &call),
+                None => self.read(&gate),
             }
         }
         if let Some(asking) = &mut self.asking {
@@ -231,13 +233,13 @@ impl Gating {
     }
 
     /// Sends a provider to read; it comes back with its reading.
-    fn read(&mut self, gate: &Gate, call: &GateCall) {
+    fn read(&mut self, gate: &Gate) {
+        let Some(scope) = self.asking.as_ref().map(|asking| asking.scope_of(gate)) else { return };
         let Some(mut reader) = self.readers.remove(&gate.name) else {
             self.queued.insert(gate.name.clone());
             return;
         };
         let (name, world, number) = (gate.name.clone(), Rc::clone(&self.world), self.calls);
-        let scope = call.scope.only(gate.hosts.as_ref());
         tracing::debug!(gate = %name, "a gate is asked");
         self.tasks.spawn_local(async move {
             let reading = Box::new(reader.read(&scope, &*world).await);
@@ -265,7 +267,7 @@ impl Gating {
                     let last_look = self.asking.as_mut().and_then(|asking| asking.last_look.as_mut());
                     match last_look {
                         // One that was read for an earlier question is read again, see below.
-                        Some(left) if !self.queued.contains(&gate) => drop(left.remove(&gate)),
+                        Some((left, _)) if !self.queued.contains(&gate) => drop(left.remove(&gate)),
                         Some(_) => {}
                         None => self.take(&gate, *reading),
                     }
@@ -284,7 +286,8 @@ impl Gating {
     fn take(&mut self, name: &GateName, reading: Result<Reading, ReadError>) {
         let Some(asking) = self.asking.as_mut().filter(|asking| asking.call.gates.contains(name)) else { return };
         let Some(gate) = self.gates.iter().find(|gate| gate.name == *name) else { return };
-        let (now, scope) = (self.world.now(), asking.call.scope.only(gate.hosts.as_ref()));
+        let (now, scope) = (self.world.now(), asking.scope_of(gate));
+        let reading = reading.map(|reading| asking.with_books(reading));
         let judgement = judge(gate, &scope, &reading, now);
         if let Ok(reading) = reading {
             asking.readings.insert(name.clone(), reading);
@@ -305,11 +308,17 @@ impl Gating {
     fn decided(&mut self, decision: &Decision) -> Option<Step> {
         let asking = self.asking.as_mut()?;
         let end = match decision {
-            Decision::GoOn if !asking.call.moment.precedes_a_switch() => GateEnd::GoOn { leave_out: BTreeMap::new() },
-            Decision::GoOn => {
-                self.last_look();
-                return None;
-            }
+            Decision::GoOn => match asking.passed(&self.gates) {
+                ends::Failed::LookAt(hosts) => {
+                    self.look_again(hosts);
+                    return None;
+                }
+                ends::Failed::Known(end) if asking.call.moment.precedes_a_switch() => {
+                    self.last_look(end);
+                    return None;
+                }
+                ends::Failed::Known(end) => end,
+            },
             Decision::Paused(why) => GateEnd::Paused(why.clone()),
             Decision::Failed(names) => {
                 let failed: Vec<&Gate> = self.gates.iter().filter(|gate| names.contains(&gate.name)).collect();
@@ -360,9 +369,7 @@ impl Gating {
             return;
         }
         let gate = self.gates.iter().find(|gate| gate.name == *name).cloned();
-        if let (Some(gate), Some(call)) = (gate, self.asking.as_ref().map(|asking| asking.call.clone())) {
-            self.read(&gate, &call);
-        }
+        gate.iter().for_each(|gate| self.read(gate));
     }
 
     /// Ends every conversation.

@@ -11,6 +11,8 @@ pub struct Scope {
     pub rolled: BTreeSet<HostName>,
     /// Hosts that were not: the control. Empty when all were switched.
     pub control: BTreeSet<HostName>,
+    /// Hosts that serve no wikis, a log host or a database; a gate asks those of them that it names.
+    pub others: BTreeSet<HostName>,
     /// The group that is promoted; `None` for a canary check.
     pub group: Option<Group>,
     /// The version that it goes to.
@@ -24,13 +26,14 @@ pub struct Scope {
 impl Scope {
     /// Every host in it.
     pub fn hosts(&self) -> BTreeSet<HostName> {
-        self.rolled.union(&self.control).cloned().collect()
+        [&self.rolled, &self.control, &self.others].into_iter().flatten().cloned().collect()
     }
 
-    /// The same for these hosts only; `None` changes nothing.
+    /// The same for these hosts only; `None`: for those that serve wikis.
     pub fn only(&self, hosts: Option<&BTreeSet<HostName>>) -> Self {
-        let Some(hosts) = hosts else { return self.clone() };
+        let Some(hosts) = hosts else { return Self { others: BTreeSet::new(), ..self.clone() } };
         let within = |all: &BTreeSet<HostName>| all.intersection(hosts).cloned().collect();
-        Self { rolled: within(&self.rolled), control: within(&self.control), ..self.clone() }
+        let (rolled, control, others) = (within(&self.rolled), within(&self.control), within(&self.others));
+        Self { rolled, control, others, ..self.clone() }
     }
 }

@@ -4,6 +4,7 @@
 //! every gate that enforces has passed and the least time is over; a gate that was not asked has not passed.
 
 use super::spec::{Counters, Gate, Kind, Mode, Moment};
+use crate::model::limits::APPROVAL_MS_MAX;
 use crate::model::names::GateName;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
@@ -198,7 +199,12 @@ impl Running {
             Standing::Passed => once || self.gate.kind == Kind::Approval || enough > 0 && self.passes_in_row >= enough,
             Standing::Open => false,
         };
-        self.next = (!ended).then(|| after(now, self.gate.counters.interval_ms));
+        // A person who answered does not want to wait for the machine.
+        let interval_ms = match self.gate.kind {
+            Kind::Approval => self.gate.counters.interval_ms.min(APPROVAL_MS_MAX),
+            _ => self.gate.counters.interval_ms,
+        };
+        self.next = (!ended).then(|| after(now, interval_ms));
     }
 
     /// `once`: after so many verdicts as make a whole it stands as it does.

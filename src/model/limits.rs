@@ -122,3 +122,5 @@ pub const PROVIDER_MS_MAX: u64 = 15_000;
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// How often it is looked whether a person answered, ms.
+pub const APPROVAL_MS_MAX: u64 = 1_000;

@@ -135,11 +135,17 @@ pub fn scope(policy: &Policy, plan: &Plan, rolled: &BTreeSet<HostName>, since: T
     Scope {
         rolled,
         control,
+        others: others(policy),
         group: plan.goal.rollout.groups.first().cloned(),
         version: plan.goal.rollout.version.clone(),
         wikis: wikis(policy, &snapshot.map.0),
         since,
     }
+}
+
+/// Hosts that serve no wikis.
+pub fn others(policy: &Policy) -> BTreeSet<HostName> {
+    policy.hosts.iter().filter(|(_, host)| !host.serves()).map(|(name, _)| name.clone()).collect()
 }
 
 /// Each wiki's group and version.

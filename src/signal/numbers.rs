@@ -284,6 +284,7 @@ mod tests {
     fn scope() -> Scope {
         let hosts = |names: &[&str]| names.iter().map(|name| name.parse().expect("a host")).collect();
         Scope {
+            others: Default::default(),
             rolled: hosts(&["mw1.codfw.wmnet", "mw1.eqiad.wmnet"]),
             control: hosts(&["mw2.codfw.wmnet"]),
             group: Some("group1".parse().expect("a group")),

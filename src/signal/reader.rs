@@ -8,11 +8,12 @@ use super::plugin::Plugin;
 use super::probe::Prober;
 use super::served::Asker;
 use super::signatures::FileSignatures;
-use super::{Provider, World};
+use super::{Provider, World, process};
 use crate::config::policy::Policy;
-use crate::gate::reading::{ReadError, Reading};
+use crate::gate::reading::{ReadError, Reading, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::counts::CountSource;
+use crate::gate::spec::people::{Blockers, Soak};
 use crate::gate::spec::signatures::LogSource;
 use crate::gate::spec::{Gate, Kind};
 use crate::model::time::Time;
@@ -40,6 +41,10 @@ pub enum Reader {
     Plugin(Plugin),
     /// Facts of machines.
     Facts(Facts),
+    /// Requests that a version has served, counted by the provider of counts.
+    Soaked(Box<Reader>),
+    /// Open blockers of a tracker.
+    Tracker(Blockers),
     /// What it was declared with cannot be read; its gate never passes.
     Unread(ReadError),
 }
@@ -64,6 +69,8 @@ impl Reader {
             },
             Kind::Command(command) => Self::Plugin(Plugin::new(command.clone())),
             Kind::Host(host) => Self::Facts(Facts::new(host)),
+            Kind::Soak(Soak { min_requests: Some((_, source)), .. }) => Self::Soaked(Box::new(Self::counts(source))),
+            Kind::Blockers(blockers) if !blockers.argv.is_empty() => Self::Tracker(blockers.clone()),
             Kind::Blockers(_) | Kind::Approval | Kind::Soak(_) => return None,
         })
     }
@@ -96,7 +103,25 @@ impl Reader {
             Self::Signatures(provider) => provider.read(scope, world).await,
             Self::Plugin(provider) => provider.read(scope, world).await,
             Self::Facts(provider) => provider.read(scope, world).await,
+            Self::Soaked(counts) => Box::pin(counts.read(scope, world)).await.map(requests),
+            Self::Tracker(blockers) => tracker(blockers).await,
             Self::Unread(error) => Err(error.clone()),
         }
     }
+}
+
+/// All that was served, by whichever host; for how long is on the books.
+fn requests(reading: Reading) -> Reading {
+    let What::Counts(tally) = &reading.what else { return reading };
+    let requests = tally.hosts.values().fold(0, |sum: u64, count| sum.saturating_add(count.exposure));
+    Reading { what: What::Soaked { time_ms: None, requests: Some(requests) }, ..reading }
+}
+
+/// What a tracker's program lists, one blocker a line.
+async fn tracker(blockers: &Blockers) -> Result<Reading, ReadError> {
+    let query = blockers.argv.join(" ");
+    let failed = |why| ReadError { query: query.clone(), why };
+    let said = process::output(&blockers.argv, &[], blockers.deadline_ms).await.map_err(failed)?;
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+    Ok(Reading { what: What::Blockers(lines.collect()), query, window_ms: 0, newest_age_ms: None })
 }

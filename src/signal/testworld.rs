@@ -66,6 +66,7 @@ pub fn scope(rolled: &[&str], control: &[&str], since: u64) -> Scope {
         (wiki.parse().expect("legal"), ("group0".parse().expect("legal"), "1.27.0-wmf.11".parse().expect("legal")))
     };
     Scope {
+        others: Default::default(),
         rolled: names(rolled),
         control: names(control),
         group: None,

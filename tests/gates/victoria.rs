@@ -101,6 +101,7 @@ impl Victoria {
 fn scope() -> Scope {
     let host = |name: &str| [name.parse().expect("a host")].into_iter().collect();
     Scope {
+        others: Default::default(),
         rolled: host("mw2001.codfw.wmnet"),
         control: host("mw2002.codfw.wmnet"),
         group: None,

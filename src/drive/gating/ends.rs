@@ -14,7 +14,7 @@ use crate::report::stale;
 use crate::rollout::effect::{GateEnd, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of a failure.
+/// What is known of who is to blame.
 pub(super) enum Failed {
     /// What follows.
     Known(GateEnd),
@@ -55,6 +55,31 @@ impl Asking {
             (false, true) => GateEnd::Paused(why),
             (false, false) => GateEnd::GoOn { leave_out },
         })
+    }
+
+    /// What follows when no gate failed: errors of a single host are few among those of all, and still its own.
+    pub(super) fn passed(&mut self, gates: &[Gate]) -> Failed {
+        let mut blamed: BTreeMap<HostName, String> = BTreeMap::new();
+        for gate in gates.iter().filter(|gate| self.readings.contains_key(&gate.name)) {
+            let (blame, sentence, suspects, _) = self.blame(gate);
+            if blame == Some(Blame::Host) {
+                let sentence = sentence.unwrap_or_default();
+                blamed.extend(suspects.into_iter().map(|host| (host, format!("{}: {sentence}", gate.name))));
+            }
+        }
+        if !blamed.is_empty() && self.looked.is_none() {
+            return Failed::LookAt(blamed.into_keys().collect());
+        }
+        let mut leave_out = BTreeMap::new();
+        for (host, sentence) in blamed {
+            let seen = self.witnesses(&host);
+            let said = with_witness(&sentence, &[(host.clone(), seen.clone())].into());
+            self.told.push(Told::Blamed(said));
+            if !seen.is_empty() {
+                leave_out.insert(host, seen.join(", "));
+            }
+        }
+        Failed::Known(GateEnd::GoOn { leave_out })
     }
 
     /// Who is to blame for a gate, in words, who is suspected, and of how many switched hosts.

@@ -1,32 +1,57 @@
 //! Gates that the books answer: approvals, blockers, and for how long a version has run.
 
-use super::{Asking, Gating};
+use super::Asking;
+use crate::drive::clock;
 use crate::gate::reading::{Answered, Reading, What};
+use crate::gate::scope::Scope;
 use crate::gate::spec::{Gate, Kind};
 use crate::model::health::HealthRecord;
+use crate::model::time::Time;
 use crate::plan::soaked;
 use crate::rollout::effect::Told;
 
-impl Gating {
+impl Asking {
     /// The reading of a gate that the books answer alone; `None`: a provider is asked.
     pub(super) fn people(&mut self, gate: &Gate) -> Option<Reading> {
-        let now = crate::drive::clock::now();
-        let asking = self.asking.as_mut()?;
         let what = match &gate.kind {
-            Kind::Approval => What::Answer(asking.approval(gate)),
-            Kind::Blockers(blockers) if blockers.argv.is_empty() => What::Blockers(asking.blockers()),
+            Kind::Approval => What::Answer(self.approval(gate)),
+            Kind::Blockers(blockers) if blockers.argv.is_empty() => What::Blockers(self.blockers()),
             Kind::Soak(soak) if soak.min_requests.is_none() => {
-                let version = asking.call.scope.version.as_ref();
-                let since = version.and_then(|version| soaked::since(&asking.books, version));
-                What::Soaked { time_ms: since.map(|since| now.ms_since(since)), requests: None }
+                What::Soaked { time_ms: self.soaked_ms(), requests: None }
             }
             _ => return None,
         };
         Some(Reading { what, query: "the books".to_owned(), window_ms: 0, newest_age_ms: None })
     }
-}
 
-impl Asking {
+    /// What a provider read, with what the books have of the same.
+    pub(super) fn with_books(&self, reading: Reading) -> Reading {
+        let what = match reading.what {
+            What::Soaked { time_ms: None, requests } => What::Soaked { time_ms: self.soaked_ms(), requests },
+            What::Blockers(tracked) => What::Blockers(self.blockers().into_iter().chain(tracked).collect()),
+            what => what,
+        };
+        Reading { what, ..reading }
+    }
+
+    /// What a gate is asked about; for a soak that is the time since the version has run at its content of now.
+    pub(super) fn scope_of(&self, gate: &Gate) -> Scope {
+        let scope = self.call.scope.only(gate.hosts.as_ref());
+        match (&gate.kind, self.soaked_since()) {
+            (Kind::Soak(_), Some(since)) => Scope { since, ..scope },
+            _ => scope,
+        }
+    }
+
+    fn soaked_since(&self) -> Option<Time> {
+        let version = self.call.scope.version.as_ref()?;
+        soaked::since(&self.books, version)
+    }
+
+    fn soaked_ms(&self) -> Option<u64> {
+        self.soaked_since().map(|since| clock::now().ms_since(since))
+    }
+
     pub(super) fn has_people_due(&self) -> bool {
         self.soak.standing().any(|(gate, ..)| matches!(gate.kind, Kind::Approval | Kind::Blockers(_) | Kind::Soak(_)))
     }

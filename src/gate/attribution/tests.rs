@@ -27,6 +27,7 @@ fn scope(wikis: &[(&str, &str)]) -> Scope {
     let group = |name: &str| -> Group { name.parse().expect("a group") };
     let wikis = wikis.iter().map(|(wiki, of)| (wiki.parse().expect("a wiki"), (group(of), version.clone())));
     Scope {
+        others: Default::default(),
         rolled: BTreeSet::new(),
         control: BTreeSet::new(),
         group: None,

@@ -37,6 +37,7 @@ fn scope(rolled: usize, control: usize) -> Scope {
     let hosts = |prefix: &str, n: usize| (0..n).map(|i| host(&format!("{prefix}{i}"))).collect();
     let wanted = ("group0".parse().expect("a group"), "1.27.0-wmf.11".parse().expect("a version"));
     Scope {
+        others: Default::default(),
         rolled: hosts("mw", rolled),
         control: hosts("db", control),
         group: None,
