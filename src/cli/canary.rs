@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::{Usage, duration};
-use crate::drive::canary::canary;
+use crate::drive::canary::{Check, canary};
 use crate::model::verdict::Verdict;
 use crate::report::canary::{CanaryView, gate_json, json, lines};
 use crate::report::{junit, nagios, textfile};
@@ -68,7 +68,8 @@ impl Canary {
         let deploy = seat.deploy()?;
         let mut store = seat.books(&deploy.policy)?;
         let hosts = seat.hosts(&deploy.policy, self.hosts.as_deref())?;
-        let view = seat.block_on(canary(&deploy, &mut store, &hosts, self.window))??;
+        let check = Check { hosts: &hosts, narrowed: self.hosts.is_some(), window_ms: self.window };
+        let view = seat.block_on(canary(&deploy, &mut store, check))??;
         if let Some(file) = &self.junit {
             whole(file, junit::xml(&view).context("failed to write JUnit XML")?.as_bytes())?;
         }

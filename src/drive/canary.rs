@@ -39,20 +39,26 @@ use std::time::Duration;
 /// What the moment is called in the books.
 const WHAT: &str = "canary check";
 
-/// Looks at `hosts` and asks the gates about them, over at most the last `window_ms`.
+/// What is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'a> {
+    /// The hosts that are looked at, and that gates are asked about.
+    pub hosts: &'a BTreeSet<HostName>,
+    /// Whether a person chose them; else gates may name hosts beside them that serve no wikis.
+    pub narrowed: bool,
+    /// How far back counts and logs are looked at, ms.
+    pub window_ms: u64,
+}
+
+/// Looks at hosts and asks the gates about them.
 ///
 /// # Errors
 ///
 /// Nothing is wanted yet, or the books refuse.
-pub async fn canary(
-    deploy: &Deploy,
-    store: &mut dyn Store,
-    hosts: &BTreeSet<HostName>,
-    window_ms: u64,
-) -> Result<CanaryView, ActError> {
-    let began = clock::now();
+pub async fn canary(deploy: &Deploy, store: &mut dyn Store, check: Check<'_>) -> Result<CanaryView, ActError> {
+    let (began, hosts) = (clock::now(), check.hosts);
     let stale = look(deploy, store, hosts).await?;
-    let (asked, blamed) = ask(deploy, store, hosts, window_ms).await?;
+    let (asked, blamed) = ask(deploy, store, check).await?;
     let books = store.load()?;
     let since = |host: &HostName| books.hosts.get(host).and_then(|row| row.stale.clone()).map(|stale| stale.since);
     let now = clock::now();
@@ -94,15 +100,10 @@ fn is_canary(deploy: &Deploy, host: &HostName) -> bool {
 }
 
 /// Asks every gate until it has given as many verdicts as it counts; how each stands, and who is to blame, a line each.
-async fn ask(
-    deploy: &Deploy,
-    store: &mut dyn Store,
-    hosts: &BTreeSet<HostName>,
-    window_ms: u64,
-) -> Result<(Vec<Asked>, Vec<String>), ActError> {
+async fn ask(deploy: &Deploy, store: &mut dyn Store, check: Check<'_>) -> Result<(Vec<Asked>, Vec<String>), ActError> {
     let books = store.load()?;
     let promotion = promotion(&books).cloned();
-    let (call, unfit) = call(deploy, &books, hosts, (promotion.as_ref(), window_ms))?;
+    let (call, unfit) = call(deploy, &books, check, promotion.as_ref())?;
     let known = store.signatures(Time(clock::now().0.saturating_sub(SIGNATURES_MS_MAX)))?;
     let mut gating = Gating::new(deploy, Install::Never, &known, BTreeMap::new());
     first_look(deploy, &mut gating, &call, &books).await;
@@ -129,7 +130,8 @@ async fn first_look(deploy: &Deploy, gating: &mut Gating, call: &GateCall, books
     let Some(ms) = asked.filter(|gate| is_of_two_readings(gate)).map(|gate| gate.counters.interval_ms).max() else {
         return;
     };
-    let scope = Scope { rolled: BTreeSet::new(), control: call.scope.hosts(), ..call.scope.clone() };
+    let control = call.scope.rolled.union(&call.scope.control).cloned().collect();
+    let scope = Scope { rolled: BTreeSet::new(), control, ..call.scope.clone() };
     gating.begin(GateCall { moment: Moment::Before, gates: BTreeSet::new(), scope, ..call.clone() }, books.clone());
     // Nobody is asked, so there is nothing to answer or to write down.
     while !matches!(gating.next().await, Step::Ended { .. }) {}
@@ -162,18 +164,19 @@ type Unfit = BTreeMap<GateName, Judgement>;
 fn call(
     deploy: &Deploy,
     books: &Books,
-    hosts: &BTreeSet<HostName>,
-    (promotion, window_ms): (Option<&Rollout>, u64),
+    check: Check<'_>,
+    promotion: Option<&Rollout>,
 ) -> Result<(GateCall, Unfit), ActError> {
     let policy = &deploy.policy;
     let now = clock::now();
     let site = Site { policy, books, now, by: &deploy.by };
-    let mut plan = hosts::plan(site, content::converge(site, Extent::Served, WHAT)?, Some(hosts))?;
+    let mut plan = hosts::plan(site, content::converge(site, Extent::Served, WHAT)?, Some(check.hosts))?;
     plan.goal.rollout.version = promotion.and_then(|rollout| rollout.version.clone());
     plan.hosts.retain(|host, _| books.hosts.get(host).is_none_or(|row| row.depooled.is_none()));
     let canaries = plan.hosts.keys().filter(|host| is_canary(deploy, host)).cloned().collect();
-    let recorded = site.wanted()?.at;
-    let scope = gates::scope(policy, &plan, &canaries, recorded.max(Time(now.0.saturating_sub(window_ms))));
+    let since = site.wanted()?.at.max(Time(now.0.saturating_sub(check.window_ms)));
+    let mut scope = gates::scope(policy, &plan, &canaries, since);
+    scope.others.retain(|host| !check.narrowed || check.hosts.contains(host));
     let (mut names, mut unfit) = (BTreeSet::new(), BTreeMap::new());
     // An approval is an answer to a promotion, and there is none.
     let ours = policy.gates.iter().filter(|gate| gate.at.contains(&Moment::Canary) && gate.kind != Kind::Approval);

@@ -192,16 +192,23 @@ fn a_site_that_cannot_be_read_is_unknown_for_nagios() {
     unsynced.run(&["canary", "--nagios"]).ends(3).says("POINTSMAN UNKNOWN - ");
 }
 
-#[test]
-fn files_for_ci_and_for_prometheus_are_whole_and_readable_by_others() {
+/// A check that writes a file with this option; what the file says.
+fn written(option: &str, name: &str) -> String {
     let site = checked();
     answers(&site, "plugin", 2);
     let out = tempfile::tempdir().expect("a directory");
-    let file = |name: &str| out.path().join(name).to_str().expect("it is UTF-8").to_owned();
-    let (junit, metrics) = (file("junit.xml"), file("pointsman.prom"));
-    fs::write(&metrics, "old\n").expect("written");
-    site.run(&["canary", "--junit", &junit, "--prometheus", &metrics]).ends(3);
-    let text = |name: &str| steady(&site, &fs::read_to_string(name).expect("it is there"));
+    let file = out.path().join(name).to_str().expect("it is UTF-8").to_owned();
+    fs::write(&file, "old\n").expect("written");
+    site.run(&["canary", option, &file]).ends(3);
+    let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "others have to read it");
+    assert_eq!(fs::read_dir(out.path()).expect("listed").count(), 1, "nothing else is left there");
+    site.run(&["canary", option, "/no/such/directory/x"]).ends(1).says("/no/such/directory/x");
+    steady(&site, &fs::read_to_string(&file).expect("it is there"))
+}
+
+#[test]
+fn a_file_for_ci() {
     expect![[r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites name="pointsman canary" tests="5" skipped="0" failures="1" errors="0" time=T">
@@ -223,7 +230,12 @@ fn files_for_ci_and_for_prometheus_are_whole_and_readable_by_others() {
                 </testcase>
             </testsuite>
         </testsuites>
-    "#]].assert_eq(&text(&junit));
+    "#]]
+    .assert_eq(&written("--junit", "junit.xml"));
+}
+
+#[test]
+fn a_file_for_prometheus() {
     expect![[r##"
         # HELP pointsman_canary_last_run_timestamp_seconds When the check ended.
         # TYPE pointsman_canary_last_run_timestamp_seconds gauge
@@ -261,13 +273,7 @@ fn files_for_ci_and_for_prometheus_are_whole_and_readable_by_others() {
         pointsman_gate_samples{gate="plugin"} 1
         pointsman_gate_samples{gate="lag"} 1
     "##]]
-    .assert_eq(&text(&metrics));
-    for written in [&junit, &metrics] {
-        let mode = fs::metadata(written).expect("it is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o644, "{written}");
-    }
-    assert_eq!(fs::read_dir(out.path()).expect("listed").count(), 2, "nothing else is left there");
-    site.run(&["canary", "--prometheus", "/no/such/directory/x.prom"]).ends(1).says("/no/such/directory/x.prom");
+    .assert_eq(&written("--prometheus", "pointsman.prom"));
 }
 
 #[test]
@@ -315,6 +321,8 @@ fn log_files_are_read_twice_so_that_there_is_something_to_judge() {
                 let mut log = fs::OpenOptions::new().append(true).open(log).expect("it is there");
                 std::io::Write::write_all(&mut log, line.as_bytes()).expect("written");
             }
+            // Not to wait for anything, but to write no more than a host would.
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     };
     let ran = std::thread::scope(|scope| {
@@ -324,4 +332,15 @@ fn log_files_are_read_twice_so_that_there_is_something_to_judge() {
         ran
     });
     ran.ends(0).says("errors pass: ");
+}
+
+#[test]
+fn hosts_that_serve_no_wikis_are_asked_by_gates_that_name_them_unless_others_were_chosen() {
+    let site = site(SOAK, &["name: logs, kind: host, conditions: {uptime_seconds: \">= 0\"}"]);
+    let other = "hosts:\n  - {name: mwlog1, roles: [other], datacenter: eqiad, transport: local, directory: hosts}\n";
+    site.edit("hosts:\n", other);
+    site.edit("kind: host,", "kind: host, hosts: mwlog1,");
+    site.empty_host("mwlog1");
+    site.run(&["canary"]).ends(0).says("logs pass: ").says("1 of 1 gate passed").says("3 of 3 hosts ready");
+    site.run(&["canary", "--hosts", "role:canary"]).ends(4).says("logs error: ").says("no host to ask");
 }

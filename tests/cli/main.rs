@@ -5,6 +5,7 @@ mod books;
 mod canary;
 mod codes;
 mod content;
+mod docs;
 mod dry;
 mod gated;
 mod gates;
