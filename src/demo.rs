@@ -10,9 +10,13 @@ pub mod down;
 pub mod error;
 pub mod fleet;
 pub mod kept;
+pub mod log;
 pub mod reinstall;
+pub mod serve;
+pub mod session;
 pub mod site;
 pub mod story;
+pub mod traffic;
 pub mod trees;
 pub mod web;
 

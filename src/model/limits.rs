@@ -122,3 +122,9 @@ pub const PROVIDER_MS_MAX: u64 = 15_000;
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// Sessions that the demo's web tier keeps.
+pub const DEMO_SESSIONS_MAX: usize = 1_000;
+/// A visitor's name in the demo, characters.
+pub const DEMO_USER_CHARS_MAX: usize = 40;
+/// One log of one host of the demo, bytes; the one before it has as many.
+pub const DEMO_LOG_BYTES_MAX: u64 = 2 << 20;
