@@ -7,6 +7,7 @@ mod agent;
 mod approve;
 mod audience;
 mod blocker;
+mod canary;
 mod check;
 mod config;
 mod converge;
@@ -64,6 +65,7 @@ At 01:16, with half the world logged out:  pointsman rollback -m 'sessions are l
 enum Command {
     Status(status::Status),
     Check(check::Check),
+    Canary(canary::Canary),
     Promote(promote::Promote),
     Watch(watch::Watch),
     Approve(approve::Approve),
@@ -116,6 +118,7 @@ impl Command {
         match self {
             Self::Status(command) => command.run(seat),
             Self::Check(command) => command.run(seat),
+            Self::Canary(command) => command.run(seat),
             Self::Promote(command) => command.run(seat),
             Self::Watch(command) => command.run(seat),
             Self::Approve(command) => command.run(seat),

@@ -4,12 +4,14 @@
 //! else, so that the compiler and not a flag keeps a dry run from changing a byte.
 
 pub mod act;
+pub mod canary;
 pub mod clock;
 pub mod deploy;
 pub mod filelint;
 pub mod gating;
 pub mod hook;
 pub mod look;
+pub mod ready;
 pub mod run;
 pub mod salvage;
 pub mod staging;

@@ -6,11 +6,16 @@
 //! Absent on purpose: printing (that is `ui`) and any decision about a host but the planner's own assessment.
 
 pub mod access;
+pub mod canary;
 pub mod coverage;
 pub mod escape;
+pub mod gates;
 pub mod history;
+pub mod junit;
+pub mod nagios;
 pub mod plan;
 pub mod stale;
 pub mod status;
 mod table;
+pub mod textfile;
 pub mod words;

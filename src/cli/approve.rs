@@ -69,7 +69,9 @@ impl Answer {
 
     /// The approval that waits.
     fn waiting(&self, books: &Books) -> Result<GateName, Usage> {
-        let waiting = books.health.waiting().filter(|(rollout, ..)| *rollout == self.rollout);
+        // Nobody waits for the answer of a promotion that has ended.
+        let open = books.open().any(|rollout| rollout.id == self.rollout);
+        let waiting = books.health.waiting().filter(|(rollout, ..)| open && *rollout == self.rollout);
         let gates: Vec<&GateName> = waiting.map(|(_, gate, _)| gate).collect();
         match (&self.gate, gates.as_slice()) {
             (Some(gate), gates) if gates.contains(&gate) => Ok(gate.clone()),

@@ -3,19 +3,17 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
-use crate::drive::look::{Look, LookError, Looked};
-use crate::drive::{clock, deploy::Deploy};
-use crate::model::books::{Books, Record};
+use crate::drive::look::{Look, Looked};
+use crate::drive::{clock, deploy::Deploy, ready};
+use crate::model::books::Books;
 use crate::model::component::{Component, Want};
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::Level;
 use crate::model::stale::StaleReason;
 use crate::model::words::count;
-use crate::plan::goal::Site;
-use crate::plan::{assess, back, needs};
+use crate::plan::assess;
 use crate::report;
 use crate::store::Store;
-use crate::store::error::StoreError;
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,13 +51,8 @@ impl Check {
         };
         let look = Look::new(&deploy.fleet, deadline_ms);
         let looked = seat.block_on(look.at(&asked, level))?;
-        let mut stale = BTreeMap::new();
-        for (host, looked) in &looked {
-            if let Some(reason) = self.judge(&books, host, looked) {
-                stale.insert(host.clone(), reason);
-            }
-        }
-        note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
+        let stale = ready::stale(&books, &looked);
+        ready::note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
         self.say(seat, &store.load()?, &stale, &looked);
         Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })
     }
@@ -71,37 +64,14 @@ impl Check {
         books: &Books,
         hosts: &BTreeSet<HostName>,
     ) -> anyhow::Result<BTreeMap<HostName, Vec<Want>>> {
-        let site = Site { policy: &deploy.policy, books, now: clock::now(), by: &deploy.by };
-        let wanted = site.wanted()?;
-        for version in &self.versions {
-            if !wanted.wanted.contains_key(&Component::Version(version.clone())) {
-                return Err(Usage(format!(
-                    "version {version} was never synced; pointsman status lists those that were"
-                ))
-                .into());
-            }
+        let wanted = books.wanted().map(|wanted| wanted.wanted.clone()).unwrap_or_default();
+        let unknown =
+            |version: &&Version| !wanted.is_empty() && !wanted.contains_key(&Component::Version((*version).clone()));
+        if let Some(version) = self.versions.iter().find(unknown) {
+            let hint = "pointsman status lists those that were";
+            return Err(Usage(format!("version {version} was never synced; {hint}")).into());
         }
-        let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
-        let mut asked = BTreeMap::new();
-        for host in hosts {
-            let versions: BTreeSet<Version> = match self.versions.is_empty() {
-                true => needs::versions_of(wanted, host).into_iter().chain(fallback.0.values().cloned()).collect(),
-                false => self.versions.iter().cloned().collect(),
-            };
-            asked.insert(host.clone(), needs::wants(site, wanted, &versions)?);
-        }
-        Ok(asked)
-    }
-
-    fn judge(&self, books: &Books, host: &HostName, looked: &Looked) -> Option<StaleReason> {
-        match looked {
-            Err(LookError::Fault(fault)) => Some(StaleReason::Fault(fault.clone())),
-            Err(LookError::Refused(refusal)) => Some(StaleReason::Refused(refusal.clone())),
-            Ok(seen) => {
-                let want = books.wanted().map(|wanted| wanted.map_of(host).digest())?;
-                assess::all(books, host, seen, want)
-            }
-        }
+        Ok(ready::asked(deploy, books, hosts, &self.versions.iter().cloned().collect())?)
     }
 
     fn say(
@@ -134,33 +104,4 @@ impl Check {
 fn lacks(reason: &StaleReason, looked: &Looked) -> Option<String> {
     let seen = looked.as_ref().ok().filter(|_| !matches!(reason, StaleReason::NotReady(_)))?;
     assess::readiness(seen).map(|lacking| report::stale::reason(&lacking))
-}
-
-/// A look leaves a trace in the books, with since-when; no switch ever rests on it.
-fn note(
-    store: &mut dyn Store,
-    looked_under: u64,
-    looked: &BTreeMap<HostName, Looked>,
-    stale: &BTreeMap<HostName, StaleReason>,
-    all_was_proven: bool,
-) -> Result<(), StoreError> {
-    let mut records = Vec::new();
-    for (host, looked) in looked {
-        if let Ok(seen) = looked {
-            records.push(Record::Seen {
-                host: host.clone(),
-                incarnation: None,
-                active: seen.active,
-                boot_id: seen.boot_id.clone(),
-                generation: None,
-            });
-        }
-        match stale.get(host) {
-            Some(reason) => records.push(Record::Stale { host: host.clone(), reason: reason.clone() }),
-            // A proof of single versions says nothing about the rest, so it clears nothing.
-            None if all_was_proven => records.push(Record::Fresh { host: host.clone() }),
-            None => {}
-        }
-    }
-    store.note(clock::now(), looked_under, &records)
 }

@@ -45,9 +45,11 @@ impl Show {
             return Err(Usage(format!("the books have no {}; pointsman history lists what they have", self.id)).into());
         };
         let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);
+        let health = store.load()?.health;
+        let (after, gates) = (after.as_ref(), health.gates.get(&self.id));
         match seat.json {
-            true => seat.printer.data(&report::history::show_json(&rollout, after.as_ref(), &steps).to_string()),
-            false => seat.printer.data(report::history::show(&rollout, after.as_ref(), &steps).trim_end()),
+            true => seat.printer.data(&report::history::show_json(&rollout, after, &steps, gates).to_string()),
+            false => seat.printer.data(report::history::show(&rollout, after, &steps, gates).trim_end()),
         }
         Ok(Exit::Done)
     }

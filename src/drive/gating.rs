@@ -82,7 +82,11 @@ pub struct Gating {
     calls: u64,
     /// Gates that are due while their provider is still away for the call before.
     queued: BTreeSet<GateName>,
+    stood: BTreeMap<GateName, Stood>,
 }
+
+/// How a gate stood when its call ended, and its last judgement; `None`: it was never asked.
+pub type Stood = (Standing, Option<Judgement>);
 
 impl std::fmt::Debug for Gating {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,6 +110,8 @@ struct Asking {
     /// Hosts that are looked at a second time, and what they showed.
     suspects: BTreeSet<HostName>,
     looked: Option<BTreeMap<HostName, Looked>>,
+    /// The gates whose last look before the switch is still out; `None`: it is not time for that.
+    last_look: Option<BTreeSet<GateName>>,
 }
 
 impl Gating {
@@ -132,7 +138,13 @@ impl Gating {
             asking: None,
             calls: 0,
             queued: BTreeSet::new(),
+            stood: BTreeMap::new(),
         }
+    }
+
+    /// How each gate stood when the last call ended.
+    pub fn stood(&self) -> &BTreeMap<GateName, Stood> {
+        &self.stood
     }
 
     /// Begins to ask; what was asked before is forgotten. `books` are those of now.
@@ -152,15 +164,16 @@ impl Gating {
             asking.health(HealthRecord::Answered { rollout: call.rollout, gate, yes: true, by, reason });
         }
         self.asking = Some(asking);
-        if call.moment == Moment::Before {
-            self.first_look(&call);
-        }
     }
 
-    /// Providers that remember begin to do so now, before anything is switched.
-    fn first_look(&mut self, call: &GateCall) {
-        let later: Vec<Gate> = self.gates.iter().filter(|gate| !call.gates.contains(&gate.name)).cloned().collect();
-        later.iter().filter(|gate| gate.kind.compares_with_before()).for_each(|gate| self.read(gate, call));
+    /// Providers that compare with what was before read once more, right before hosts are switched: what was written until
+    /// then is the old version's.
+    fn last_look(&mut self) {
+        let Some(asking) = &mut self.asking else { return };
+        let gates: Vec<Gate> = self.gates.iter().filter(|gate| gate.kind.compares_with_before()).cloned().collect();
+        asking.last_look = Some(gates.iter().map(|gate| gate.name.clone()).collect());
+        let call = asking.call.clone();
+        gates.iter().for_each(|gate| self.read(gate, &call));
     }
 
     /// The books of now, as [`Step::Books`] asked.
@@ -174,6 +187,15 @@ impl Gating {
     pub async fn next(&mut self) -> Step {
         loop {
             let Some(asking) = &mut self.asking else { return std::future::pending().await };
+            if let Some(left) = &asking.last_look {
+                match left.is_empty() {
+                    true => return self.ended(GateEnd::GoOn { leave_out: BTreeMap::new() }),
+                    false => {
+                        self.wait().await;
+                        continue;
+                    }
+                }
+            }
             if asking.looked.is_some() || asking.suspects.is_empty() {
                 if let Some(decision) = asking.soak.decision(clock::now()) {
                     match self.decided(&decision) {
@@ -225,8 +247,9 @@ impl Gating {
 
     async fn wait(&mut self) {
         let Some(asking) = &self.asking else { return };
-        // While hosts are looked at a second time nothing else is due.
-        let wake = if asking.suspects.is_empty() { asking.soak.wake() } else { Time(u64::MAX) };
+        // While hosts are looked at a second time, or a last time, nothing else is due.
+        let wake =
+            if asking.suspects.is_empty() && asking.last_look.is_none() { asking.soak.wake() } else { Time(u64::MAX) };
         let ms = wake.ms_since(clock::now()).clamp(1, 60_000);
         tokio::select! {
             Some(done) = self.tasks.join_next() => self.done(done),
@@ -239,7 +262,13 @@ impl Gating {
             Done::Read { call, gate, reader, reading } => {
                 self.readers.insert(gate.clone(), reader);
                 if call == self.calls {
-                    self.take(&gate, *reading);
+                    let last_look = self.asking.as_mut().and_then(|asking| asking.last_look.as_mut());
+                    match last_look {
+                        // One that was read for an earlier question is read again, see below.
+                        Some(left) if !self.queued.contains(&gate) => drop(left.remove(&gate)),
+                        Some(_) => {}
+                        None => self.take(&gate, *reading),
+                    }
                 }
                 self.ask_queued(&gate);
             }
@@ -258,7 +287,6 @@ impl Gating {
         let (now, scope) = (self.world.now(), asking.call.scope.only(gate.hosts.as_ref()));
         let judgement = judge(gate, &scope, &reading, now);
         if let Ok(reading) = reading {
-            asking.signatures(name, &reading);
             asking.readings.insert(name.clone(), reading);
         }
         asking.take(now, judgement);
@@ -277,7 +305,11 @@ impl Gating {
     fn decided(&mut self, decision: &Decision) -> Option<Step> {
         let asking = self.asking.as_mut()?;
         let end = match decision {
-            Decision::GoOn => GateEnd::GoOn { leave_out: BTreeMap::new() },
+            Decision::GoOn if !asking.call.moment.precedes_a_switch() => GateEnd::GoOn { leave_out: BTreeMap::new() },
+            Decision::GoOn => {
+                self.last_look();
+                return None;
+            }
             Decision::Paused(why) => GateEnd::Paused(why.clone()),
             Decision::Failed(names) => {
                 let failed: Vec<&Gate> = self.gates.iter().filter(|gate| names.contains(&gate.name)).collect();
@@ -290,16 +322,26 @@ impl Gating {
                 }
             }
         };
-        let asking = self.asking.take()?;
+        Some(self.ended(end))
+    }
+
+    /// Ends the call.
+    fn ended(&mut self, end: GateEnd) -> Step {
+        let Some(mut asking) = self.asking.take() else {
+            return Step::Learned { records: Vec::new(), told: Vec::new() };
+        };
+        asking.signatures();
         let (mut records, told) = (asking.records, asking.told);
-        // The last verdict of each gate, where it was not written when it was given.
+        let standing = asking.soak.standing();
+        self.stood = standing.map(|(gate, stands, last)| (gate.name.clone(), (stands, last.cloned()))).collect();
+        // The last verdict of each gate that passed: it was written when it first did, and may rest on more by now.
         let last = asking.soak.standing().filter_map(|(_, _, last)| last);
-        let new = last.filter(|last| last.verdict == Verdict::Pass).map(|last| {
+        let passed = last.filter(|last| last.verdict == Verdict::Pass).map(|last| {
             let (rollout, moment) = (asking.call.rollout, asking.call.what.clone());
             Record::Health(HealthRecord::Judged { rollout, moment, judgement: last.clone() })
         });
-        records.extend(new);
-        Some(Step::Ended { end, records, told })
+        records.extend(passed);
+        Step::Ended { end, records, told }
     }
 
     /// A second witness: suspected hosts read and hash every file that they must hold.
@@ -343,6 +385,7 @@ impl Asking {
             told: Vec::new(),
             suspects: BTreeSet::new(),
             looked: None,
+            last_look: None,
         }
     }
 

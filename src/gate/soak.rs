@@ -55,6 +55,8 @@ struct Running {
     inconclusive: u32,
     passes_in_row: u32,
     errors_in_row: u32,
+    /// Verdicts so far.
+    asked: u32,
     /// When it is to be asked next; `None`: never again, or it was asked and has not answered.
     next: Option<Time>,
     standing: Standing,
@@ -118,6 +120,11 @@ impl Soak {
         let standing = |wanted: &[Standing]| -> Vec<&Running> {
             enforced.iter().copied().filter(|r| wanted.contains(&r.standing)).collect()
         };
+        // A canary check reports on every gate, those that observe too, so it hears all of them out.
+        let unheard = self.terms.moment == Moment::Canary && self.running.iter().any(|r| !r.heard());
+        if unheard && now.ms_since(self.began) < self.terms.max_ms {
+            return None;
+        }
         let failed = standing(&[Standing::Failed]);
         if !failed.is_empty() {
             return Some(Decision::Failed(failed.into_iter().map(|r| r.gate.name.clone()).collect()));
@@ -160,6 +167,7 @@ impl Running {
             inconclusive: 0,
             passes_in_row: 0,
             errors_in_row: 0,
+            asked: 0,
             next: Some(first),
             standing: Standing::Open,
             last: None,
@@ -173,21 +181,28 @@ impl Running {
         self.inconclusive += is(Verdict::Inconclusive);
         self.passes_in_row = (self.passes_in_row + 1) * is(Verdict::Pass);
         self.errors_in_row = (self.errors_in_row + 1) * is(Verdict::Error);
-        // Before a promotion nothing grows by waiting, but a person's answer.
-        let can_wait = moment != Moment::Before || self.gate.kind == Kind::Approval;
-        self.standing = self.stands(can_wait);
+        self.asked += 1;
+        let once = moment == Moment::Canary;
+        let can_wait = match moment {
+            // Before a promotion nothing grows by waiting, but a person's answer.
+            Moment::Before => self.gate.kind == Kind::Approval,
+            Moment::Canary => self.asked < self.gate.counters.count,
+            Moment::Wave | Moment::Group | Moment::Watch => true,
+        };
+        self.standing = self.stands(can_wait, once);
         self.last = Some(judgement);
         let enough = self.gate.counters.consecutive_success_limit;
         let ended = match self.standing {
             Standing::Failed | Standing::Errored | Standing::Undecided => true,
             // Unless a limit says that it is enough, a gate is asked as long as there is soaking.
-            Standing::Passed => self.gate.kind == Kind::Approval || enough > 0 && self.passes_in_row >= enough,
+            Standing::Passed => once || self.gate.kind == Kind::Approval || enough > 0 && self.passes_in_row >= enough,
             Standing::Open => false,
         };
         self.next = (!ended).then(|| after(now, self.gate.counters.interval_ms));
     }
 
-    fn stands(&self, can_wait: bool) -> Standing {
+    /// `once`: after so many verdicts as make a whole it stands as it does.
+    fn stands(&self, can_wait: bool, once: bool) -> Standing {
         let Counters { failure_limit, inconclusive_limit, consecutive_error_limit, .. } = self.gate.counters;
         let enough = self.gate.counters.consecutive_success_limit;
         let counted = self.passes + self.failures.min(failure_limit) + self.inconclusive.min(inconclusive_limit);
@@ -196,9 +211,15 @@ impl Running {
             () if self.errors_in_row > consecutive_error_limit => Standing::Errored,
             () if self.passes > 0 && counted >= self.gate.counters.count => Standing::Passed,
             () if enough > 0 && self.passes_in_row >= enough => Standing::Passed,
+            () if !can_wait && once => Standing::Undecided,
             () if !can_wait && self.inconclusive > inconclusive_limit => Standing::Undecided,
             () => Standing::Open,
         }
+    }
+
+    /// Whether it is not asked again.
+    fn heard(&self) -> bool {
+        self.standing != Standing::Open
     }
 
     fn why_not(&self) -> String {
@@ -330,6 +351,46 @@ mod tests {
         assert_eq!(soak.decision(Time(0)), Some(Decision::GoOn));
         let stands: Vec<Standing> = soak.standing().map(|(_, standing, _)| standing).collect();
         assert_eq!(stands, [Standing::Failed, Standing::Passed], "what it would have done is still said");
+    }
+
+    #[test]
+    fn a_canary_check_asks_as_often_as_count_says_and_hears_every_gate() {
+        let c = Counters::default();
+        let stands = |counters: Counters, letters: &str| {
+            let terms = Terms { moment: Moment::Canary, least_ms: 0, max_ms: 60_000 };
+            let asked = Gate { at: [Moment::Canary].into(), ..gate("g", Counters { interval_ms: 1_000, ..counters }) };
+            let mut soak = Soak::new([asked], terms, Time(0));
+            let mut after = 0;
+            for (n, letter) in letters.chars().enumerate() {
+                if soak.due(Time(n as u64 * 1_000)).len() == 1 {
+                    soak.take(Time(n as u64 * 1_000), said("g", letter));
+                    after += 1;
+                }
+            }
+            (after, soak.standing().next().expect("there is one").1)
+        };
+        let three = Counters { count: 3, ..c };
+        for (counters, letters, expected) in [
+            (c, "ppp", (1, Standing::Passed)),
+            (c, "fpp", (1, Standing::Failed)),
+            (c, "ipp", (1, Standing::Undecided)),
+            (c, "epp", (1, Standing::Undecided)),
+            (three, "pppp", (3, Standing::Passed)),
+            (three, "pip", (3, Standing::Undecided)),
+            (Counters { inconclusive_limit: 1, ..three }, "pipp", (3, Standing::Passed)),
+            (Counters { failure_limit: 1, ..three }, "fppp", (3, Standing::Passed)),
+            (Counters { failure_limit: 1, ..three }, "fpfp", (3, Standing::Failed)),
+        ] {
+            assert_eq!(stands(counters, letters), expected, "{letters} {counters:?}");
+        }
+        let terms = Terms { moment: Moment::Canary, least_ms: 0, max_ms: 10 };
+        let at = |name| Gate { at: [Moment::Canary].into(), ..gate(name, c) };
+        let mut soak = Soak::new([at("a"), at("b")], terms, Time(0));
+        soak.take(Time(0), said("a", 'f'));
+        assert_eq!(soak.decision(Time(0)), None, "the other one was not heard");
+        assert!(soak.decision(Time(10)).is_some(), "but not for ever");
+        soak.take(Time(1), said("b", 'p'));
+        assert_eq!(soak.decision(Time(1)), Some(Decision::Failed(vec!["a".parse().expect("a name")])));
     }
 
     #[test]

@@ -53,6 +53,13 @@ pub enum Moment {
     Canary,
 }
 
+impl Moment {
+    /// Whether hosts are switched next, if all goes well.
+    pub fn precedes_a_switch(self) -> bool {
+        matches!(self, Self::Before | Self::Wave)
+    }
+}
+
 /// The moments by name.
 pub const MOMENTS: [(&str, Moment); 5] = [
     ("before", Moment::Before),

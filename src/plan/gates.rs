@@ -156,21 +156,21 @@ pub fn lines(gating: &Gating, waves: usize) -> Vec<String> {
     let named = |moment: Moment| -> Vec<&str> {
         gating.gates.iter().filter(|gate| gate.at.contains(&moment)).map(|gate| gate.name.as_str()).collect()
     };
-    let mut lines = Vec::new();
     let soak = gating.soak;
-    let before = named(Moment::Before);
-    if !before.is_empty() {
-        lines.push(format!("gates before: {}", before.join(", ")));
+    let mut lines = Vec::new();
+    for (moment, when) in [
+        (Moment::Before, "gates before the first wave".to_owned()),
+        (Moment::Wave, format!("gates after each wave but the last, for {}", span(soak.wave_ms))),
+        (Moment::Group, format!("gates after the last wave, for {}", span(soak.group_ms))),
+        (Moment::Watch, format!("watched for {} then", span(soak.watch_ms))),
+    ] {
+        let names = named(moment);
+        let never =
+            names.is_empty() || moment == Moment::Wave && waves < 2 || moment == Moment::Watch && soak.watch_ms == 0;
+        lines.extend((!never).then(|| format!("{when}: {}", names.join(", "))));
     }
-    if waves > 1 {
-        let asked = named(Moment::Wave).join(", ");
-        lines.push(format!("gates after each wave but the last, for {}: {asked}", span(soak.wave_ms)));
-    }
-    lines.push(format!("gates after the last wave, for {}: {}", span(soak.group_ms), named(Moment::Group).join(", ")));
-    lines.push(format!("watched for {} then: {}", span(soak.watch_ms), named(Moment::Watch).join(", ")));
     for gate in &gating.gates {
-        let observes = gating.gates.len() > 1 && !gate.enforces;
-        lines.extend(observes.then(|| format!("{} observes only", gate.name)));
+        lines.extend((!gate.enforces).then(|| format!("{} observes only", gate.name)));
         for (wave, why) in gate.not_in.iter().filter(|_| gate.at.contains(&Moment::Wave)) {
             lines.push(format!("{} is not asked after wave {}: {why}", gate.name, wave + 1));
         }

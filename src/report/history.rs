@@ -4,6 +4,8 @@ use super::escape::Untrusted;
 use super::table::{Side, lines};
 use super::words::{moment, names};
 use crate::model::books::{Kind, Rollout, Snapshot, Status};
+use crate::model::health::GateRow;
+use crate::model::names::GateName;
 use crate::model::step::Step;
 use crate::model::words::count;
 use serde_json::{Value, json};
@@ -27,8 +29,11 @@ pub fn json(rollouts: &[Rollout]) -> Value {
     json!(rollouts)
 }
 
+/// What gates said in a rollout; `None`: none was asked, or it is so old that the books are no longer loaded with it.
+pub type Gates<'a> = Option<&'a BTreeMap<GateName, GateRow>>;
+
 /// One rollout: what `show ID` prints. `to` is the state that it leads to, when the books still have it.
-pub fn show(rollout: &Rollout, to: Option<&Snapshot>, steps: &[Step]) -> String {
+pub fn show(rollout: &Rollout, to: Option<&Snapshot>, steps: &[Step], gates: Gates<'_>) -> String {
     let from = rollout.from.map_or("nothing".to_owned(), |from| from.to_string());
     let mut rows = vec![
         ("what", what(rollout)),
@@ -46,15 +51,16 @@ pub fn show(rollout: &Rollout, to: Option<&Snapshot>, steps: &[Step]) -> String 
     let rows: Vec<Vec<String>> =
         rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| vec![format!("  {k}"), v]).collect();
     let mut text = format!("{}\n{}\n", rollout.id, lines(&[Side::Left], &rows).join("\n"));
-    for line in commands(steps) {
+    let gates = gates.map(super::gates::rows).unwrap_or_default();
+    for line in commands(steps).into_iter().chain(gates) {
         text += &format!("  {line}\n");
     }
     text
 }
 
 /// The same for programs.
-pub fn show_json(rollout: &Rollout, to: Option<&Snapshot>, steps: &[Step]) -> Value {
-    json!({ "rollout": rollout, "to": to, "steps": steps })
+pub fn show_json(rollout: &Rollout, to: Option<&Snapshot>, steps: &[Step], gates: Gates<'_>) -> Value {
+    json!({ "rollout": rollout, "to": to, "steps": steps, "gates": gates })
 }
 
 /// What was undertaken: `promote group1 to 1.27.0-wmf.11`.
@@ -196,6 +202,6 @@ mod tests {
               prepare: sent 19 times; 19 ok
               switch: sent 3 times; mw2019.codfw.wmnet: disk full: \u{1b}]0;x; mw2020.codfw.wmnet: no answer; 1 ok
         "#]]
-        .assert_eq(&show(&rollout(11, Kind::Promote, Status::Open), None, &steps));
+        .assert_eq(&show(&rollout(11, Kind::Promote, Status::Open), None, &steps, None));
     }
 }

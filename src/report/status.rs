@@ -137,6 +137,7 @@ pub fn text(view: &StatusView) -> String {
     page.extend(owed(view));
     page.extend(depooled(view));
     page.extend(unfinished(view));
+    page.extend(gates(view));
     page.extend([lock(view), hold(view), rollback(view)]);
     page.join("\n") + "\n"
 }
@@ -293,6 +294,21 @@ fn unfinished(view: &StatusView) -> Vec<String> {
         format!("unfinished: {} {what} by {by}, {when}; {moved}; type: pointsman converge", r.id)
     };
     view.books.open().map(line).collect()
+}
+
+/// What stops promotions and waits for people; nothing when nothing does.
+fn gates(view: &StatusView) -> Vec<String> {
+    let waiting = super::gates::waiting(&view.books, view.now);
+    let blockers = super::gates::blockers(&view.books, view.now);
+    let mut lines = Vec::new();
+    if !waiting.is_empty() {
+        lines.extend(section(format!("approvals: {}", waiting.len()), shortened(waiting, "pointsman status --json")));
+    }
+    if !blockers.is_empty() {
+        let title = format!("blockers: {}, every further promotion is stopped", blockers.len());
+        lines.extend(section(title, shortened(blockers, "pointsman blocker list")));
+    }
+    lines
 }
 
 fn lock(view: &StatusView) -> String {

@@ -44,7 +44,9 @@ impl Machine<'_> {
         let rolled = self.plan.waves[..through].iter().flatten();
         let rolled: BTreeSet<HostName> = rolled.filter(|host| self.hosts[*host].failure.is_none()).cloned().collect();
         let scope = gates::scope(self.policy, &self.plan, &rolled, self.switched.unwrap_or(self.now));
-        self.tell(Told::Gating { what: what.clone(), least_ms, gates: gates.len() });
+        if !gates.is_empty() {
+            self.tell(Told::Gating { what: what.clone(), least_ms, gates: gates.len() });
+        }
         let hosts = self.plan.hosts.clone();
         let call = GateCall { moment, what, rollout: self.id(), gates, least_ms, scope, hosts };
         self.call_gates(Effect::Gate(Box::new(call)));

@@ -1,9 +1,12 @@
 //! The command line as a person meets it: the real program over real directories, judged from outside.
 
 mod books;
+mod canary;
 mod codes;
 mod content;
 mod dry;
+mod gated;
+mod gates;
 mod hosts;
 mod killed;
 mod machines;

@@ -8,7 +8,7 @@ use crate::gate::spec::Gate;
 use crate::model::books::Record;
 use crate::model::health::HealthRecord;
 use crate::model::limits::SIGNATURES_SHOWN_MAX;
-use crate::model::names::{GateName, HostName};
+use crate::model::names::HostName;
 use crate::plan::assess;
 use crate::report::stale;
 use crate::rollout::effect::{GateEnd, Told};
@@ -118,13 +118,14 @@ impl Asking {
     }
 
     /// Signatures of hosts that were not switched, or of before, are known from now on.
-    pub(super) fn signatures(&mut self, gate: &GateName, reading: &Reading) {
-        let What::Signatures(seen) = &reading.what else { return };
-        if self.readings.contains_key(gate) {
-            return;
+    pub(super) fn signatures(&mut self) {
+        let mut known = BTreeSet::new();
+        for reading in self.readings.values() {
+            if let What::Signatures(seen) = &reading.what {
+                known.extend(seen.iter().filter(|seen| seen.known_since.is_some()).map(|seen| seen.signature.clone()));
+            }
         }
-        let known: Vec<String> =
-            seen.iter().filter(|seen| seen.known_since.is_some()).map(|seen| seen.signature.clone()).collect();
+        let known: Vec<String> = known.into_iter().collect();
         for part in known.chunks(SIGNATURES_SHOWN_MAX) {
             self.health(HealthRecord::Signatures { seen: part.to_vec() });
         }

@@ -1,0 +1,92 @@
+//! Readiness as a look finds it: what hosts are asked to prove, what their answers mean, and the trace in the books.
+//!
+//! Invariant: nothing changes on any host, and no switch ever rests on what is noted here.
+
+use super::clock;
+use super::deploy::Deploy;
+use super::look::{LookError, Looked};
+use crate::model::books::{Books, Record};
+use crate::model::component::Want;
+use crate::model::names::{HostName, Version};
+use crate::model::stale::StaleReason;
+use crate::plan::goal::{Blocked, Site};
+use crate::plan::{assess, back, needs};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What each of `hosts` is asked to prove: `versions`, or where there are none what it serves and what a rollback would
+/// need.
+///
+/// # Errors
+///
+/// Nothing is wanted yet, or a version was never synced.
+pub fn asked(
+    deploy: &Deploy,
+    books: &Books,
+    hosts: &BTreeSet<HostName>,
+    versions: &BTreeSet<Version>,
+) -> Result<BTreeMap<HostName, Vec<Want>>, Blocked> {
+    let site = Site { policy: &deploy.policy, books, now: clock::now(), by: &deploy.by };
+    let wanted = site.wanted()?;
+    let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
+    let mut asked = BTreeMap::new();
+    for host in hosts {
+        let versions: BTreeSet<Version> = match versions.is_empty() {
+            true => needs::versions_of(wanted, host).into_iter().chain(fallback.0.values().cloned()).collect(),
+            false => versions.clone(),
+        };
+        asked.insert(host.clone(), needs::wants(site, wanted, &versions)?);
+    }
+    Ok(asked)
+}
+
+/// Those of the hosts that were looked at that are not ready, each with its gravest reason.
+pub fn stale(books: &Books, looked: &BTreeMap<HostName, Looked>) -> BTreeMap<HostName, StaleReason> {
+    let judged = looked.iter().filter_map(|(host, looked)| Some((host.clone(), judge(books, host, looked)?)));
+    judged.collect()
+}
+
+fn judge(books: &Books, host: &HostName, looked: &Looked) -> Option<StaleReason> {
+    match looked {
+        Err(LookError::Fault(fault)) => Some(StaleReason::Fault(fault.clone())),
+        Err(LookError::Refused(refusal)) => Some(StaleReason::Refused(refusal.clone())),
+        Ok(seen) => {
+            let want = books.wanted().map(|wanted| wanted.map_of(host).digest())?;
+            assess::all(books, host, seen, want)
+        }
+    }
+}
+
+/// A look leaves a trace in the books, with since-when. `all_was_proven` says whether a host that is not stale was asked
+/// for everything: a proof of single versions clears nothing.
+///
+/// # Errors
+///
+/// The books refuse.
+pub fn note(
+    store: &mut dyn Store,
+    looked_under: u64,
+    looked: &BTreeMap<HostName, Looked>,
+    stale: &BTreeMap<HostName, StaleReason>,
+    all_was_proven: bool,
+) -> Result<(), StoreError> {
+    let mut records = Vec::new();
+    for (host, looked) in looked {
+        if let Ok(seen) = looked {
+            records.push(Record::Seen {
+                host: host.clone(),
+                incarnation: None,
+                active: seen.active,
+                boot_id: seen.boot_id.clone(),
+                generation: None,
+            });
+        }
+        match stale.get(host) {
+            Some(reason) => records.push(Record::Stale { host: host.clone(), reason: reason.clone() }),
+            None if all_was_proven => records.push(Record::Fresh { host: host.clone() }),
+            None => {}
+        }
+    }
+    store.note(clock::now(), looked_under, &records)
+}

@@ -1,0 +1,77 @@
+//! What gates said, in words: in the status screen, and for one rollout whole.
+
+use super::escape::Untrusted;
+use super::words::since;
+use crate::model::books::{Books, Status};
+use crate::model::health::GateRow;
+use crate::model::names::GateName;
+use crate::model::time::Time;
+use crate::model::verdict::{Judgement, Verdict};
+use std::collections::BTreeMap;
+
+/// Open blockers, a line each: what is wrong, since when, by whom, what to type.
+pub fn blockers(books: &Books, now: Time) -> Vec<String> {
+    let open = books.health.blockers.iter().map(|(id, blocker)| {
+        let version = blocker.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
+        let (by, text, when) = (Untrusted(&blocker.by), Untrusted(&blocker.text), since(blocker.since, now));
+        let id = Untrusted(id);
+        format!("{id}{version}: {text} (by {by}, {when}); type: pointsman blocker close {id} -m WHY")
+    });
+    open.collect()
+}
+
+/// Approvals that wait for a person, a line each: of which rollout, who waits, since when, what to type.
+pub fn waiting(books: &Books, now: Time) -> Vec<String> {
+    // Nobody waits for the answer of a rollout that has ended.
+    let open = |id| books.rollouts.get(&id).is_some_and(|rollout| rollout.status == Status::Open);
+    let all: Vec<_> = books.health.waiting().filter(|(rollout, ..)| open(*rollout)).collect();
+    let line = |(rollout, gate, asked): &(_, &GateName, Time)| {
+        let of = books.rollouts.get(rollout);
+        let what = of.map(|r| format!(" {} by {}", super::history::what(r), Untrusted(&r.by))).unwrap_or_default();
+        // With several of one rollout the gate has to be named.
+        let several = all.iter().filter(|(other, ..)| other == rollout).count() > 1;
+        let which = if several { format!("{rollout} {gate}") } else { rollout.to_string() };
+        let type_this = format!("pointsman approve {which} -m WHY, or pointsman deny {which} -m WHY");
+        format!("{gate}: {rollout}{what} waits, {}; type: {type_this}", since(*asked, now))
+    };
+    all.iter().map(line).collect()
+}
+
+/// What gates said of one rollout: the last and the first failed judgement of each, who was blamed, what people decided.
+pub fn rows(gates: &BTreeMap<GateName, GateRow>) -> Vec<String> {
+    gates.iter().flat_map(|(name, row)| one(name, row)).collect()
+}
+
+fn one(name: &GateName, row: &GateRow) -> Vec<String> {
+    let mut lines = Vec::new();
+    let head = match (&row.last, row.asked) {
+        (Some(last), _) => judged(last),
+        (None, Some(asked)) => format!("asked for at {}", super::words::moment(asked)),
+        (None, None) => "not asked".to_owned(),
+    };
+    lines.push(format!("gate {name}: {head}"));
+    let samples = row.last.iter().filter(|last| last.verdict != Verdict::Pass).flat_map(|last| &last.samples);
+    let earlier = row.failed.as_ref().filter(|failed| Some(*failed) != row.last.as_ref());
+    lines.extend(samples.map(|sample| format!("  {}", Untrusted(sample))));
+    lines.extend(earlier.map(|failed| format!("  before that: {}", judged(failed))));
+    lines.extend(row.blame.as_ref().map(|blame| format!("  {}", Untrusted(blame))));
+    lines.extend(row.answer.as_ref().map(|answer| {
+        // An approval was asked for; any other gate was overruled.
+        let what = match (row.asked.is_some(), answer.yes) {
+            (true, true) => "approved",
+            (true, false) => "denied",
+            (false, _) => "overruled",
+        };
+        let (by, reason) = (Untrusted(&answer.by), Untrusted(&answer.reason));
+        format!("  {what} by {by}, {}: {reason}", super::words::moment(answer.at))
+    }));
+    lines
+}
+
+fn judged(judgement: &Judgement) -> String {
+    let at = super::words::moment(judgement.at);
+    format!("{}, {at}: {}", judgement.verdict, Untrusted(&judgement.sentence))
+}
+
+#[cfg(test)]
+mod tests;

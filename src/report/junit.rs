@@ -1,0 +1,71 @@
+//! A canary check as JUnit XML, as CI servers read it: one case a host, one case a gate.
+//!
+//! Written by `quick-junit`, which escapes texts and drops characters that XML does not have.
+
+use super::canary::{Asked, CanaryView};
+use super::stale;
+use crate::model::verdict::Verdict;
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use std::time::Duration;
+
+/// The document. A gate that is inconclusive or could not be checked is an error there, since what is skipped reads as
+/// well; a gate that only observes and did not pass is skipped, with why.
+///
+/// # Errors
+///
+/// The writer's own, which text in memory does not cause.
+pub fn xml(view: &CanaryView) -> Result<String, SerializeError> {
+    let mut ready = TestSuite::new("readiness");
+    for host in &view.hosts {
+        let mut status = TestCaseStatus::success();
+        if let Some(stale) = view.stale.get(host) {
+            let reason = stale::reason(&stale.reason);
+            status = said(NonSuccessKind::Failure, "stale", &reason, &stale::line(host, stale, view.now));
+        }
+        ready.add_test_case(case("pointsman.readiness", host.as_str(), status));
+    }
+    let mut gates = TestSuite::new("gates");
+    for gate in &view.gates {
+        let mut case = case("pointsman.gates", gate.name.as_str(), outcome(gate));
+        case.set_system_out(lines(gate));
+        gates.add_test_case(case);
+    }
+    let mut report = Report::new("pointsman canary");
+    report.set_time(Duration::from_millis(view.took_ms));
+    report.add_test_suites([ready, gates]);
+    report.to_string()
+}
+
+fn case(class: &str, name: &str, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(name, status);
+    case.set_classname(class);
+    case
+}
+
+fn said(kind: NonSuccessKind, class: &str, message: &str, whole: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(class).set_message(message).set_description(whole);
+    status
+}
+
+fn outcome(gate: &Asked) -> TestCaseStatus {
+    let (verdict, sentence) = (gate.verdict(), gate.sentence());
+    let kind = match verdict {
+        Verdict::Pass => return TestCaseStatus::success(),
+        _ if !gate.enforces => {
+            let mut skipped = TestCaseStatus::skipped();
+            skipped.set_message(format!("{verdict}, and it only observes: {sentence}"));
+            return skipped;
+        }
+        Verdict::Fail => NonSuccessKind::Failure,
+        Verdict::Inconclusive | Verdict::Error => NonSuccessKind::Error,
+    };
+    said(kind, &verdict.to_string(), &sentence, &gate.line())
+}
+
+/// What a gate rests on: its sentence and samples.
+fn lines(gate: &Asked) -> String {
+    let samples = gate.judgement.iter().flat_map(|last| &last.samples);
+    let samples = samples.map(|sample| super::escape::Untrusted(sample).to_string());
+    std::iter::once(gate.sentence()).chain(samples).collect::<Vec<_>>().join("\n")
+}
