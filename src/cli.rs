@@ -10,6 +10,8 @@ mod blocker;
 mod canary;
 mod check;
 mod config;
+#[cfg(test)]
+mod contrib;
 mod converge;
 mod coverage;
 mod demo;

@@ -121,7 +121,7 @@ pub fn evidence(books: &Books, version: &Version) -> Vec<String> {
     let failed = rows.filter_map(|(id, (gate, row))| Some((id, gate, row, row.failed.as_ref()?)));
     let line = |(id, gate, row, failed): (_, &GateName, &GateRow, &Judgement)| {
         let blame = row.blame.as_ref().map(|blame| format!(" {blame}")).unwrap_or_default();
-        format!("{id}, {}, the gate {gate} failed: {}{blame}", failed.at, failed.sentence)
+        format!("{id}, {}, the gate {gate}: {}{blame}", failed.at, failed.sentence)
     };
     failed.map(line).take(NAMES_SHOWN_MAX).collect()
 }

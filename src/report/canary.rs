@@ -1,6 +1,7 @@
 //! What a canary check found, as one value for every output: text, JSON, Nagios, JUnit, Prometheus.
 
 use super::escape::Untrusted;
+use super::gates::reason;
 use super::stale;
 use super::words::names;
 use crate::gate::soak::Standing;
@@ -57,16 +58,16 @@ impl Asked {
         }
     }
 
-    /// Why, in one harmless sentence.
-    pub fn sentence(&self) -> String {
-        let last = self.judgement.as_ref().map(|last| Untrusted(&last.sentence).to_string());
+    /// Why, in harmless words that fit after the verdict.
+    pub fn reason(&self) -> String {
+        let last = self.judgement.as_ref().map(|last| reason(&last.sentence));
         last.unwrap_or_else(|| "it gave no answer in time".to_owned())
     }
 
     /// One line: `logins fail: ...`, and that it counts for nothing when it observes.
     pub fn line(&self) -> String {
         let observes = if self.enforces { "" } else { " (observes only)" };
-        format!("{} {}{observes}: {}", self.name, self.verdict(), self.sentence())
+        format!("{} {}{observes}: {}", self.name, self.verdict(), self.reason())
     }
 }
 
@@ -85,7 +86,7 @@ impl CanaryView {
     pub fn clauses(&self) -> Vec<String> {
         let words = |(verdict, what): (Verdict, &str)| {
             let found = self.enforced(verdict);
-            let gates = names(found.iter().map(|gate| format!("{} ({})", gate.name, gate.sentence())));
+            let gates = names(found.iter().map(|gate| format!("{} ({})", gate.name, gate.reason())));
             (!found.is_empty()).then(|| format!("{} {what}: {gates}", count(found.len(), "gate")))
         };
         let hosts = (!self.stale.is_empty()).then(|| {

@@ -70,7 +70,14 @@ fn one(name: &GateName, row: &GateRow) -> Vec<String> {
 
 fn judged(judgement: &Judgement) -> String {
     let at = super::words::moment(judgement.at);
-    format!("{}, {at}: {}", judgement.verdict, Untrusted(&judgement.sentence))
+    format!("{}, {at}: {}", judgement.verdict, reason(&judgement.sentence))
+}
+
+/// A judgement's sentence as it fits after the verdict: without the word for it at the beginning and the stop at the end.
+pub fn reason(sentence: &str) -> String {
+    let words = ["Passes: ", "Fails: ", "Undecided: ", "Error: "];
+    let bare = words.iter().find_map(|word| sentence.strip_prefix(word)).unwrap_or(sentence);
+    Untrusted(bare.strip_suffix('.').unwrap_or(bare)).to_string()
 }
 
 #[cfg(test)]

@@ -49,23 +49,23 @@ fn said(kind: NonSuccessKind, class: &str, message: &str, whole: &str) -> TestCa
 }
 
 fn outcome(gate: &Asked) -> TestCaseStatus {
-    let (verdict, sentence) = (gate.verdict(), gate.sentence());
+    let (verdict, reason) = (gate.verdict(), gate.reason());
     let kind = match verdict {
         Verdict::Pass => return TestCaseStatus::success(),
         _ if !gate.enforces => {
             let mut skipped = TestCaseStatus::skipped();
-            skipped.set_message(format!("{verdict}, and it only observes: {sentence}"));
+            skipped.set_message(format!("{verdict}, and it only observes: {reason}"));
             return skipped;
         }
         Verdict::Fail => NonSuccessKind::Failure,
         Verdict::Inconclusive | Verdict::Error => NonSuccessKind::Error,
     };
-    said(kind, &verdict.to_string(), &sentence, &gate.line())
+    said(kind, &verdict.to_string(), &reason, &gate.line())
 }
 
-/// What a gate rests on: its sentence and samples.
+/// What a gate rests on: its reason and samples.
 fn lines(gate: &Asked) -> String {
     let samples = gate.judgement.iter().flat_map(|last| &last.samples);
     let samples = samples.map(|sample| super::escape::Untrusted(sample).to_string());
-    std::iter::once(gate.sentence()).chain(samples).collect::<Vec<_>>().join("\n")
+    std::iter::once(gate.reason()).chain(samples).collect::<Vec<_>>().join("\n")
 }

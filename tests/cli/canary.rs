@@ -56,9 +56,32 @@ fn says(site: &Site, arguments: &[&str], code: i32, expected: &Expect) {
 #[test]
 fn all_is_well() {
     let site = checked();
-    says(&site, &["canary"], 0, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios"], 0, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios", "--hosts", "role:canary"], 0, &expect![[r#""#]]);
+    says(
+        &site,
+        &["canary"],
+        0,
+        &expect![[r#"
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 2 of 2 gates passed
+        "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios"],
+        0,
+        &expect![[r#"
+        POINTSMAN OK - 3 of 3 hosts ready, 2 of 2 gates passed | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+    "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios", "--hosts", "role:canary"],
+        0,
+        &expect![[r#"
+        POINTSMAN OK - 1 of 1 host ready, 2 of 2 gates passed | hosts=1;;;0 stale=0;;0;0;1 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+    "#]],
+    );
     site.run(&["canary", "--hosts", "role:canari"]).ends(2);
 }
 
@@ -66,8 +89,24 @@ fn all_is_well() {
 fn a_gate_that_failed_is_3_and_for_nagios_critical() {
     let site = checked();
     answers(&site, "plugin", 2);
-    says(&site, &["canary"], 3, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios"], 2, &expect![[r#""#]]);
+    says(
+        &site,
+        &["canary"],
+        3,
+        &expect![[r#"
+            plugin fail: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios"],
+        2,
+        &expect![[r#"
+            POINTSMAN CRITICAL - 1 gate failed: plugin (the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=1;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+        "#]],
+    );
     site.run(&["status"]).ends(0).hides("approvals").hides("blockers");
 }
 
@@ -75,20 +114,69 @@ fn a_gate_that_failed_is_3_and_for_nagios_critical() {
 fn a_gate_that_is_inconclusive_or_broken_is_4_and_for_nagios_warning_or_unknown() {
     let site = checked();
     answers(&site, "number", 6);
-    says(&site, &["canary"], 4, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios"], 1, &expect![[r#""#]]);
+    says(
+        &site,
+        &["canary"],
+        4,
+        &expect![[r#"
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag inconclusive: 6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios"],
+        1,
+        &expect![[r#"
+            POINTSMAN WARNING - 1 gate inconclusive: lag (6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=1;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=6
+        "#]],
+    );
     answers(&site, "number", 1);
     answers(&site, "plugin", 3);
-    says(&site, &["canary"], 4, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios"], 3, &expect![[r#""#]]);
+    says(
+        &site,
+        &["canary"],
+        4,
+        &expect![[r#"
+            plugin error: the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 1 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            3 of 3 hosts ready, 1 of 2 gates passed
+        "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios"],
+        3,
+        &expect![[r#"
+            POINTSMAN UNKNOWN - 1 gate could not be checked: plugin (the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)) | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=1;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=1
+        "#]],
+    );
 }
 
 #[test]
 fn a_host_that_is_not_ready_is_7_and_for_nagios_critical() {
     let site = checked();
     fs::remove_dir_all(site.served(&site.hosts()[2], &format!("php-{V10}/cache"))).expect("removed");
-    says(&site, &["canary"], 7, &expect![[r#""#]]);
-    says(&site, &["canary", "--nagios"], 2, &expect![[r#""#]]);
+    says(
+        &site,
+        &["canary"],
+        7,
+        &expect![[r#"
+            mw1019.eqiad.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 3 files, since Ts ago; type: pointsman sync-common mw1019.eqiad.wmnet
+            plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
+            lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+            2 of 3 hosts ready, 2 of 2 gates passed
+        "#]],
+    );
+    says(
+        &site,
+        &["canary", "--nagios"],
+        2,
+        &expect![[r#"
+        POINTSMAN CRITICAL - 1 host not ready: mw1019.eqiad.wmnet (php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 3 files) | hosts=3;;;0 stale=1;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+    "#]],
+    );
     site.run(&["status"]).ends(0).says("stale: 1 host");
 }
 
@@ -114,8 +202,66 @@ fn files_for_ci_and_for_prometheus_are_whole_and_readable_by_others() {
     fs::write(&metrics, "old\n").expect("written");
     site.run(&["canary", "--junit", &junit, "--prometheus", &metrics]).ends(3);
     let text = |name: &str| steady(&site, &fs::read_to_string(name).expect("it is there"));
-    expect![[r#""#]].assert_eq(&text(&junit));
-    expect![[r#""#]].assert_eq(&text(&metrics));
+    expect![[r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="pointsman canary" tests="5" skipped="0" failures="1" errors="0" time=T">
+            <testsuite name="readiness" tests="3" skipped="0" errors="0" failures="0">
+                <testcase name="mw1017.eqiad.wmnet" classname="pointsman.readiness"/>
+                <testcase name="mw1018.eqiad.wmnet" classname="pointsman.readiness"/>
+                <testcase name="mw1019.eqiad.wmnet" classname="pointsman.readiness"/>
+            </testsuite>
+            <testsuite name="gates" tests="2" skipped="0" errors="0" failures="1">
+                <testcase name="plugin" classname="pointsman.gates">
+                    <failure message="the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)" type="fail">plugin fail: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)</failure>
+                    <system-out>the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
+        the deploy host: code 2, PLUGIN 2
+        the deploy host: PLUGIN 2 | code=2</system-out>
+                </testcase>
+                <testcase name="lag" classname="pointsman.gates">
+                    <system-out>0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
+        0</system-out>
+                </testcase>
+            </testsuite>
+        </testsuites>
+    "#]].assert_eq(&text(&junit));
+    expect![[r##"
+        # HELP pointsman_canary_last_run_timestamp_seconds When the check ended.
+        # TYPE pointsman_canary_last_run_timestamp_seconds gauge
+        pointsman_canary_last_run_timestamp_seconds T
+        # HELP pointsman_canary_duration_seconds How long the check took.
+        # TYPE pointsman_canary_duration_seconds gauge
+        pointsman_canary_duration_seconds T
+        # HELP pointsman_canary_well 1 when every host is ready and every gate passed.
+        # TYPE pointsman_canary_well gauge
+        pointsman_canary_well 0
+        # HELP pointsman_hosts Hosts that were looked at.
+        # TYPE pointsman_hosts gauge
+        pointsman_hosts 3
+        # HELP pointsman_stale_hosts Hosts that are not ready.
+        # TYPE pointsman_stale_hosts gauge
+        pointsman_stale_hosts 0
+        # HELP pointsman_host_stale_since_timestamp_seconds Since when a host is not ready.
+        # TYPE pointsman_host_stale_since_timestamp_seconds gauge
+        # HELP pointsman_gate_verdict 1 for the verdict that a gate gave.
+        # TYPE pointsman_gate_verdict gauge
+        pointsman_gate_verdict{gate="plugin",kind="command",mode="enforce",verdict="pass"} 0
+        pointsman_gate_verdict{gate="plugin",kind="command",mode="enforce",verdict="fail"} 1
+        pointsman_gate_verdict{gate="plugin",kind="command",mode="enforce",verdict="inconclusive"} 0
+        pointsman_gate_verdict{gate="plugin",kind="command",mode="enforce",verdict="error"} 0
+        pointsman_gate_verdict{gate="lag",kind="threshold",mode="enforce",verdict="pass"} 1
+        pointsman_gate_verdict{gate="lag",kind="threshold",mode="enforce",verdict="fail"} 0
+        pointsman_gate_verdict{gate="lag",kind="threshold",mode="enforce",verdict="inconclusive"} 0
+        pointsman_gate_verdict{gate="lag",kind="threshold",mode="enforce",verdict="error"} 0
+        # HELP pointsman_gate_value The number that decided, in the unit of the gate's limit.
+        # TYPE pointsman_gate_value gauge
+        pointsman_gate_value{gate="plugin"} 1
+        pointsman_gate_value{gate="lag"} 0
+        # HELP pointsman_gate_samples How many samples, hosts or events a verdict rests on.
+        # TYPE pointsman_gate_samples gauge
+        pointsman_gate_samples{gate="plugin"} 1
+        pointsman_gate_samples{gate="lag"} 1
+    "##]]
+    .assert_eq(&text(&metrics));
     for written in [&junit, &metrics] {
         let mode = fs::metadata(written).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{written}");
@@ -149,5 +295,5 @@ fn it_waits_for_nobody_and_what_it_found_is_evidence_about_the_promotion() {
     site.run(&["canary"]).ends(3);
     site.run(&["show", "r2"]).ends(0).says("gate plugin: fail");
     let dry = site.run(&["promote", "group1", V11, "-m", "x", "--dry-run"]).ends(0);
-    dry.says("before: r2, ").says("the gate plugin failed");
+    dry.says("before: r2, ").says("the gate plugin: Fails: ");
 }

@@ -115,7 +115,7 @@ fn a_plugin_says_0_1_2_or_3_as_nagios_does() {
     assert_eq!(site.counts(), ".10: 7");
 
     answers(&site, "plugin", 1);
-    site.run(&AGAIN).ends(4).says("plugin: the deploy host: code 1").says("pointsman converge --forward");
+    site.run(&AGAIN).ends(4).says("plugin: Undecided: the deploy host: code 1").says("pointsman converge --forward");
     assert_eq!(site.map(&site.hosts()[0])["testwiki"], V11, "it stays where it is for a person");
     assert_eq!(site.map(&site.hosts()[1])["testwiki"], V10);
     answers(&site, "plugin", 0);
@@ -148,7 +148,10 @@ fn a_number_that_a_program_prints_is_held_against_a_limit() {
 fn what_differs_from_production_is_said_beforehand() {
     let gate = "name: logins, kind: command, argv: [checks/plugin.sh], needs: [tls]";
     let site = site(SHORT, &[gate]);
-    site.edit("soak:", "environments:\n  - {name: beta, groups: [group0], differs: {tls: no TLS here}}\nsoak:");
+    site.edit(
+        "soak:",
+        "environments:\n  - {name: beta, groups: [group0], differs: [{trait: tls, how: no TLS here}]}\nsoak:",
+    );
     let dry = site.run(&["promote", "group0", V11, "-m", "x", "--dry-run"]).ends(0);
     dry.says("beta differs from production: tls: no TLS here; not covered here: logins");
     site.run(&["promote", "group1", V11, "-m", "x", "--dry-run"]).ends(0).hides("beta");
@@ -168,11 +171,18 @@ fn a_person_overrides_a_gate_once_and_it_is_written_down() {
 
 #[test]
 fn a_gate_that_observes_says_what_it_would_have_done() {
-    let observing = format!("{PLUGIN}, mode: observe");
-    let site = site(SHORT, &[&observing]);
+    let lag = "name: lag, kind: threshold, source: {program: [checks/number.sh]}, success: \"< 5\", failure: \"> 8\", at: [wave]";
+    let site = site(LONG, &[&format!("{PLUGIN}, mode: observe"), lag]);
     answers(&site, "plugin", 2);
-    gated(&site).ends(0).says("plugin fail").says("plugin would have stopped this; it only observes");
+    // Not decided until both were heard.
+    answers(&site, "number", 6);
+    let mut soaks = Running::start(&site, &promote(&[]));
+    soaks.says("plugin would have stopped this; it only observes");
+    soaks.says("lag inconclusive");
+    answers(&site, "number", 0);
+    soaks.ends(0);
     assert_eq!(site.counts(), ".10: 5, .11: 2");
+    site.run(&["show", "r2"]).ends(0).says("gate plugin: fail");
 }
 
 /// A promotion that ended and is watched by another process.
@@ -190,7 +200,7 @@ fn a_watch_that_finds_nothing_ends_well() {
     site.run(&["watch"]).ends(2).says("no promotion");
     site.run(&promote(&["--detach"])).ends(0);
     site.run(&["watch", "r2", "--for", "50ms"]).ends(0).says("its gates passed");
-    site.run(&["watch", "r1", "--for", "50ms"]).ends(2).says("r1 is not a promotion");
+    site.run(&["watch", "r1", "--for", "50ms"]).ends(2).says("r1 is neither a promotion");
 }
 
 #[test]
@@ -204,7 +214,7 @@ fn a_watch_takes_back_what_turns_bad_and_the_evidence_is_shown_to_whoever_tries_
     site.run(&["release"]).ends(0);
     gated(&site).ends(10).says("--again --reason");
     let again: Vec<&str> = AGAIN.iter().chain(&["--dry-run"]).copied().collect();
-    site.run(&again).ends(0).says("before: r2, ").says("the gate plugin failed: ").says("code 2, PLUGIN 2");
+    site.run(&again).ends(0).says("before: r2, ").says("the gate plugin: Fails: ").says("code 2, PLUGIN 2");
 }
 
 #[test]
