@@ -4,6 +4,7 @@
 //! `.demo/` that carries our mark is ever removed. The web tier knows nothing of pointsman's books: it reads what
 //! lies on its host, on every request. Deliberately absent: promoting and rolling back, which are the real commands.
 
+pub mod accident;
 pub mod answer;
 pub mod ask;
 pub mod down;
