@@ -122,3 +122,13 @@ pub const PROVIDER_MS_MAX: u64 = 15_000;
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// Redirects that one step of a probe may follow.
+pub const REDIRECTS_MAX: u32 = 20;
+/// Steps of one journey.
+pub const PROBE_STEPS_MAX: usize = 50;
+/// How often one reading of a probe may try one host.
+pub const PROBE_TRIES_MAX: u32 = 100;
+/// How long one try of a probe, or one host's answers to served and contract, may take, ms.
+pub const PROBE_MS_MAX: u64 = 300_000;
+/// Hosts whose web servers one gate asks at the same time.
+pub const PROBE_PARALLEL_HOSTS_MAX: usize = 64;
