@@ -69,8 +69,10 @@ impl Logs {
         let when = when.map_or_else(|_| "-".to_owned(), |when| when.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string());
         let (path, agent) = (plain(line.path), plain(line.agent));
         let (method, status, bytes) = (line.method, line.status, line.bytes);
-        let text =
-            format!("{} 127.0.0.1 - - [{when}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"-\" \"{agent}\"", line.wiki);
+        let text = format!(
+            "{} 127.0.0.1 - - [{when}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"-\" \"{agent}\"",
+            line.wiki
+        );
         write(&self.access, &text);
     }
 
@@ -173,7 +175,8 @@ mod tests {
         let at = Time(1_453_251_492_000);
         let (path, agent) = ("/wiki/X\"\n1", "Mozilla/5.0 \u{1b}[2J");
         logs.request(&Line { at, wiki: "enwiki", method: "GET", path, status: 200, bytes: 12, agent });
-        let mishap = Mishap { channel: "exception", class: "MWException".to_owned(), message: "no \"cache\"".to_owned() };
+        let mishap =
+            Mishap { channel: "exception", class: "MWException".to_owned(), message: "no \"cache\"".to_owned() };
         logs.mishap(at, "enwiki", &"mw2020.codfw.wmnet".parse().expect("a host"), &mishap);
         let read = |path: &Path| std::fs::read_to_string(path).expect("there");
         expect![[r#"

@@ -148,7 +148,8 @@ mod tests {
     /// Two hosts of which each serves `enwiki` by its own version, with their common sessions.
     fn pair(versions: [&str; 2]) -> (tempfile::TempDir, [Server; 2]) {
         let (directory, site) = fixture::site();
-        let names: [HostName; 2] = ["mw1017.eqiad.wmnet", "mw2020.codfw.wmnet"].map(|name| name.parse().expect("a host"));
+        let names: [HostName; 2] =
+            ["mw1017.eqiad.wmnet", "mw2020.codfw.wmnet"].map(|name| name.parse().expect("a host"));
         let sessions = Arc::new(Sessions::default());
         let map = fixture::serving(&[], &site, |map| map);
         let mut servers = names.into_iter().zip(versions).map(|(host, version)| {

@@ -21,8 +21,7 @@ pub const FILE: &str = "includes/session/SessionManager.php";
 /// The name of the cookie.
 pub const COOKIE: &str = "demoSession";
 /// What 1.27.0-wmf.11 says of a session that is lost; in 2016 this line trended 18 hours before group1 got it.
-pub const LOST: (&str, &str) =
-    ("UnexpectedValueException", "Can neither load the session nor create an empty session");
+pub const LOST: (&str, &str) = ("UnexpectedValueException", "Can neither load the session nor create an empty session");
 
 /// How a version treats sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 /// From one request to the next of a host.
-const PERIOD: Duration = Duration::from_millis(30);
+const PERIOD: Duration = Duration::from_millis(25);
 /// One visitor in so many brings a session that is lost.
 const LOST_OF: u64 = 4;
 /// What is asked for, and who asks.
