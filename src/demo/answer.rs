@@ -5,6 +5,7 @@
 //!
 //! Invariant: paths are made of [`Wiki`] and [`Version`] only, whose grammars allow no way out of the root.
 
+use super::session::{self, Manners};
 use super::trees;
 use super::{error::DemoError, reinstall};
 use crate::model::limits::DEMO_PAGE_BYTES_MAX;
@@ -22,22 +23,13 @@ pub enum Answer {
         version: Version,
         /// The name of the main page.
         title: String,
+        /// How this version treats sessions.
+        manners: Manners,
     },
     /// The map has no such wiki.
     UnknownWiki,
     /// Something is missing on this host; the text is what stands on the page.
     Broken(String),
-}
-
-impl Answer {
-    /// The HTTP status.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Page { .. } => 200,
-            Self::UnknownWiki => 404,
-            Self::Broken(_) => 500,
-        }
-    }
 }
 
 /// Serves `wiki` from the host's `root`.
@@ -62,7 +54,9 @@ fn page(tree: &Path, wiki: &Wiki) -> Result<Answer, String> {
     let messages = read(&tree.join(trees::built(&language))).ok_or_else(missing)?;
     let messages: serde_json::Value = serde_json::from_str(&messages).map_err(|_| missing())?;
     let title = messages["mainpage"].as_str().ok_or_else(missing)?.to_owned();
-    Ok(Answer::Page { version, title })
+    let manners = read(&tree.join(session::FILE)).and_then(|text| Manners::from_php(&text));
+    let manners = manners.ok_or_else(|| format!("{}: no such file", session::FILE))?;
+    Ok(Answer::Page { version, title, manners })
 }
 
 /// A text file, cut after [`DEMO_PAGE_BYTES_MAX`]; `None` when it is not there or not text.
@@ -80,8 +74,8 @@ mod tests {
 
     fn ask(root: &Path, wiki: &str) -> String {
         match answer(root, &wiki.parse().expect("a wiki")) {
-            Answer::Page { version, title } => format!("{version}: {title}"),
-            other => format!("{} {other:?}", other.status()),
+            Answer::Page { version, title, .. } => format!("{version}: {title}"),
+            other => format!("{other:?}"),
         }
     }
 
@@ -90,21 +84,21 @@ mod tests {
         let (_directory, site) = fixture::site();
         let host = "mw2020.codfw.wmnet".parse().expect("a host");
         let root = site.root(&site.hosts()[&host]);
-        assert_eq!(ask(&root, "enwiki"), "500 Broken(\"no wikiversions.php on this host\")");
+        assert_eq!(ask(&root, "enwiki"), "Broken(\"no wikiversions.php on this host\")");
         let map = fixture::serving(&[&host], &site, |map| map);
         assert_eq!(ask(&root, "enwiki"), "1.27.0-wmf.10: Main Page (en, 1.27.0-wmf.10)");
         assert_eq!(ask(&root, "dewiki"), "1.27.0-wmf.10: Main Page (de, 1.27.0-wmf.10)");
         assert_eq!(ask(&root, "commonswiki"), "1.27.0-wmf.10: Main Page (en, 1.27.0-wmf.10)");
         assert_eq!(ask(&root, "labswiki"), "1.27.0-wmf.9: Main Page (en, 1.27.0-wmf.9)");
-        assert_eq!(ask(&root, "nosuchwiki"), "404 UnknownWiki");
+        assert_eq!(ask(&root, "nosuchwiki"), "UnknownWiki");
         let bad = map.0.into_keys().map(|wiki| (wiki, "1.27.0-wmf.11".parse().expect("a version"))).collect();
         std::fs::write(root.join(reinstall::SERVED), VersionMap(bad).to_php()).expect("written");
-        let said = "500 Broken(\"MWException: No localisation cache found for language `de` (1.27.0-wmf.11)\")";
+        let said = "Broken(\"MWException: No localisation cache found for language `de` (1.27.0-wmf.11)\")";
         assert_eq!(ask(&root, "dewiki"), said);
         std::fs::remove_dir_all(root.join("php-1.27.0-wmf.11")).expect("removed");
-        assert_eq!(ask(&root, "dewiki"), "500 Broken(\"includes/DefaultSettings.php: no such file\")");
+        assert_eq!(ask(&root, "dewiki"), "Broken(\"includes/DefaultSettings.php: no such file\")");
         std::fs::write(root.join(reinstall::SERVED), "<?php return [];").expect("written");
-        let said = "500 Broken(\"wikiversions.php: not a version map: not written by pointsman\")";
+        let said = "Broken(\"wikiversions.php: not a version map: not written by pointsman\")";
         assert_eq!(ask(&root, "dewiki"), said);
     }
 }

@@ -110,6 +110,8 @@ pub fn sample(policy: &Policy, per_group: usize) -> Vec<Wiki> {
 ///
 /// No HTTP client can be made on this machine.
 pub async fn ask(ports: &Ports, wikis: &[Wiki]) -> reqwest::Result<Table> {
+    // A client wants one even where it never speaks TLS; another part of the program may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -173,8 +175,7 @@ mod tests {
         std::fs::remove_dir_all(tree.join(trees::BUILT)).expect("removed");
         let dead: HostName = "mw1017.eqiad.wmnet".parse().expect("a host");
         std::fs::remove_file(site.root(&hosts[&dead]).join(reinstall::SERVED)).expect("removed");
-        let roots = hosts.iter().map(|(host, directory)| (host.clone(), site.root(directory))).collect();
-        let web = web::start(roots).await.expect("it starts");
+        let web = web::start(web::Place::of(&site)).await.expect("it starts");
         let table = ask(&web.ports, &wikis(&["testwiki", "labswiki", "nowiki", "nosuchwiki"])).await.expect("asked");
         expect![[r#"
                                                                   testwiki       labswiki      nowiki         nosuchwiki

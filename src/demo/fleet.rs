@@ -1,4 +1,4 @@
-//! Makes the embedded fleet: staging with three versions, and empty directories that stand for hosts.
+//! Makes the embedded fleet: staging with four versions, and empty directories that stand for hosts.
 //!
 //! Invariant: a fleet is made whole or not at all where there is none; one that is there is never written over.
 //! Hosts get nothing: what lies on them comes from the commands that the demo shows.
@@ -13,8 +13,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The versions in staging: the one of the pins, the one that everybody runs, and the one that went wrong.
-pub const VERSIONS: [&str; 3] = ["1.27.0-wmf.9", "1.27.0-wmf.10", "1.27.0-wmf.11"];
+/// The versions in staging: the one of the pins, the one that everybody runs, the one that went wrong, and the one in
+/// which that is repaired.
+pub const VERSIONS: [&str; 4] = ["1.27.0-wmf.9", "1.27.0-wmf.10", trees::BROKEN, "1.27.0-wmf.12"];
 /// What every wiki without a pin runs when the demo begins; an index of [`VERSIONS`].
 const START: usize = 1;
 /// The file that marks a `.demo/` as ours to remove.
@@ -57,19 +58,19 @@ pub fn create(site: &Site) -> Result<Made> {
         site.empty_host(directory, drafted)?;
     }
     let versions: Vec<Version> = VERSIONS.iter().map(|v| v.parse().expect("they follow the grammar")).collect();
-    let map = serves(site, 0);
+    let map = serves(site, 0, VERSIONS[START]);
     let files = stage(&drafted(&site.policy.staging), site, &versions, &map)?;
     at("move into place", &home, rename(&draft, &home))?;
     Ok(Made { staging: site.policy.staging.clone(), versions, files, hosts: site.hosts().len(), map })
 }
 
-/// What every wiki serves when the first `ahead` groups are on the newest version and the others where they began;
-/// pinned wikis stay where they are pinned.
-pub fn serves(site: &Site, ahead: usize) -> VersionMap {
-    let version = |n: usize| VERSIONS[n].parse::<Version>().expect("they follow the grammar");
+/// What every wiki serves when the first `ahead` groups are on `version`, one of [`VERSIONS`], and the others where they
+/// began; pinned wikis stay where they are pinned.
+pub fn serves(site: &Site, ahead: usize, version: &str) -> VersionMap {
+    let parsed = |version: &str| version.parse::<Version>().expect("they follow the grammar");
     let mut map = VersionMap::default();
     for (n, group) in site.policy.groups.iter().enumerate() {
-        let version = version(if n < ahead { VERSIONS.len() - 1 } else { START });
+        let version = parsed(if n < ahead { version } else { VERSIONS[START] });
         for wiki in &group.wikis {
             let pin = site.policy.pins.wikis.get(wiki);
             map.0.insert(wiki.clone(), pin.map_or(&version, |pin| &pin.version).clone());

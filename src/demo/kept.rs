@@ -7,7 +7,8 @@
 
 use super::error::{DemoError, Result, at};
 use super::site::Site;
-use super::web::{self, Ports};
+use super::traffic::Traffic;
+use super::web::{self, Place, Ports};
 use crate::fleet::classify::last_line;
 use crate::model::limits::{DEMO_PAGE_BYTES_MAX, DEMO_WEB_MS_MAX, STDERR_BYTES_MAX};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -27,6 +28,8 @@ use tokio::time::timeout;
 
 /// The hidden command that runs the web tier; `--dir` and the site's directory follow.
 pub const COMMAND: &str = "demo-web";
+/// The file in `.demo/` that says where each host listens.
+const ADDRESSES: &str = "web-addresses";
 /// What it says on its stdout when it serves.
 const READY: &str = "ready\n";
 
@@ -68,13 +71,15 @@ pub async fn run(site: &Site, say: &mut impl Write) -> Result<()> {
     let (mut end, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     // Taken and not heeded: the terminal may be closed.
     let _hangup = handler(SignalKind::hangup())?;
-    let roots = site.hosts().into_iter().map(|(host, directory)| (host, site.root(&directory))).collect();
-    let mut web = web::start(roots).await?;
+    let mut web = web::start(Place::of(site)).await?;
+    let traffic = Traffic::new(&site.policy, &web.ports);
+    write_addresses(site, &web.ports)?;
     write(site, &Kept { pid: std::process::id(), ports: web.ports.clone() })?;
     let said = say.write_all(READY.as_bytes()).and_then(|()| say.flush());
     said.map_err(|error| DemoError::Web(format!("cannot say that it is ready: {error}")))?;
     tokio::select! {
         () = web.serve() => {}
+        () = traffic.run() => {}
         _ = end.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -147,6 +152,15 @@ fn write(site: &Site, kept: &Kept) -> Result<()> {
     let (path, draft) = (file(site), file(site).with_extension("draft"));
     let text = serde_json::to_string_pretty(kept).expect("names and numbers become JSON");
     at("write", &draft, std::fs::write(&draft, text + "\n"))?;
+    at("move into place", &path, std::fs::rename(&draft, &path))
+}
+
+/// Where each host listens, a line `HOST ADDRESS:PORT`: what groups.yaml names in its section `web`.
+fn write_addresses(site: &Site, ports: &Ports) -> Result<()> {
+    let path = site.home().join(ADDRESSES);
+    let draft = path.with_extension("draft");
+    let lines: String = ports.iter().map(|(host, port)| format!("{host} 127.0.0.1:{port}\n")).collect();
+    at("write", &draft, std::fs::write(&draft, lines))?;
     at("move into place", &path, std::fs::rename(&draft, &path))
 }
 

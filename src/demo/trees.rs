@@ -4,6 +4,7 @@
 //! third of the code differs, as from one week to the next. Nothing here reads a clock or draws a random number.
 
 use super::error::{Result, at};
+use super::session::{self, Manners};
 use crate::config::policy::Policy;
 use crate::model::names::{Version, Wiki};
 use std::collections::BTreeSet;
@@ -12,6 +13,8 @@ use std::path::Path;
 
 /// Code files of one version.
 const CODE_FILES: usize = 240;
+/// The version whose sessions are broken, as they were in 2016.
+pub const BROKEN: &str = "1.27.0-wmf.11";
 /// Languages of one version, each a file before and after the build.
 pub const LANGUAGES: usize = 449;
 /// The build step, relative to the tree.
@@ -68,6 +71,8 @@ pub fn write(tree: &Path, version: &Version, languages: &BTreeSet<String>) -> Re
         at("make", &path, std::fs::create_dir_all(&path))?;
     }
     put(&tree.join(SETTINGS), &format!("<?php\n\n$wgVersion = '{version}';\n"))?;
+    let manners = if version.as_str() == BROKEN { Manners::BROKEN } else { Manners::SOUND };
+    put(&tree.join(session::FILE), &manners.to_php())?;
     for n in 0..CODE_FILES {
         let (name, text) = code(n, version);
         put(&tree.join(name), &text)?;
@@ -80,9 +85,9 @@ pub fn write(tree: &Path, version: &Version, languages: &BTreeSet<String>) -> Re
     at("make executable", &build, std::fs::set_permissions(&build, PermissionsExt::from_mode(0o755)))
 }
 
-/// How many files [`write`] makes with all languages: code, settings, messages and the build step.
+/// How many files [`write`] makes with all languages: code, settings, sessions, messages and the build step.
 pub fn files() -> usize {
-    CODE_FILES + 1 + LANGUAGES + 1
+    CODE_FILES + 2 + LANGUAGES + 1
 }
 
 /// Writes a text file.
@@ -127,6 +132,8 @@ mod tests {
         let version = version.parse().expect("a version");
         write(&tree, &version, &BTreeSet::from(["en".to_owned()])).expect("written");
         let read = |name: &str| std::fs::read_to_string(tree.join(name)).expect("it is there");
+        let manners = Manners::from_php(&read(session::FILE)).expect("it says so");
+        assert_eq!(manners == Manners::BROKEN, version.as_str() == BROKEN, "one version is broken");
         assert_eq!(read(SETTINGS), format!("<?php\n\n$wgVersion = '{version}';\n"));
         (0..CODE_FILES).map(|n| read(&code(n, &version).0)).collect()
     }

@@ -124,3 +124,19 @@ pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
 /// How often it is looked whether a person answered, ms.
 pub const APPROVAL_MS_MAX: u64 = 1_000;
+/// Sessions that the demo's web tier keeps.
+pub const DEMO_SESSIONS_MAX: usize = 1_000;
+/// A visitor's name in the demo, characters.
+pub const DEMO_USER_CHARS_MAX: usize = 40;
+/// One log of one host of the demo, bytes; the one before it has as many.
+pub const DEMO_LOG_BYTES_MAX: u64 = 2 << 20;
+/// Redirects that one step of a probe may follow.
+pub const REDIRECTS_MAX: u32 = 20;
+/// Steps of one journey.
+pub const PROBE_STEPS_MAX: usize = 50;
+/// How often one reading of a probe may try one host.
+pub const PROBE_TRIES_MAX: u32 = 100;
+/// How long one try of a probe, or one host's answers to served and contract, may take, ms.
+pub const PROBE_MS_MAX: u64 = 300_000;
+/// Hosts whose web servers one gate asks at the same time.
+pub const PROBE_PARALLEL_HOSTS_MAX: usize = 64;

@@ -44,7 +44,7 @@ impl Asker {
         let ask = Ask {
             address,
             tls: self.tls,
-            host_header: wiki.as_str(),
+            host_header: self.served.host_headers.get(wiki).map_or(wiki.as_str(), String::as_str),
             method: "GET",
             path: &self.served.path,
             headers: Vec::new(),

@@ -1,7 +1,20 @@
 //! The demo as a person starts it: the built program, its exit code, what it says, and what it leaves.
 
+use pointsman::demo::{fleet, reinstall, site::prepare, web};
+use pointsman::gate::reading::{Shown, What};
+use pointsman::gate::scope::Scope;
+use pointsman::model::fault::Fault;
+use pointsman::model::map::VersionMap;
+use pointsman::model::names::{HostName, Version};
+use pointsman::model::question::{Answer, Question};
+use pointsman::model::time::Time;
+use pointsman::signal::World;
+use pointsman::signal::reader::Reader;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn pointsman(arguments: &[&str], directory: &Path) -> Output {
@@ -34,6 +47,15 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     let output = pointsman(&["demo", "--keep"], &place);
     let (walk, talk) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{walk}\n{talk}");
+    let bad = after(&walk, "promote group0 1.27.0-wmf.11 -m 'train of the week' --yes");
+    assert!(bad.contains("is new: ") && bad.contains(": it is the release."), "{bad}");
+    assert!(bad.contains("(code 3)"), "{bad}");
+    let open = after(&walk, "blocker list");
+    assert!(open.contains("by new-errors: ") && open.contains("Can neither load the session"), "{open}");
+    let stopped = after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more' --yes --quiet");
+    assert!(stopped.contains("is open since") && stopped.contains("(code 10)"), "{stopped}");
+    let again = after(&walk, "promote group0 1.27.0-wmf.11 -m 'train of the week' --again");
+    assert!(again.contains("Can neither load the session"), "what was found is shown again: {again}");
     assert!(after(&walk, "promote group1").contains("pinned, stepped around: labswiki"), "{walk}");
     let check = after(&walk, "check");
     assert!(check.contains("mw2020.codfw.wmnet: ") && check.contains("cache/l10n has 0 of 449 files"), "{check}");
@@ -43,7 +65,9 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     assert!(back.contains("12 of 12 hosts proven\n(code 0)"), "{back}");
     let truth = "all 894 wikis: 10704 pages of 1.27.0-wmf.10, 24 pages of 1.27.0-wmf.9";
     assert!(back.contains(truth) && !walk.contains("HTTP 500"), "{back}");
-    assert!(after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more'").contains("(code 10)"), "{walk}");
+    assert!(after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more' --yes\n").contains("(code 10)"), "{walk}");
+    let fixed = after(&walk, "promote group0 1.27.0-wmf.12");
+    assert!(fixed.contains("mw1019.eqiad.wmnet") && !fixed.contains("it is the release"), "{fixed}");
 
     let again = pointsman(&["demo"], &place);
     let (_, why) = said(&again);
@@ -63,6 +87,64 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     let nothing = pointsman(&["demo", "down"], &place);
     assert_eq!(nothing.status.code(), Some(0));
     assert!(said(&nothing).1.contains("there is no demo in"), "{:?}", said(&nothing));
+}
+
+/// The incident's journey, with the very gate of groups.yaml, against the web tier at each version.
+#[test]
+fn the_logout_journey_fails_on_the_version_of_the_incident_and_passes_on_the_one_before() {
+    let (_parent, place) = place();
+    let site = prepare(&place).expect("the embedded site is written");
+    let made = fleet::create(&site).expect("it is made");
+    let gate = site.policy.gates.iter().find(|gate| gate.name.as_str() == "logout").expect("the demo has it");
+    let hosts: Vec<HostName> =
+        ["mw1017.eqiad.wmnet", "mw2020.codfw.wmnet"].map(|name| name.parse().expect("a host")).into();
+    let asked = |version: &str| {
+        let version: Version = version.parse().expect("a version");
+        let map = VersionMap(made.map.0.keys().map(|wiki| (wiki.clone(), version.clone())).collect());
+        for host in &hosts {
+            reinstall::serve(&site, &site.hosts()[host], &map).expect("it is filled");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let web = web::start(web::Place::of(&site)).await.expect("it starts");
+            let scope = Scope {
+                rolled: hosts.iter().cloned().collect(),
+                control: BTreeSet::new(),
+                group: None,
+                version: Some(version),
+                wikis: BTreeMap::new(),
+                since: Time(0),
+            };
+            let mut reader = Reader::of(gate, &site.policy, &BTreeMap::new()).expect("a probe asks");
+            match reader.read(&scope, &Tier(&web.ports)).await.expect("it can be asked").what {
+                What::Probed(shown) => hosts.iter().map(|host| shown[host].clone()).collect::<Vec<Shown>>(),
+                other => panic!("a probe reads {other:?}"),
+            }
+        })
+    };
+    assert_eq!(asked("1.27.0-wmf.10"), [Shown::Good, Shown::Good]);
+    let bad = asked("1.27.0-wmf.11");
+    assert_eq!(bad[0], Shown::Good, "a logout where the session was begun ends it");
+    let Shown::Bad(why) = &bad[1] else { panic!("it has to be seen: {bad:?}") };
+    assert!(why.contains("a logout elsewhere ends the session") && why.contains("demoSession"), "{why}");
+    assert_eq!(asked("1.27.0-wmf.12"), [Shown::Good, Shown::Good]);
+}
+
+/// A world of web servers.
+struct Tier<'a>(&'a web::Ports);
+
+impl World for Tier<'_> {
+    async fn ask(&self, host: &HostName, _: Question, _: Duration) -> Result<Answer, Fault> {
+        panic!("a probe asks no agent of {host}")
+    }
+
+    async fn web(&self, host: &HostName) -> Result<SocketAddr, String> {
+        Ok(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, self.0[host])))
+    }
+
+    fn now(&self) -> Time {
+        Time(0)
+    }
 }
 
 #[test]

@@ -5,13 +5,15 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::seat::Seat;
+use crate::demo::accident;
 use crate::demo::ask::{self, Said, Table};
 use crate::demo::fleet;
 use crate::demo::reinstall;
 use crate::demo::site::Site;
-use crate::demo::story::{REINSTALLED, STORY, Scene, typed};
+use crate::demo::story::{FIX, REINSTALLED, STORY, Scene, UNLUCKY, typed};
 use crate::demo::web::Ports;
-use crate::model::names::Wiki;
+use crate::model::map::VersionMap;
+use crate::model::names::{HostName, Wiki};
 use crate::model::words::count;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +22,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// Wikis of each group that a table shows.
 const SHOWN_PER_GROUP: usize = 1;
@@ -74,8 +77,14 @@ impl Walk<'_> {
     ///
     /// A scene did not end as it must.
     pub async fn play(&self, signals: &mut Signals) -> anyhow::Result<Exit> {
-        for scene in STORY {
+        // Accidents that are still to happen end with the walk.
+        let mut accidents = JoinSet::new();
+        for &scene in STORY {
             let stopped = match scene {
+                Scene::Accident => {
+                    accidents.spawn(self.accident());
+                    None
+                }
                 Scene::Type(arguments, code) => self.type_in(arguments, code, signals).await?,
                 other => tokio::select! {
                     biased;
@@ -96,14 +105,18 @@ impl Walk<'_> {
         tokio::task::yield_now().await;
         match scene {
             Scene::Say(text) => self.say(&format!("\n{text}")),
-            Scene::Ask(ahead) => self.ask(ahead, &ask::sample(&self.site.policy, SHOWN_PER_GROUP), true).await?,
-            Scene::AskAll(ahead) => {
-                self.ask(ahead, &ask::sample(&self.site.policy, SHOWN_PER_GROUP), true).await?;
-                let all: Vec<Wiki> = fleet::serves(self.site, ahead).0.into_keys().collect();
-                self.ask(ahead, &all, false).await?;
+            Scene::Ask(ahead, version) => {
+                let expected = fleet::serves(self.site, ahead, version);
+                self.ask(&expected, &ask::sample(&self.site.policy, SHOWN_PER_GROUP), true).await?;
+            }
+            Scene::AskAll(ahead, version) => {
+                let expected = fleet::serves(self.site, ahead, version);
+                self.ask(&expected, &ask::sample(&self.site.policy, SHOWN_PER_GROUP), true).await?;
+                let all: Vec<Wiki> = expected.0.keys().cloned().collect();
+                self.ask(&expected, &all, false).await?;
             }
             Scene::Reinstall => self.reinstall()?,
-            Scene::Type(..) => {}
+            Scene::Accident | Scene::Type(..) => {}
         }
         Ok(())
     }
@@ -138,7 +151,7 @@ impl Walk<'_> {
     }
 
     /// Asks every host for these wikis; `table` shows who says what, otherwise pages are counted.
-    async fn ask(&self, ahead: usize, wikis: &[Wiki], table: bool) -> anyhow::Result<()> {
+    async fn ask(&self, expected: &VersionMap, wikis: &[Wiki], table: bool) -> anyhow::Result<()> {
         let answers = ask::ask(self.ports, wikis).await.context("failed to make an HTTP client")?;
         let hosts = count(answers.rows.len(), "host");
         match table {
@@ -149,13 +162,19 @@ impl Walk<'_> {
                 pages(&answers)
             )),
         }
-        let expected = fleet::serves(self.site, ahead);
         let wrong: Vec<String> =
-            answers.unlike(&expected).map(|(host, wiki, said)| format!("{host} says {said} for {wiki}")).collect();
+            answers.unlike(expected).map(|(host, wiki, said)| format!("{host} says {said} for {wiki}")).collect();
         match wrong.len() {
             0 => Ok(()),
             n => bail!("{} not as expected: {}", count(n, "page"), wrong[..n.min(WRONG_NAMED_MAX)].join(", ")),
         }
+    }
+
+    /// What will happen to [`UNLUCKY`]; should it fail, the scenes that follow do not come out.
+    fn accident(&self) -> impl Future<Output = crate::demo::error::Result<()>> + use<> {
+        let host: HostName = UNLUCKY.parse().expect("it follows the grammar");
+        let root = self.site.hosts().get(&host).map(|directory| self.site.root(directory)).unwrap_or_default();
+        accident::lose_localisation(root, FIX.parse().expect("it follows the grammar"))
     }
 
     fn reinstall(&self) -> anyhow::Result<()> {

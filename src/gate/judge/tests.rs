@@ -267,7 +267,13 @@ fn probes_and_served_versions_name_the_host() {
 
     let wikis = vec!["testwiki".parse().expect("a wiki")];
     let field = ServedField::Header("X".to_owned());
-    let served = Kind::Served(Served { wikis: wikis.clone(), path: "/".to_owned(), field, deadline_ms: 1 });
+    let served = Kind::Served(Served {
+        wikis: wikis.clone(),
+        host_headers: [].into(),
+        path: "/".to_owned(),
+        field,
+        deadline_ms: 1,
+    });
     let of = |said: Option<Result<&str, &str>>| {
         let said = said.map(|said| said.map(|v| v.parse().expect("a version")).map_err(str::to_owned));
         let by_wiki = said.map(|said| (wikis[0].clone(), said)).into_iter().collect();

@@ -100,6 +100,8 @@ pub enum CookieState {
 pub struct Served {
     /// Asked for; a few wikis of each group.
     pub wikis: Vec<Wiki>,
+    /// The name that is asked for instead of a wiki's own.
+    pub host_headers: BTreeMap<Wiki, String>,
     /// As in a probe's step.
     pub path: String,
     /// Where the version stands.

@@ -14,9 +14,7 @@ pub fn holds(assert: &Assert, answer: &Answer, jar: &Jar, ms: u64) -> Result<(),
             let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
             Err(format!("status {} instead of {}", answer.status, wanted.join(" or ")))
         }
-        Assert::Header(name, wanted) => {
-            header(answer, name, &format!("`{wanted}`"), |value| value.eq_ignore_ascii_case(wanted))
-        }
+        Assert::Header(name, wanted) => header(answer, name, &format!("`{wanted}`"), |value| value == wanted),
         Assert::HeaderRegex(name, pattern) => {
             let regex = compiled(pattern)?;
             header(answer, name, &format!("what matches `{pattern}`"), |value| regex.is_match(value))
