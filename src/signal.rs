@@ -5,18 +5,21 @@
 //! CONTRIBUTING.md.
 
 mod ask;
+mod clusters;
 pub mod contract;
 pub mod facts;
 mod fetch;
 pub mod graphite;
 pub mod http;
 pub mod logs;
+mod named;
 pub mod numbers;
 pub mod plugin;
 pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod reader;
+pub mod search;
 pub mod served;
 pub mod signatures;
 mod tail;

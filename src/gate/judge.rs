@@ -69,6 +69,7 @@ fn blind(gate: &Gate, reading: &Reading) -> Option<Found> {
     let max = match &gate.kind {
         Kind::Threshold(threshold) => threshold.newest_age_ms_max,
         Kind::Ranks(ranks) => ranks.newest_age_ms_max,
+        Kind::Signatures(signatures) => signatures.newest_age_ms_max?,
         _ => return None,
     };
     let age = reading.newest_age_ms.filter(|age| *age > max)?;

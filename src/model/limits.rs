@@ -122,3 +122,13 @@ pub const PROVIDER_MS_MAX: u64 = 15_000;
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// Documents of one page of a search.
+pub const SEARCH_PAGE_DOCS: usize = 500;
+/// Documents that one reading of an index takes at most, newest first.
+pub const SEARCH_DOCS_MAX: usize = 10_000;
+/// Different values of a field that a search tells apart: hosts, or wikis.
+pub const SEARCH_TERMS_MAX: usize = 10_000;
+/// Reading all pages of one search, ms.
+pub const SEARCH_MS_MAX: u64 = 4 * PROVIDER_MS_MAX;
+/// How long after its time a document may come into an index and is still seen, ms.
+pub const SEARCH_LATE_MS_MAX: u64 = 120_000;

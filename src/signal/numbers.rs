@@ -9,6 +9,7 @@
 //!
 //! Counters that Prometheus extrapolates are fractions; they are rounded to whole events.
 
+use super::named::Hosts;
 use super::{Provider, World, fetch, graphite, process, prometheus};
 use crate::gate::reading::{ReadError, Reading, Tally, What};
 use crate::gate::scope::Scope;
@@ -255,28 +256,6 @@ fn lines(text: &str) -> Result<Vec<(String, Option<Wiki>, f64)>, String> {
     wanted.map(|text| line(text).ok_or_else(|| format!("`{text}` is not HOST NUMBER"))).collect()
 }
 
-/// The scope's hosts by the names that sources have for them.
-struct Hosts(BTreeMap<String, Option<HostName>>);
-
-impl Hosts {
-    /// By whole name, and by the first label of it where only one host has that.
-    fn of(scope: &Scope) -> Self {
-        let mut names = BTreeMap::new();
-        for host in scope.hosts() {
-            let short = host.as_str().split('.').next().unwrap_or_default().to_owned();
-            names.entry(short).and_modify(|known| *known = None).or_insert(Some(host));
-        }
-        names.extend(scope.hosts().into_iter().map(|host| (host.to_string(), Some(host))));
-        Self(names)
-    }
-
-    /// With or without a port.
-    fn find(&self, name: &str) -> Option<HostName> {
-        let bare = name.rsplit_once(':').map_or(name, |(host, _)| host);
-        self.0.get(name).or_else(|| self.0.get(bare)).cloned().flatten()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,16 +270,6 @@ mod tests {
             wikis: BTreeMap::new(),
             since: Time(1_000_000),
         }
-    }
-
-    #[test]
-    fn hosts_are_found_with_a_port_and_by_a_short_name_that_is_unique() {
-        let scope = scope();
-        let hosts = Hosts::of(&scope);
-        let found = |name| hosts.find(name).map(|host| host.to_string());
-        assert_eq!(found("mw1.eqiad.wmnet:9100").as_deref(), Some("mw1.eqiad.wmnet"));
-        assert_eq!(found("mw2").as_deref(), Some("mw2.codfw.wmnet"));
-        assert_eq!((found("mw1"), found("db1"), found("")), (None, None, None), "two hosts, or none");
     }
 
     #[test]
