@@ -4,6 +4,7 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+mod alive;
 mod ask;
 mod clusters;
 pub mod contract;

@@ -80,7 +80,7 @@ impl Reader {
         match source {
             CountSource::Monitoring { events, exposure, wiki_label } => {
                 let (events, exposure, wiki_label) = (events.clone(), exposure.clone(), wiki_label.clone());
-                Self::Counts(CountsReader { events, exposure, wiki_label })
+                Self::Counts(CountsReader::new(events, exposure, wiki_label))
             }
             CountSource::Logs(logs) => Logs::new(logs).map_or_else(Self::Unread, Self::Logs),
             CountSource::Search { .. } => Self::SearchCounts(SearchCounts(source.clone())),

@@ -3,9 +3,9 @@
 //! Invariant: the expressions of a source compile, and its limits leave a gate that can pass and can fail.
 
 use super::Known;
-use super::numbers::{alpha, host_node_hint, is_label, query, source as monitored, url};
+use super::numbers::{NEWEST_AGE_MS, alpha, host_node_hint, is_label, query, source as monitored, url};
 use crate::config::diagnostic::Sink;
-use crate::config::fields::{Fields, decimal, flag, number, text};
+use crate::config::fields::{Fields, decimal, duration, flag, number, text};
 use crate::config::yaml::Node;
 use crate::gate::spec::Kind;
 use crate::gate::spec::counts::{CountLimits, CountSource, Counts, LogCounts};
@@ -27,6 +27,7 @@ pub const COUNTS_KEYS: &[&str] = &[
     "min_exposure",
     "max_rate",
     "sequential",
+    "newest_age",
 ];
 
 const FROM_KEYS: &[&str] = &["events", "exposure", "wiki_label", "logs", "search"];
@@ -36,9 +37,13 @@ pub fn counts(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
     let source = from(f, known, true);
     let limits = limits(f);
     let events = f.optional("min_events", number);
-    let limits = limits?;
+    let newest_age = f.optional("newest_age", duration);
+    let (source, limits) = (source?, limits?);
     let limits = CountLimits { min_events: events?.map_or(limits.min_events, |at| at.value), ..limits };
-    Some(Kind::Counts(Counts { source: source?, limits }))
+    // A log file of requests may be quiet; what was scraped or collected is not.
+    let usual = Some(NEWEST_AGE_MS).filter(|_| !matches!(source, CountSource::Logs(_)));
+    let newest_age_ms_max = newest_age?.map(|at| at.value).or(usual);
+    Some(Kind::Counts(Counts { source, newest_age_ms_max, limits }))
 }
 
 /// Where requests are counted, for soak: errors may be left out, and are then the requests again.

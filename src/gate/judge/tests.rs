@@ -68,7 +68,7 @@ fn log_source() -> CountSource {
 }
 
 fn counts(limits: CountLimits) -> Kind {
-    Kind::Counts(Counts { source: log_source(), limits })
+    Kind::Counts(Counts { source: log_source(), newest_age_ms_max: None, limits })
 }
 
 fn tally(rolled: &[(u64, u64)], control: &[(u64, u64)]) -> Tally {
@@ -249,6 +249,17 @@ fn signatures_new_known_and_acknowledged() {
     let expired = of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(4000)));
     assert_eq!(expired.verdict, Fail);
     assert!(expired.sentence.contains("bd808's acknowledgement ended"), "{}", expired.sentence);
+}
+
+#[test]
+fn where_the_age_of_samples_is_not_known_that_is_said() {
+    let counted = || What::Counts(tally(&[(0, 10_000)], &[(0, 90_000)]));
+    let of = |newest_age_ms| {
+        let reading = Reading { newest_age_ms, ..reading(counted()) };
+        judge(&gate(counts(CountLimits::default())), &scope(1, 1), &Ok(reading), Time(5000)).sentence
+    };
+    assert!(of(None).contains("how old its newest sample is is not known"), "{}", of(None));
+    assert!(!of(Some(1)).contains("is not known"), "{}", of(Some(1)));
 }
 
 #[test]
