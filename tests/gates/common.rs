@@ -2,12 +2,13 @@
 
 use pointsman::gate::reading::{ReadError, Reading};
 use pointsman::gate::scope::Scope;
+use pointsman::gate::spec::{Counters, Gate, Kind, Mode, OnFail};
 use pointsman::model::fault::Fault;
 use pointsman::model::names::HostName;
 use pointsman::model::question::{Answer, Question};
 use pointsman::model::time::Time;
 use pointsman::signal::{Provider, World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -50,13 +51,20 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts a program that listens on `port`, and waits until `path` answers with status 200.
-    pub fn start(mut command: Command, port: u16, data: tempfile::TempDir, path: &str) -> Self {
+    /// Starts a program, and waits until `path` on `port` answers with status 200.
+    pub fn start(command: Command, port: u16, data: tempfile::TempDir, path: &str) -> Self {
+        let server = Self::listening(command, port, data);
+        until(&format!("{path} answers"), || http(port, "GET", path, "").is_ok_and(|a| a.contains(" 200 ")));
+        server
+    }
+
+    /// Starts a program, and waits until it listens on `port`.
+    pub fn listening(mut command: Command, port: u16, data: tempfile::TempDir) -> Self {
         let program = command.get_program().to_owned();
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{program:?}: {error}; scripts/lib.sh installs it"));
         let server = Self { child, port, data };
-        until(&format!("{program:?} answers"), || http(port, "GET", path, "").is_ok_and(|a| a.contains(" 200 ")));
+        until(&format!("{program:?} listens"), || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
 
@@ -114,4 +122,19 @@ pub fn host(name: &str) -> HostName {
 pub fn read(provider: &mut impl Provider, scope: &Scope, now: u64) -> Result<Reading, ReadError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(provider.read(scope, &At(now)))
+}
+
+/// A gate of this kind.
+pub fn gate(kind: Kind) -> Gate {
+    Gate {
+        name: "g".parse().expect("a name"),
+        at: BTreeSet::new(),
+        groups: None,
+        hosts: None,
+        counters: Counters::default(),
+        mode: Mode::Enforce,
+        on_fail: OnFail::Rollback,
+        needs: BTreeSet::new(),
+        kind,
+    }
 }

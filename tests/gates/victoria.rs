@@ -131,9 +131,9 @@ fn a_source_that_is_down_or_answers_nonsense_is_an_error_and_never_a_number() {
         answering(huge),
     ];
     for server in bad {
-        let error = read(&mut number(source(&server, "up"))).expect_err("no number");
+        let error = read(&mut number(source(&server, "sum(up)"))).expect_err("no number");
         assert!(!error.why.is_empty() && !error.why.contains(char::is_control), "{error}");
     }
-    let reading = read(&mut number(source(&answering(fine), "up"))).expect("the good answer is read");
+    let reading = read(&mut number(source(&answering(fine), "sum(up)"))).expect("the good answer is read");
     assert_eq!(reading.what, What::Number(Some(1.0)), "so the others fail for what is wrong with them");
 }
