@@ -8,6 +8,7 @@
 pub mod access;
 pub mod coverage;
 pub mod escape;
+pub mod gates;
 pub mod history;
 pub mod plan;
 pub mod stale;

@@ -11,6 +11,7 @@ pub mod contract;
 pub mod facts;
 mod fetch;
 pub mod graphite;
+pub mod history;
 pub mod http;
 pub mod logs;
 mod named;

@@ -132,3 +132,5 @@ pub const SEARCH_TERMS_MAX: usize = 10_000;
 pub const SEARCH_MS_MAX: u64 = 4 * PROVIDER_MS_MAX;
 /// How long after its time a document may come into an index and is still seen, ms.
 pub const SEARCH_LATE_MS_MAX: u64 = 120_000;
+/// Points of the past that one question asks for; Prometheus refuses more than 11000.
+pub const HISTORY_POINTS_MAX: usize = 10_000;
