@@ -19,6 +19,10 @@ ssh-keygen openssh-client
 php php-cli
 unshare util-linux
 victoria-metrics victoria-metrics
+prometheus prometheus
+carbon-cache graphite-carbon
+graphite-manage graphite-web
+python3 python3
 /usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
@@ -29,6 +33,7 @@ install_needed() {
     while read -r tool package; do
         command -v "$tool" >/dev/null || missing+=("$package")
     done <<<"$needed"
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     if [ "${#missing[@]}" -gt 0 ]; then
         [ "$(id -u)" -eq 0 ] || die "these packages are missing: ${missing[*]}; install them, or run this as root"
         command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get: ${missing[*]}"
@@ -39,4 +44,14 @@ install_needed() {
     fi
     # Where sshd wants an empty directory that only its package's service makes.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+}
+
+# OpenSearch's protocol in one program: it stands in for OpenSearch and Elasticsearch, which no package of Debian has.
+install_osmem() {
+    local venv=target/osmem version=0.1.6
+    "$venv/bin/python" -c "from importlib.metadata import version as v; assert v('osmem-server') == '$version'" \
+        2>/dev/null && return
+    printf '== installing osmem-server %s below %s\n' "$version" "$venv"
+    python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "osmem-server==$version" ||
+        die 'osmem-server is not there: is pypi.org reachable?'
 }

@@ -19,6 +19,7 @@ mod depool;
 mod dry;
 mod ended;
 mod exit;
+mod gate;
 mod history;
 mod hold;
 mod hosts;
@@ -73,6 +74,7 @@ enum Command {
     Approve(approve::Approve),
     Deny(approve::Deny),
     Blocker(blocker::Blocker),
+    Gate(gate::Gate),
     Rollback(rollback::Rollback),
     Converge(converge::Converge),
     SyncCommon(sync_common::SyncCommon),
@@ -126,6 +128,7 @@ impl Command {
             Self::Approve(command) => command.run(seat),
             Self::Deny(command) => command.run(seat),
             Self::Blocker(command) => command.run(seat),
+            Self::Gate(command) => command.run(seat),
             Self::Rollback(command) => command.run(seat),
             Self::Converge(command) => command.run(seat),
             Self::SyncCommon(command) => command.run(seat),

@@ -15,3 +15,4 @@ pub mod signature;
 pub mod soak;
 pub mod spec;
 pub mod stat;
+pub mod suggest;

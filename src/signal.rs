@@ -4,19 +4,24 @@
 //! down gives an error and never a number. Nothing is changed anywhere. One file a provider; how to add one is in
 //! CONTRIBUTING.md.
 
+mod alive;
 mod ask;
+mod clusters;
 pub mod contract;
 pub mod facts;
 mod fetch;
 pub mod graphite;
+pub mod history;
 pub mod http;
 pub mod logs;
+mod named;
 pub mod numbers;
 pub mod plugin;
 pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod reader;
+pub mod search;
 pub mod served;
 pub mod signatures;
 mod tail;

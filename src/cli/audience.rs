@@ -65,7 +65,8 @@ impl Audience for Terminal<'_> {
                 self.progress.line(&format!("{what}: {gates}, at least {least}"));
             }
             Told::Judged(said) => {
-                self.progress.line(&format!("{} {}: {}", said.gate, said.verdict, Untrusted(&said.sentence)));
+                let reason = report::gates::reason(&said.sentence);
+                self.progress.line(&format!("{} {}: {reason}", said.gate, said.verdict));
             }
             Told::Blamed(sentence) => self.progress.line(&Untrusted(sentence).to_string()),
             Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),

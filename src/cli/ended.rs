@@ -60,12 +60,16 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
             why.iter().for_each(|line| say(line));
             say("nothing was switched: a gate says no");
         }
-        Outcome::Paused(why) => {
+        Outcome::Paused { why, begun } => {
             why.iter().for_each(|line| say(line));
-            say("paused: a person is needed, see above");
-            say(
-                "  hint: pointsman converge --forward goes on with fresh proofs and gates, pointsman converge takes it back",
-            );
+            match begun {
+                true => {
+                    say("paused: a person is needed, see above");
+                    say("  hint: pointsman converge --forward goes on with fresh proofs and gates");
+                    say("        pointsman converge takes it back");
+                }
+                false => say("nothing was switched: a person is needed, see above"),
+            }
         }
         Outcome::Stopped => {
             say("stopped: no new step was begun, the fleet may be on two states");

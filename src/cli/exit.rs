@@ -48,7 +48,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
         Outcome::Denied => Exit::Paused,
         Outcome::Lint(_) => Exit::Ours,
         Outcome::GoBack(_) | Outcome::GateFailed(_) | Outcome::Held(_) => Exit::Held,
-        Outcome::Paused(_) => Exit::Paused,
+        Outcome::Paused { .. } => Exit::Paused,
         Outcome::Stopped => Exit::Stopped,
     }
 }
@@ -199,7 +199,7 @@ mod tests {
             (Outcome::GoBack(stale), 3),
             (Outcome::GateFailed(Vec::new()), 3),
             (Outcome::Held(Vec::new()), 3),
-            (Outcome::Paused(Vec::new()), 4),
+            (Outcome::Paused { why: Vec::new(), begun: true }, 4),
             (Outcome::Stopped, 130),
         ] {
             assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");

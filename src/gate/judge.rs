@@ -45,7 +45,11 @@ pub fn judge(gate: &Gate, scope: &Scope, reading: &Result<Reading, ReadError>, n
     let (found, query, window_ms) = match reading {
         Err(error) => (Found::new(Verdict::Error, format!("not measured: {}", shown(&error.why))), &error.query, 0),
         Ok(reading) => {
-            let found = blind(gate, reading).unwrap_or_else(|| by_kind(gate, &scope, reading, now));
+            let mut found = blind(gate, reading).unwrap_or_else(|| by_kind(gate, &scope, reading, now));
+            let sampled = matches!(gate.kind, Kind::Threshold(_) | Kind::Ranks(_) | Kind::Counts(_));
+            if sampled && reading.newest_age_ms.is_none() {
+                found.says.push_str("; how old its newest sample is is not known");
+            }
             (found, &reading.query, reading.window_ms)
         }
     };
@@ -69,6 +73,8 @@ fn blind(gate: &Gate, reading: &Reading) -> Option<Found> {
     let max = match &gate.kind {
         Kind::Threshold(threshold) => threshold.newest_age_ms_max,
         Kind::Ranks(ranks) => ranks.newest_age_ms_max,
+        Kind::Counts(counts) => counts.newest_age_ms_max?,
+        Kind::Signatures(signatures) => signatures.newest_age_ms_max?,
         _ => return None,
     };
     let age = reading.newest_age_ms.filter(|age| *age > max)?;

@@ -140,3 +140,15 @@ pub const PROBE_TRIES_MAX: u32 = 100;
 pub const PROBE_MS_MAX: u64 = 300_000;
 /// Hosts whose web servers one gate asks at the same time.
 pub const PROBE_PARALLEL_HOSTS_MAX: usize = 64;
+/// Documents of one page of a search.
+pub const SEARCH_PAGE_DOCS: usize = 500;
+/// Documents that one reading of an index takes at most, newest first.
+pub const SEARCH_DOCS_MAX: usize = 10_000;
+/// Different values of a field that a search tells apart: hosts, or wikis.
+pub const SEARCH_TERMS_MAX: usize = 10_000;
+/// Reading all pages of one search, ms.
+pub const SEARCH_MS_MAX: u64 = 4 * PROVIDER_MS_MAX;
+/// How long after its time a document may come into an index and is still seen, ms.
+pub const SEARCH_LATE_MS_MAX: u64 = 120_000;
+/// Points of the past that one question asks for; Prometheus refuses more than 11000.
+pub const HISTORY_POINTS_MAX: usize = 10_000;

@@ -105,7 +105,7 @@ pub fn ended_json(plan: &Plan, outcome: &Outcome, code: u8) -> Value {
         Outcome::GoBack(hosts) => ("went-back", None, json!(hosts)),
         Outcome::GateFailed(why) => ("gate-failed", Some(why.join("; ")), json!({})),
         Outcome::Held(why) => ("held", Some(why.join("; ")), json!({})),
-        Outcome::Paused(why) => ("paused", Some(why.join("; ")), json!({})),
+        Outcome::Paused { why, begun } => ("paused", Some(why.join("; ")), json!({"begun": begun})),
         Outcome::Stopped => ("stopped", None, json!({})),
     };
     let rollout = plan.goal.rollout.id.to_string();

@@ -164,8 +164,13 @@ pub enum Outcome {
     GateFailed(Vec<String>),
     /// Not begun: a gate says no.
     Held(Vec<String>),
-    /// A gate needs a person; what was switched stays so.
-    Paused(Vec<String>),
+    /// A gate needs a person.
+    Paused {
+        /// A line each.
+        why: Vec<String>,
+        /// Whether hosts were switched before, which stay so.
+        begun: bool,
+    },
     /// A person stopped it; the fleet may be on two states.
     Stopped,
 }

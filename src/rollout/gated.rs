@@ -73,9 +73,11 @@ impl Machine<'_> {
             (Some(GateEnd::GoOn { .. }), None) => self.begin_wave(0),
             (Some(GateEnd::GoOn { .. }), Some(wave)) => self.begin_wave(wave + 1),
             (Some(GateEnd::Failed(why)), None) => self.not_begun(Outcome::Held(why.clone()), &why),
-            (Some(GateEnd::Paused(why)), None) => self.not_begun(Outcome::Paused(why.clone()), &why),
+            (Some(GateEnd::Paused(why)), None) => {
+                self.not_begun(Outcome::Paused { why: why.clone(), begun: false }, &why);
+            }
             (Some(GateEnd::Failed(why)), Some(_)) => self.finish(Outcome::GateFailed(why)),
-            (Some(GateEnd::Paused(why)), Some(_)) => self.finish(Outcome::Paused(why)),
+            (Some(GateEnd::Paused(why)), Some(_)) => self.finish(Outcome::Paused { why, begun: true }),
         }
     }
 

@@ -14,7 +14,13 @@ pub type Form = Vec<(&'static str, String)>;
 
 /// Asks `url`, which stands in errors as `query`; the status code and the JSON of the answer.
 pub async fn json(url: &str, body: &Form, query: &str) -> Result<(u16, Value), ReadError> {
+    let body = ("application/x-www-form-urlencoded", form(body));
     within(url, body, PROVIDER_MS_MAX).await.map_err(|why| error(query, &why))
+}
+
+/// The same with JSON for a body.
+pub async fn post(url: &str, body: &Value, query: &str) -> Result<(u16, Value), ReadError> {
+    within(url, ("application/json", body.to_string()), PROVIDER_MS_MAX).await.map_err(|why| error(query, &why))
 }
 
 /// An error about `query` whose reason is made harmless and short.
@@ -32,7 +38,10 @@ pub fn harmless(text: &str) -> String {
     text.trim().chars().take(FAULT_CHARS_MAX).map(shown).collect()
 }
 
-async fn within(url: &str, body: &Form, ms_max: u64) -> Result<(u16, Value), String> {
+/// A body and its type.
+type Body = (&'static str, String);
+
+async fn within(url: &str, body: Body, ms_max: u64) -> Result<(u16, Value), String> {
     let deadline = Duration::from_millis(ms_max);
     match tokio::time::timeout(deadline, ask(url, body)).await {
         Ok(answer) => answer,
@@ -40,14 +49,14 @@ async fn within(url: &str, body: &Form, ms_max: u64) -> Result<(u16, Value), Str
     }
 }
 
-async fn ask(url: &str, body: &Form) -> Result<(u16, Value), String> {
+async fn ask(url: &str, (kind, body): Body) -> Result<(u16, Value), String> {
     // An error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = builder.build().map_err(|error| causes(&error))?;
     let url = Url::parse(url).map_err(|error| error.to_string())?;
-    let request = client.post(url).header("content-type", "application/x-www-form-urlencoded");
-    let mut response = request.body(form(body)).send().await.map_err(|error| causes(&error))?;
+    let request = client.post(url).header("content-type", kind);
+    let mut response = request.body(body).send().await.map_err(|error| causes(&error))?;
     let status = response.status().as_u16();
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {

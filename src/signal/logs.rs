@@ -67,8 +67,9 @@ impl Logs {
             wiki: spec.wiki.as_ref().map(regex).transpose()?,
             events_file: usize::from(other.is_some()),
         };
-        let files = [spec.file.clone()].into_iter().chain(other).collect();
-        Ok(Self { rules, follower: Follower::new(files), hosts: BTreeMap::new() })
+        let files: Vec<_> = [spec.file.clone()].into_iter().chain(other).collect();
+        let aged = files.len();
+        Ok(Self { rules, follower: Follower::new(files, aged), hosts: BTreeMap::new() })
     }
 
     fn tally(&self, scope: &Scope) -> Tally {

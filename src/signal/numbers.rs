@@ -1,15 +1,17 @@
 //! Numbers from monitoring for gates of kind threshold, ranks and counts.
 //!
 //! Invariants. No series and no number are no data, never zero; the one exception is a host with exposure and no series
-//! of events, which has had no events. A host that the scope does not know is left out, and one that two series name is
+//! of events, which has had no events, if the query of events has had a series at all in the last week (a query that ends in
+//! `or 0 * EXPOSURE` always has). A host that the scope does not know is left out, and one that two series name is
 //! an error. Only `$window`, `$group` and `$version` are replaced in queries.
 //!
-//! The time of a sample of an instant query is that of the query, not of the sample: its age is not known, and `None`. That
-//! such a source still lives is shown by a second gate, on `time() - timestamp(...)`.
+//! The time of a sample of an instant query is that of the query, not of the sample, so its age is asked for by itself
+//! ([`super::alive`]); where nothing says how, it is not known and `None`.
 //!
 //! Counters that Prometheus extrapolates are fractions; they are rounded to whole events.
 
-use super::{Provider, World, fetch, graphite, process, prometheus};
+use super::named::Hosts;
+use super::{Provider, World, alive, fetch, graphite, process, prometheus};
 use crate::gate::reading::{ReadError, Reading, Tally, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::numbers::{Ranks, Rule, Source, Threshold};
@@ -47,6 +49,8 @@ pub struct CountsReader {
     pub exposure: Source,
     /// Prometheus: the label that names a wiki.
     pub wiki_label: Option<String>,
+    /// Whether the query of errors ever had a series.
+    proven: bool,
 }
 
 impl Provider for ThresholdReader {
@@ -58,7 +62,10 @@ impl Provider for ThresholdReader {
         let points = look.points(&self.0.source, &query, series).await?;
         let newest = points.iter().rev().find(|(_, number)| number.is_some()).copied();
         let moment = !series && !matches!(self.0.source, Source::Graphite { .. });
-        let newest_age_ms = newest.filter(|_| !moment).map(|(at, _)| now.ms_since(Time(at)));
+        let newest_age_ms = match look.alive_ms(&self.0.source).await? {
+            None => newest.filter(|_| !moment).map(|(at, _)| now.ms_since(Time(at))),
+            known => known,
+        };
         let what = match series {
             true => What::Points(points.into_iter().map(|(_, number)| number).collect()),
             false => What::Number(newest.and_then(|(_, number)| number)),
@@ -72,6 +79,7 @@ impl Provider for RanksReader {
         let look = Look { scope, at: world.now(), window_ms: self.0.window_ms };
         let query = look.query(&self.0.source)?;
         let (rows, newest_age_ms) = look.by_host(&self.0.source, &query, None, false).await?;
+        let newest_age_ms = look.alive_ms(&self.0.source).await?.or(newest_age_ms);
         let mut numbers = BTreeMap::new();
         for (host, _, number) in rows {
             if numbers.insert(host.clone(), number).is_some() {
@@ -87,18 +95,22 @@ impl Provider for CountsReader {
         let now = world.now();
         let window_ms = now.ms_since(scope.since).max(1000);
         let look = Look { scope, at: now, window_ms };
-        let (rows, newest_age_ms, query) = self.rows(&look).await?;
-        let mut tally = Tally { hosts: by_host(&rows), ..Tally::default() };
-        for (host, wiki, count) in rows {
+        let found = self.rows(&look).await?;
+        self.prove(&look, &found).await?;
+        let newest_age_ms = look.alive_ms(&self.exposure).await?.or(found.newest_age_ms);
+        let mut tally = Tally { hosts: by_host(&found.rows), ..Tally::default() };
+        for (host, wiki, count) in found.rows {
             if let Some(wiki) = wiki.filter(|_| scope.rolled.contains(&host)) {
                 add(tally.wikis.entry(wiki).or_default(), count);
             }
         }
         if !matches!(self.exposure, Source::Program { .. }) {
             let before = Look { scope, at: scope.since, window_ms };
-            tally.before = Some(by_host(&self.rows(&before).await?.0)).filter(|hosts| !hosts.is_empty());
+            // It is of use when no host is left to compare with, and is no reason to give up without.
+            let before = self.rows(&before).await.ok().map(|found| by_host(&found.rows));
+            tally.before = before.filter(|hosts| !hosts.is_empty());
         }
-        Ok(Reading { what: What::Counts(tally), query, window_ms, newest_age_ms })
+        Ok(Reading { what: What::Counts(tally), query: found.query, window_ms, newest_age_ms })
     }
 }
 
@@ -115,24 +127,52 @@ fn add(to: &mut Count, count: Count) {
     to.exposure = to.exposure.saturating_add(count.exposure);
 }
 
-/// Counts by host and wiki, the age of the newest sample, and what was asked.
-type Counted = (Vec<(HostName, Option<Wiki>, Count)>, Option<u64>, String);
+/// What two queries gave.
+struct Counted {
+    /// Counts by host and wiki.
+    rows: Vec<(HostName, Option<Wiki>, Count)>,
+    newest_age_ms: Option<u64>,
+    /// What was asked.
+    query: String,
+    /// The query of errors, when there is exposure and nothing came of it.
+    silent: Option<String>,
+}
 
 impl CountsReader {
+    /// Reads these two; `wiki_label`: for Prometheus.
+    pub fn new(events: Source, exposure: Source, wiki_label: Option<String>) -> Self {
+        Self { events, exposure, wiki_label, proven: false }
+    }
+
+    /// No errors at all are believed only of a query that has had some.
+    async fn prove(&mut self, look: &Look<'_>, found: &Counted) -> Result<(), ReadError> {
+        let (Source::Prometheus { server, .. }, Some(query), false) = (&self.events, &found.silent, self.proven) else {
+            return Ok(());
+        };
+        if !alive::ever(server, query, look.at).await? {
+            let why = "it had no series in the last week, so that there are no errors can't be told from a name that is \
+                       wrong; if it has none while all is well, add `or 0 * EXPOSURE` to it";
+            return Err(fetch::error(query, why));
+        }
+        self.proven = true;
+        Ok(())
+    }
+
     async fn rows(&self, look: &Look<'_>) -> Result<Counted, ReadError> {
         let (events, exposure) = (look.query(&self.events)?, look.query(&self.exposure)?);
         let label = self.wiki_label.as_deref();
-        let (among, age) = look.by_host(&self.exposure, &exposure, label, true).await?;
+        let (among, newest_age_ms) = look.by_host(&self.exposure, &exposure, label, true).await?;
         let (happened, _) = look.by_host(&self.events, &events, label, true).await?;
         let known: BTreeSet<&HostName> = among.iter().map(|(host, ..)| host).collect();
         if let Some((host, ..)) = happened.iter().find(|(host, ..)| !known.contains(host)) {
             return Err(fetch::error(&events, &format!("{host} has events and no exposure in `{exposure}`")));
         }
+        let silent = Some(&events).filter(|_| happened.is_empty() && !among.is_empty()).cloned();
         let whole = |number: f64| number.max(0.0).round() as u64;
         let mut rows: Vec<_> = Vec::with_capacity(among.len() + happened.len());
         rows.extend(among.into_iter().map(|(h, w, n)| (h, w, Count { events: 0, exposure: whole(n) })));
         rows.extend(happened.into_iter().map(|(h, w, n)| (h, w, Count { events: whole(n), exposure: 0 })));
-        Ok((rows, age, format!("{events} among {exposure}")))
+        Ok(Counted { rows, newest_age_ms, query: format!("{events} among {exposure}"), silent })
     }
 }
 
@@ -144,6 +184,16 @@ impl Look<'_> {
             Source::Graphite { target, .. } => target.clone(),
             Source::Program { argv } => argv.join(" "),
         };
+        self.filled(&written)
+    }
+
+    /// How old the newest sample of a source is, ms; `None`: not known in this way.
+    async fn alive_ms(&self, source: &Source) -> Result<Option<u64>, ReadError> {
+        let Some((server, selector)) = alive::selector(source) else { return Ok(None) };
+        alive::age_ms(server, &self.filled(selector)?, self.at).await.map(Some)
+    }
+
+    fn filled(&self, written: &str) -> Result<String, ReadError> {
         let since_ms = match self.at.ms_since(self.scope.since) {
             0 => self.window_ms,
             since_ms => since_ms,
@@ -151,10 +201,10 @@ impl Look<'_> {
         let window = format!("{}s", since_ms.div_ceil(1000).max(1));
         let group = self.scope.group.as_ref().map(ToString::to_string);
         let version = self.scope.version.as_ref().map(ToString::to_string);
-        let mut query = written.clone();
+        let mut query = written.to_owned();
         for (word, value) in [("$window", Some(window)), ("$group", group), ("$version", version)] {
             if query.contains(word) {
-                let lacks = || fetch::error(&written, &format!("nothing stands for {word}: no promotion is going on"));
+                let lacks = || fetch::error(written, &format!("nothing stands for {word}: no promotion is going on"));
                 query = query.replace(word, &value.ok_or_else(lacks)?);
             }
         }
@@ -255,28 +305,6 @@ fn lines(text: &str) -> Result<Vec<(String, Option<Wiki>, f64)>, String> {
     wanted.map(|text| line(text).ok_or_else(|| format!("`{text}` is not HOST NUMBER"))).collect()
 }
 
-/// The scope's hosts by the names that sources have for them.
-struct Hosts(BTreeMap<String, Option<HostName>>);
-
-impl Hosts {
-    /// By whole name, and by the first label of it where only one host has that.
-    fn of(scope: &Scope) -> Self {
-        let mut names = BTreeMap::new();
-        for host in scope.hosts() {
-            let short = host.as_str().split('.').next().unwrap_or_default().to_owned();
-            names.entry(short).and_modify(|known| *known = None).or_insert(Some(host));
-        }
-        names.extend(scope.hosts().into_iter().map(|host| (host.to_string(), Some(host))));
-        Self(names)
-    }
-
-    /// With or without a port.
-    fn find(&self, name: &str) -> Option<HostName> {
-        let bare = name.rsplit_once(':').map_or(name, |(host, _)| host);
-        self.0.get(name).or_else(|| self.0.get(bare)).cloned().flatten()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,16 +320,6 @@ mod tests {
             wikis: BTreeMap::new(),
             since: Time(1_000_000),
         }
-    }
-
-    #[test]
-    fn hosts_are_found_with_a_port_and_by_a_short_name_that_is_unique() {
-        let scope = scope();
-        let hosts = Hosts::of(&scope);
-        let found = |name| hosts.find(name).map(|host| host.to_string());
-        assert_eq!(found("mw1.eqiad.wmnet:9100").as_deref(), Some("mw1.eqiad.wmnet"));
-        assert_eq!(found("mw2").as_deref(), Some("mw2.codfw.wmnet"));
-        assert_eq!((found("mw1"), found("db1"), found("")), (None, None, None), "two hosts, or none");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::logs::Logs;
 use super::numbers::{CountsReader, RanksReader, ThresholdReader};
 use super::plugin::Plugin;
 use super::probe::Prober;
+use super::search::readers::{SearchCounts, SearchSignatures};
 use super::served::Asker;
 use super::signatures::FileSignatures;
 use super::{Provider, World, process};
@@ -35,8 +36,12 @@ pub enum Reader {
     Counts(CountsReader),
     /// Counts of log files.
     Logs(Logs),
+    /// Counts of an index.
+    SearchCounts(SearchCounts),
     /// Signatures of log files.
     Signatures(FileSignatures),
+    /// Signatures of an index.
+    SearchSignatures(SearchSignatures),
     /// A plugin.
     Plugin(Plugin),
     /// Facts of machines.
@@ -65,7 +70,10 @@ impl Reader {
                     let requests = gate.requests_file.clone();
                     Self::Signatures(FileSignatures::new(files.clone(), requests, gate.look_back_ms, known.clone()))
                 }
-                LogSource::Search { server, .. } => Self::unread(server),
+                LogSource::Search { .. } => {
+                    let source = gate.source.clone();
+                    Self::SearchSignatures(SearchSignatures::new(source, gate.look_back_ms, known.clone()))
+                }
             },
             Kind::Command(command) => Self::Plugin(Plugin::new(command.clone())),
             Kind::Host(host) => Self::Facts(Facts::new(host)),
@@ -79,15 +87,11 @@ impl Reader {
         match source {
             CountSource::Monitoring { events, exposure, wiki_label } => {
                 let (events, exposure, wiki_label) = (events.clone(), exposure.clone(), wiki_label.clone());
-                Self::Counts(CountsReader { events, exposure, wiki_label })
+                Self::Counts(CountsReader::new(events, exposure, wiki_label))
             }
             CountSource::Logs(logs) => Logs::new(logs).map_or_else(Self::Unread, Self::Logs),
-            CountSource::Search { server, .. } => Self::unread(server),
+            CountSource::Search { .. } => Self::SearchCounts(SearchCounts(source.clone())),
         }
-    }
-
-    fn unread(query: &str) -> Self {
-        Self::Unread(ReadError { query: query.to_owned(), why: "this source can't be read by this version".to_owned() })
     }
 
     /// Measures once.
@@ -100,6 +104,8 @@ impl Reader {
             Self::Ranks(provider) => provider.read(scope, world).await,
             Self::Counts(provider) => provider.read(scope, world).await,
             Self::Logs(provider) => provider.read(scope, world).await,
+            Self::SearchCounts(provider) => provider.read(scope, world).await,
+            Self::SearchSignatures(provider) => provider.read(scope, world).await,
             Self::Signatures(provider) => provider.read(scope, world).await,
             Self::Plugin(provider) => provider.read(scope, world).await,
             Self::Facts(provider) => provider.read(scope, world).await,

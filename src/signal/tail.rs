@@ -17,8 +17,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Follower {
     files: Vec<PathBuf>,
+    /// So many of them, the first, show whether the source lives.
+    aged: usize,
     cursors: BTreeMap<HostName, Vec<Cursor>>,
-    /// When a host that answered last had one of the files, and how old it was then, ms.
+    /// When a host that answered last had one of those, and how old it was then, ms.
     alive: Option<(Time, u64)>,
 }
 
@@ -34,9 +36,9 @@ pub struct Fresh<T> {
 }
 
 impl Follower {
-    /// Follows these files, absolute on hosts.
-    pub fn new(files: Vec<PathBuf>) -> Self {
-        Self { files, cursors: BTreeMap::new(), alive: None }
+    /// Follows these files, absolute on hosts; the first `aged` of them show whether the source lives.
+    pub fn new(files: Vec<PathBuf>, aged: usize) -> Self {
+        Self { files, aged, cursors: BTreeMap::new(), alive: None }
     }
 
     /// Gives `fold` every new line with the number of its file.
@@ -46,8 +48,8 @@ impl Follower {
         world: &W,
         fold: impl Fn(&mut T, usize, &str),
     ) -> Answers<Fresh<T>> {
-        let (files, cursors, fold) = (&self.files, &self.cursors, &fold);
-        let answers = each(hosts, |host| follow(world, host, files, cursors.get(host), fold)).await;
+        let (files, aged, cursors, fold) = (&self.files, self.aged, &self.cursors, &fold);
+        let answers = each(hosts, |host| follow(world, host, (files, aged), cursors.get(host), fold)).await;
         let youngest = answers.values().flatten().filter_map(|fresh| fresh.age_ms).min();
         if let Some(age_ms) = youngest {
             self.alive = Some((world.now(), age_ms));
@@ -58,7 +60,7 @@ impl Follower {
         answers
     }
 
-    /// How long ago any host last wrote to any of the files, ms; a year when none of them was ever there.
+    /// How long ago any host last wrote to any of the files that show it, ms; a year when none of them was ever there.
     pub fn newest_age_ms(&self, now: Time) -> u64 {
         self.alive.map_or(DURATION_MS_MAX, |(at, age_ms)| age_ms.saturating_add(now.ms_since(at)))
     }
@@ -72,7 +74,7 @@ impl Follower {
 async fn follow<W: World, T: Default>(
     world: &W,
     host: &HostName,
-    files: &[PathBuf],
+    (files, aged): (&[PathBuf], usize),
     cursors: Option<&Vec<Cursor>>,
     fold: &impl Fn(&mut T, usize, &str),
 ) -> Result<Fresh<T>, String> {
@@ -83,7 +85,7 @@ async fn follow<W: World, T: Default>(
             let tail = tail(world, host, file, cursor).await?;
             tail.lines.iter().for_each(|line| fold(&mut fresh.found, number, line));
             fresh.lost |= tail.lost || tail.skipped_bytes > 0;
-            if tail.next.is_some() {
+            if tail.next.is_some() && number < aged {
                 fresh.age_ms = fresh.age_ms.into_iter().chain([tail.age_ms]).min();
             }
             // Without progress, asking again would give the same.

@@ -440,7 +440,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::GoBack(_) => "goes back",
         Outcome::GateFailed(_) => "gate failed",
         Outcome::Held(_) => "held",
-        Outcome::Paused(_) => "paused",
+        Outcome::Paused { .. } => "paused",
         Outcome::Stopped => "stopped",
     }
 }

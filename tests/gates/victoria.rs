@@ -1,123 +1,63 @@
 //! Counts, numbers and series out of VictoriaMetrics, which speaks Prometheus' protocol and takes old samples at once;
 //! and what is made of servers that answer nonsense.
 
+use super::common::{self, Server, free_port, http, scope};
 use pointsman::gate::reading::{ReadError, Reading, What};
-use pointsman::gate::scope::Scope;
 use pointsman::gate::spec::numbers::{Condition, Op, PercentAbove, Rule, Source, Threshold};
-use pointsman::model::fault::Fault;
 use pointsman::model::names::HostName;
-use pointsman::model::question::{Answer, Question};
-use pointsman::model::time::Time;
 use pointsman::model::verdict::Count;
+use pointsman::signal::Provider;
 use pointsman::signal::numbers::{CountsReader, ThresholdReader};
-use pointsman::signal::{Provider, World};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+use std::process::Command;
 
 /// 2026, in the retention that the server is started with.
 const SINCE_MS: u64 = 1_790_000_000_000;
 
-/// A world in which it is ten minutes after the switch, and that has no hosts to ask.
-struct Now;
-
-impl World for Now {
-    async fn ask(&self, _: &HostName, _: Question, _: Duration) -> Result<Answer, Fault> {
-        unreachable!("monitoring asks no host")
-    }
-
-    async fn web(&self, _: &HostName) -> Result<SocketAddr, String> {
-        unreachable!("monitoring asks no host")
-    }
-
-    fn now(&self) -> Time {
-        Time(SINCE_MS + 600_000)
-    }
-}
-
-/// A server of its own, ended with the test.
-struct Victoria {
-    child: Child,
-    port: u16,
-    _data: tempfile::TempDir,
-}
-
-impl Drop for Victoria {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    let length = body.len();
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
+/// A server of its own.
+pub struct Victoria(Server);
 
 impl Victoria {
-    fn start() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let port = free.expect("a free port").port();
+    /// One that has nothing yet.
+    pub fn start() -> Self {
+        let (data, port) = (tempfile::tempdir().expect("a directory"), free_port());
         let mut command = Command::new("victoria-metrics");
         command.arg(format!("-storageDataPath={}", data.path().join("data").display()));
         command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
         command.args(["-retentionPeriod=100y", "-search.latencyOffset=0s", "-search.disableCache"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.expect("victoria-metrics is installed: scripts/lib.sh says how");
-        let server = Self { child, port, _data: data };
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !http(port, "GET", "/health", "").is_ok_and(|answer| answer.contains("200 OK")) {
-            assert!(Instant::now() < patience, "victoria-metrics does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
+        Self(Server::start(command, port, data, "/health"))
     }
 
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// Takes samples: when, ms since 1970, and the number.
+    pub fn take(&self, metric: serde_json::Value, samples: &[(u64, f64)]) {
+        let (timestamps, values): (Vec<u64>, Vec<f64>) = samples.iter().copied().unzip();
+        let row = serde_json::json!({"metric": metric, "values": values, "timestamps": timestamps});
+        let answer = http(self.0.port, "POST", "/api/v1/import", &row.to_string()).expect("it takes samples");
+        assert!(answer.contains(" 204 "), "{answer}");
+        http(self.0.port, "GET", "/internal/force_flush", "").expect("it flushes");
     }
 
     /// A sample every minute from ten minutes before the switch to ten minutes after it.
     fn import(&self, name: &str, host: &str, value: impl Fn(u64) -> f64) {
-        let minutes: Vec<u64> = (0..=20).collect();
-        let row = serde_json::json!({
-            "metric": {"__name__": name, "instance": format!("{host}:9100")},
-            "values": minutes.iter().map(|minute| value(*minute)).collect::<Vec<_>>(),
-            "timestamps": minutes.iter().map(|minute| SINCE_MS - 600_000 + minute * 60_000).collect::<Vec<_>>(),
-        });
-        let answer = http(self.port, "POST", "/api/v1/import", &row.to_string()).expect("it takes samples");
-        assert!(answer.contains(" 204 "), "{answer}");
-        http(self.port, "GET", "/internal/force_flush", "").expect("it flushes");
+        let samples: Vec<_> = (0..=20).map(|m| (SINCE_MS - 600_000 + m * 60_000, value(m))).collect();
+        self.take(serde_json::json!({"__name__": name, "instance": format!("{host}:9100")}), &samples);
     }
 }
 
-fn scope() -> Scope {
-    let host = |name: &str| [name.parse().expect("a host")].into_iter().collect();
-    Scope {
-        others: Default::default(),
-        rolled: host("mw2001.codfw.wmnet"),
-        control: host("mw2002.codfw.wmnet"),
-        group: None,
-        version: None,
-        wikis: BTreeMap::new(),
-        since: Time(SINCE_MS),
-    }
-}
-
+/// Ten minutes after the switch.
 fn read(provider: &mut impl Provider) -> Result<Reading, ReadError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(provider.read(&scope(), &Now))
+    common::read(provider, &scope(SINCE_MS), SINCE_MS + 600_000)
 }
 
 fn source(server: &str, query: &str) -> Source {
-    Source::Prometheus { server: server.to_owned(), query: query.to_owned(), host_label: "instance".to_owned() }
+    let (server, query, host_label) = (server.to_owned(), query.to_owned(), "instance".to_owned());
+    Source::Prometheus { server, query, host_label, alive: None }
 }
 
 fn number(source: Source) -> ThresholdReader {
@@ -136,8 +76,7 @@ fn counts_numbers_and_series_of_a_real_server() {
     let url = server.url();
 
     let by_host = |name: &str| source(&url, &format!("sum by (instance) (increase({name}[$window]))"));
-    let mut counts =
-        CountsReader { events: by_host("errors_total"), exposure: by_host("requests_total"), wiki_label: None };
+    let mut counts = CountsReader::new(by_host("errors_total"), by_host("requests_total"), None);
     let What::Counts(tally) = read(&mut counts).expect("it answers").what else { panic!("counts were asked for") };
     let of = |events, exposure| Count { events, exposure };
     let names = ["mw2001.codfw.wmnet", "mw2002.codfw.wmnet"].map(|name| name.parse::<HostName>().expect("a host"));
@@ -192,9 +131,9 @@ fn a_source_that_is_down_or_answers_nonsense_is_an_error_and_never_a_number() {
         answering(huge),
     ];
     for server in bad {
-        let error = read(&mut number(source(&server, "up"))).expect_err("no number");
+        let error = read(&mut number(source(&server, "sum(up)"))).expect_err("no number");
         assert!(!error.why.is_empty() && !error.why.contains(char::is_control), "{error}");
     }
-    let reading = read(&mut number(source(&answering(fine), "up"))).expect("the good answer is read");
+    let reading = read(&mut number(source(&answering(fine), "sum(up)"))).expect("the good answer is read");
     assert_eq!(reading.what, What::Number(Some(1.0)), "so the others fail for what is wrong with them");
 }

@@ -3,9 +3,9 @@
 //! Invariant: the expressions of a source compile, and its limits leave a gate that can pass and can fail.
 
 use super::Known;
-use super::numbers::{alpha, host_node_hint, is_label, query, source as monitored, url};
+use super::numbers::{NEWEST_AGE_MS, alpha, host_node_hint, is_label, query, source as monitored, url};
 use crate::config::diagnostic::Sink;
-use crate::config::fields::{Fields, decimal, flag, number, text};
+use crate::config::fields::{Fields, decimal, duration, flag, number, text};
 use crate::config::yaml::Node;
 use crate::gate::spec::Kind;
 use crate::gate::spec::counts::{CountLimits, CountSource, Counts, LogCounts};
@@ -27,6 +27,7 @@ pub const COUNTS_KEYS: &[&str] = &[
     "min_exposure",
     "max_rate",
     "sequential",
+    "newest_age",
 ];
 
 const FROM_KEYS: &[&str] = &["events", "exposure", "wiki_label", "logs", "search"];
@@ -35,7 +36,14 @@ const FROM_KEYS: &[&str] = &["events", "exposure", "wiki_label", "logs", "search
 pub fn counts(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
     let source = from(f, known, true);
     let limits = limits(f);
-    Some(Kind::Counts(Counts { source: source?, limits: limits? }))
+    let events = f.optional("min_events", number);
+    let newest_age = f.optional("newest_age", duration);
+    let (source, limits) = (source?, limits?);
+    let limits = CountLimits { min_events: events?.map_or(limits.min_events, |at| at.value), ..limits };
+    // A log file of requests may be quiet; what was scraped or collected is not.
+    let usual = Some(NEWEST_AGE_MS).filter(|_| !matches!(source, CountSource::Logs(_)));
+    let newest_age_ms_max = newest_age?.map(|at| at.value).or(usual);
+    Some(Kind::Counts(Counts { source, newest_age_ms_max, limits }))
 }
 
 /// Where requests are counted, for soak: errors may be left out, and are then the requests again.
@@ -44,14 +52,14 @@ pub fn source(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<CountSo
     from(&mut f, known, false)
 }
 
-/// When counts decide; signatures read the same keys.
+/// When counts decide; signatures read the same keys. `min_events` is not among them, which means another thing there.
 pub fn limits(f: &mut Fields<'_>) -> Option<CountLimits> {
     let default = CountLimits::default();
     let alpha = f.optional("alpha", alpha);
     let mut positive = |key| Some(f.optional(key, above_zero)?.map(|at| at.value));
     let tolerated_ratio = positive("tolerated_ratio");
     let (min_ratio, max_ratio, max_rate) = (positive("min_ratio"), positive("max_ratio"), positive("max_rate"));
-    let (events, exposure) = (f.optional("min_events", number), f.optional("min_exposure", number));
+    let exposure = f.optional("min_exposure", number);
     let sequential = f.optional("sequential", flag);
     let min_ratio = min_ratio?.unwrap_or(default.min_ratio);
     let max_ratio = max_ratio?.unwrap_or(default.max_ratio);
@@ -66,7 +74,7 @@ pub fn limits(f: &mut Fields<'_>) -> Option<CountLimits> {
         alpha: alpha?.map_or(default.alpha, |at| at.value),
         min_ratio,
         max_ratio,
-        min_events: events?.map_or(default.min_events, |at| at.value),
+        min_events: default.min_events,
         min_exposure: exposure?.map_or(default.min_exposure, |at| at.value),
         max_rate: max_rate?.unwrap_or(default.max_rate),
         sequential: sequential?.is_some_and(|at| at.value),

@@ -9,7 +9,9 @@ use crate::config::fields::{Fields, argv, decimal, duration, flag, number, text}
 use crate::config::raw::At;
 use crate::config::yaml::{Node, Value};
 use crate::gate::spec::Kind;
-use crate::gate::spec::numbers::{Condition, Op, PLACEHOLDERS, PercentAbove, Ranks, Rule, Source, Threshold};
+use crate::gate::spec::numbers::{
+    Condition, Op, PLACEHOLDERS, PercentAbove, Ranks, Rule, Source, Threshold, is_selector,
+};
 use crate::model::limits::LINE_BYTES_MAX;
 
 /// Keys of threshold.
@@ -17,10 +19,11 @@ pub const THRESHOLD_KEYS: &[&str] = &["source", "success", "failure", "percent_a
 /// Keys of ranks.
 pub const RANKS_KEYS: &[&str] = &["source", "alpha", "effect_min", "floor", "newest_age", "window"];
 
-const SOURCE_KEYS: &[&str] = &["prometheus", "query", "host_label", "graphite", "target", "host_node", "program"];
+const SOURCE_KEYS: &[&str] =
+    &["prometheus", "query", "host_label", "alive", "graphite", "target", "host_node", "program"];
 
 /// Unless said, samples older than Prometheus' own look-back are too old, ms.
-const NEWEST_AGE_MS: u64 = 300_000;
+pub(super) const NEWEST_AGE_MS: u64 = 300_000;
 /// Unless said, how far back a series goes, ms: the ten points of the classic alert are ten minutes.
 const WINDOW_MS: u64 = 600_000;
 
@@ -112,7 +115,7 @@ pub(super) fn source(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<
     let mut f = Fields::of(node, SOURCE_KEYS, "a source", sink)?;
     let named: Vec<&str> = ["prometheus", "graphite", "program"].into_iter().filter(|k| f.get(k).is_some()).collect();
     let own: &[&str] = match named[..] {
-        ["prometheus"] => &["prometheus", "query", "host_label"],
+        ["prometheus"] => &["prometheus", "query", "host_label", "alive"],
         ["graphite"] => &["graphite", "target", "host_node"],
         ["program"] => &["program"],
         _ => {
@@ -136,14 +139,22 @@ pub(super) fn source(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<
 }
 
 fn prometheus(f: &mut Fields<'_>) -> Option<Source> {
-    let (server, query, label) = (f.need("prometheus", url), f.need("query", query), f.optional("host_label", text));
+    let (server, asked, label) = (f.need("prometheus", url), f.need("query", query), f.optional("host_label", text));
+    let alive = f.optional("alive", query);
     let host_label = label?.map_or_else(|| "instance".to_owned(), |at| at.value);
     if !is_label(&host_label) {
         let place = f.get("host_label").map_or(f.node.place, |node| node.place);
         f.sink.add(place, format!("`{host_label}` is not a label of Prometheus"));
         return None;
     }
-    Some(Source::Prometheus { server: server?.value, query: query?.value, host_label })
+    let alive = alive?;
+    if let Some(at) = alive.as_ref().filter(|at| !is_selector(&at.value)) {
+        let hint =
+            "as in `up{job=\"mediawiki\"}`: only of a selector is it known when its samples were taken".to_owned();
+        f.sink.hint(at.place, format!("`{}` is not a plain selector", at.value), Some(hint));
+        return None;
+    }
+    Some(Source::Prometheus { server: server?.value, query: asked?.value, host_label, alive: alive.map(|at| at.value) })
 }
 
 /// Whether Prometheus takes it for the name of a label

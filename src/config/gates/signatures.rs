@@ -8,19 +8,21 @@
 //! ```
 //!
 //! With `requests_file: /var/log/apache2/access.log` the frequencies of those that are not new are compared too.
+//! `newest_age: 1h` makes it undecided while no host has written for longer, as when a channel was switched off.
 //! `search: {server, index, query, message, host, time}` stands instead of `files` for an index. Acknowledged is a list
 //! of `{signature, reason, owner, until}`; a whole log line may stand for its signature.
 
 use super::Known;
+use super::counts::{field, index, limits};
+use super::numbers::{query, url};
 use crate::config::diagnostic::{Place, Sink};
-use crate::config::fields::{Fields, decimal, duration, flag, list, number, text, texts};
+use crate::config::fields::{Fields, duration, list, number, text, texts};
 use crate::config::pins::time;
 use crate::config::raw::At;
 use crate::config::resolve::{host_path, line, local_path};
 use crate::config::yaml::{self, Node};
 use crate::gate::signature::signature;
 use crate::gate::spec::Kind;
-use crate::gate::spec::counts::CountLimits;
 use crate::gate::spec::signatures::{Acknowledged, LogSource, Signatures};
 use crate::model::limits::{LOG_FILES_MAX, SIGNATURE_INPUT_BYTES_MAX};
 use std::path::{Path, PathBuf};
@@ -34,6 +36,7 @@ pub const SIGNATURES_KEYS: &[&str] = &[
     "min_events",
     "min_hosts",
     "acknowledged",
+    "newest_age",
     "tolerated_ratio",
     "alpha",
     "min_ratio",
@@ -56,12 +59,20 @@ pub fn signatures(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
     let (events, hosts) = (f.optional("min_events", at_least_one), f.optional("min_hosts", at_least_one));
     let requests = f.optional("requests_file", text);
     let file = f.optional("acknowledged", text);
+    let newest_age = f.optional("newest_age", duration);
     let limits = limits(f);
     let acknowledged = match file? {
         Some(file) => acknowledged(&file, known, f.sink)?,
         None => Vec::new(),
     };
     let requests_file = match requests? {
+        Some(requests) if matches!(source, Some(LogSource::Search { .. })) => {
+            f.sink.add(
+                requests.place,
+                "`requests_file` goes with `files`; with `search` no frequencies by request are compared",
+            );
+            return None;
+        }
         Some(requests) => Some(host_path(&requests, "requests_file", f.sink)?),
         None => None,
     };
@@ -70,6 +81,7 @@ pub fn signatures(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
         requests_file,
         look_back_ms: look_back?.map_or(LOOK_BACK_MS, |at| at.value),
         min_events: events?.map_or(MIN_EVENTS, |at| at.value),
+        newest_age_ms_max: newest_age?.map(|at| at.value),
         min_hosts: hosts?.map_or(MIN_HOSTS, |at| at.value),
         limits: limits?,
         acknowledged,
@@ -110,59 +122,18 @@ fn source(f: &mut Fields<'_>) -> Option<LogSource> {
 fn search(node: &Node, sink: &mut Sink) -> Option<LogSource> {
     let keys = ["server", "index", "query", "message", "host", "time"];
     let mut f = Fields::of(node, &keys, "search", sink)?;
-    let (server, index) = (f.need("server", text), f.need("index", text));
-    let query = f.optional("query", text);
-    let mut field = |key, default: &str| Some(f.optional(key, text)?.map_or(default.to_owned(), |at| at.value));
+    let (server, index) = (f.need("server", url), f.need("index", index));
+    let query = f.optional("query", query);
+    let mut field = |key, default: &str| Some(f.optional(key, field)?.map_or(default.to_owned(), |at| at.value));
     let (message, host, time) = (field("message", "message"), field("host", "host"), field("time", "@timestamp"));
-    let server = server?;
-    if !server.value.starts_with("http://") && !server.value.starts_with("https://") {
-        f.sink.add(server.place, format!("`{}` is not a URL as in `http://logstash:9200`", server.value));
-        return None;
-    }
     Some(LogSource::Search {
-        server: server.value,
+        server: server?.value,
         index: index?.value,
         query: query?.map_or("*".to_owned(), |at| at.value),
         message_field: message?,
         host_field: host?,
         time_field: time?,
     })
-}
-
-/// When one that is not new is more frequent.
-fn limits(f: &mut Fields<'_>) -> Option<CountLimits> {
-    let default = CountLimits::default();
-    let mut ratio = |key, default| Some(f.optional(key, above_zero)?.map_or(default, |at| at.value));
-    let tolerated_ratio = ratio("tolerated_ratio", default.tolerated_ratio);
-    let alpha = ratio("alpha", default.alpha);
-    let (min_ratio, max_ratio) = (ratio("min_ratio", default.min_ratio), ratio("max_ratio", default.max_ratio));
-    let min_exposure = f.optional("min_exposure", number);
-    let sequential = f.optional("sequential", flag);
-    let (alpha, min_ratio, max_ratio) = (alpha?, min_ratio?, max_ratio?);
-    if alpha >= 0.5 {
-        f.sink.add(f.get("alpha").map_or(f.node.place, |node| node.place), "`alpha` is above 0 and below 0.5");
-    }
-    if min_ratio > max_ratio {
-        let place = f.get("min_ratio").or(f.get("max_ratio")).map_or(f.node.place, |node| node.place);
-        f.sink.add(place, format!("`min_ratio` {min_ratio} is above `max_ratio` {max_ratio}"));
-    }
-    Some(CountLimits {
-        tolerated_ratio: tolerated_ratio?,
-        alpha,
-        min_ratio,
-        max_ratio,
-        min_exposure: min_exposure?.map_or(default.min_exposure, |at| at.value),
-        sequential: sequential?.is_some_and(|at| at.value),
-        ..default
-    })
-}
-
-fn above_zero(node: &Node, sink: &mut Sink) -> Option<f64> {
-    let number = decimal(node, sink)?;
-    if number <= 0.0 {
-        sink.add(node.place, "it is above 0");
-    }
-    (number > 0.0).then_some(number)
 }
 
 /// The entries of the file beside groups.yaml, also those that ended: that is said when the gate is asked.

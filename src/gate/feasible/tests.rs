@@ -48,6 +48,7 @@ fn signatures_probes_and_percents() {
         let (source, limits) = (LogSource::Files(Vec::new()), CountLimits::default());
         Kind::Signatures(Signatures {
             source,
+            newest_age_ms_max: None,
             look_back_ms: 1,
             min_events: 3,
             min_hosts,

@@ -69,7 +69,7 @@ fn log_source() -> CountSource {
 }
 
 fn counts(limits: CountLimits) -> Kind {
-    Kind::Counts(Counts { source: log_source(), limits })
+    Kind::Counts(Counts { source: log_source(), newest_age_ms_max: None, limits })
 }
 
 fn tally(rolled: &[(u64, u64)], control: &[(u64, u64)]) -> Tally {
@@ -226,6 +226,7 @@ fn signatures(until: Option<Time>) -> Signatures {
     Signatures {
         source: LogSource::Files(Vec::new()),
         look_back_ms: 1000,
+        newest_age_ms_max: None,
         min_events: 3,
         min_hosts: 2,
         limits: CountLimits::default(),
@@ -249,6 +250,31 @@ fn signatures_new_known_and_acknowledged() {
     let expired = of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(4000)));
     assert_eq!(expired.verdict, Fail);
     assert!(expired.sentence.contains("bd808's acknowledgement ended"), "{}", expired.sentence);
+}
+
+#[test]
+fn where_the_age_of_samples_is_not_known_that_is_said() {
+    let counted = || What::Counts(tally(&[(0, 10_000)], &[(0, 90_000)]));
+    let of = |newest_age_ms| {
+        let reading = Reading { newest_age_ms, ..reading(counted()) };
+        judge(&gate(counts(CountLimits::default())), &scope(1, 1), &Ok(reading), Time(5000)).sentence
+    };
+    assert!(of(None).contains("how old its newest sample is is not known"), "{}", of(None));
+    assert!(!of(Some(1)).contains("is not known"), "{}", of(Some(1)));
+}
+
+#[test]
+fn a_log_that_nobody_writes_is_blind_where_that_is_said() {
+    let of = |newest_age_ms_max, age| {
+        let gate = Kind::Signatures(Signatures { newest_age_ms_max, ..signatures(None) });
+        let quiet = Reading { newest_age_ms: Some(age), ..reading(What::Signatures(Vec::new())) };
+        judge(&self::gate(gate), &scope(2, 2), &Ok(quiet), Time(5000))
+    };
+    assert_eq!(of(None, u64::MAX).verdict, Pass, "a log may be quiet");
+    assert_eq!(of(Some(60_000), 60_000).verdict, Pass);
+    let blind = of(Some(60_000), 61_000);
+    assert_eq!(blind.verdict, Inconclusive);
+    assert!(blind.sentence.contains("went blind: its newest sample is 61 s old"), "{}", blind.sentence);
 }
 
 #[test]

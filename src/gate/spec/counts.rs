@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct Counts {
     /// Where the counts come from.
     pub source: CountSource,
+    /// A newest sample or request older than this makes it inconclusive, ms; `None`: no age does.
+    pub newest_age_ms_max: Option<u64>,
     /// When it decides.
     pub limits: CountLimits,
 }

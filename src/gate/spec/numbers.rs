@@ -17,6 +17,9 @@ pub enum Source {
         query: String,
         /// The label that names a host, with or without a port.
         host_label: String,
+        /// A selector ([`is_selector`]) whose newest sample shows that the source lives; `None`: the query, where that is
+        /// one, and else it is not known.
+        alive: Option<String>,
     },
     /// Graphite, by `/render?format=json`.
     Graphite {
@@ -32,6 +35,38 @@ pub enum Source {
         /// Absolute, and its arguments; no shell sees them.
         argv: Vec<String>,
     },
+}
+
+/// Whether a PromQL expression is a plain selector of the newest samples: a name, matchers in braces, or both
+/// (<https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors>).
+pub fn is_selector(text: &str) -> bool {
+    let text = text.trim();
+    let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':')).count();
+    let (name, rest) = text.split_at(name);
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    match rest.trim_start().strip_prefix('{') {
+        None => rest.is_empty() && !name.is_empty(),
+        Some(matchers) => ends_at_brace(matchers),
+    }
+}
+
+/// Whether the first closing brace outside of quotes is the end.
+fn ends_at_brace(matchers: &str) -> bool {
+    let mut quote = None;
+    let mut chars = matchers.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some('"' | '\''), '\\') => drop(chars.next()),
+            (Some(open), c) if open == c => quote = None,
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, '}') => return chars.as_str().is_empty(),
+            (None, '{' | '(' | ')') => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A number against conditions, or a series by Graphite's classic alert.
@@ -138,4 +173,21 @@ pub struct Ranks {
     pub newest_age_ms_max: u64,
     /// As for a threshold, ms.
     pub window_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_selector;
+
+    #[test]
+    fn a_selector_is_a_name_with_matchers() {
+        for good in ["up", " job:x:rate5m ", "up{}", r#"up{job="a}\"(",code=~'5..'}"#, r#"{__name__="up"}"#] {
+            assert!(is_selector(good), "{good}");
+        }
+        for bad in
+            ["", "5", "sum(up)", "up[5m]", "up offset 5m", "up + up", "up{a=\"b\"} > 1", "up{a=\"b", "rate(a{}[5m])"]
+        {
+            assert!(!is_selector(bad), "{bad}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub struct Signatures {
     pub requests_file: Option<PathBuf>,
     /// A signature that was seen this long ago is not new, ms; 30 days.
     pub look_back_ms: u64,
+    /// When nobody wrote for longer, the source is taken for blind, ms; `None`: a log may be quiet.
+    pub newest_age_ms_max: Option<u64>,
     /// A new one with fewer events is inconclusive; 3.
     pub min_events: u64,
     /// Or on fewer hosts; 2.

@@ -1,7 +1,10 @@
 //! What is new, what is known, and from where.
 
+use super::super::clusters::FURTHER;
 use super::super::testworld::{Memory, block_on, scope};
 use super::*;
+use crate::gate::signature::Seen;
+use crate::model::limits::SIGNATURES_MAX;
 
 const LOG: &str = "/var/log/mediawiki/exception.log";
 const REQUESTS: &str = "/var/log/apache2/access.log";
