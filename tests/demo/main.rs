@@ -108,6 +108,7 @@ fn the_logout_journey_fails_on_the_version_of_the_incident_and_passes_on_the_one
         runtime.block_on(async {
             let web = web::start(web::Place::of(&site)).await.expect("it starts");
             let scope = Scope {
+                others: Default::default(),
                 rolled: hosts.iter().cloned().collect(),
                 control: BTreeSet::new(),
                 group: None,
