@@ -4,6 +4,8 @@
 //! same name. A host that cannot be asked is unreachable, which is an error and neither good nor bad.
 
 mod asserts;
+#[cfg(test)]
+mod tests;
 
 use super::ask::{self, few};
 use super::http::{self, Answer, Ask, Deadline, Http};
