@@ -17,6 +17,7 @@ needed='sshd openssh-server
 ssh openssh-client
 ssh-keygen openssh-client
 php php-cli
+nginx nginx-light
 unshare util-linux
 victoria-metrics victoria-metrics
 prometheus prometheus

@@ -2,6 +2,7 @@
 
 mod meaning;
 mod monitoring;
+mod probes;
 mod watched;
 
 use super::parse;

@@ -1,7 +1,7 @@
 //! Asking many hosts at the same time.
 //!
-//! Invariant: the futures run in the task that asks, so that they can borrow; how many hosts are really talked to at once
-//! is the fleet's business.
+//! Invariant: the futures run in the task that asks, so that they can borrow; how many agents are really talked to at once
+//! is the fleet's business; web servers are asked [`few`] at a time.
 
 use crate::gate::reading::ReadError;
 use crate::model::limits::{FAULT_CHARS_MAX, NAMES_SHOWN_MAX};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use tokio::sync::Semaphore;
 
 /// What each host answered, or why it did not, in words.
 pub type Answers<T> = BTreeMap<HostName, Result<T, String>>;
@@ -34,6 +35,22 @@ pub async fn each<'a, T, F: Future<Output = Result<T, String>>>(
             true => Poll::Ready(std::mem::take(&mut answers)),
             false => Poll::Pending,
         }
+    })
+    .await
+}
+
+/// The same, but at most so many hosts at a time.
+pub async fn few<'a, T, F: Future<Output = Result<T, String>>>(
+    hosts: impl IntoIterator<Item = &'a HostName>,
+    at_once: usize,
+    ask: impl Fn(&'a HostName) -> F,
+) -> Answers<T> {
+    let (gate, ask) = (Semaphore::new(at_once), &ask);
+    let gate = &gate;
+    each(hosts, |host| async move {
+        // Nobody closes it, so that a permit comes in the end.
+        let _permit = gate.acquire().await;
+        ask(host).await
     })
     .await
 }

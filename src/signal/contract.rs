@@ -1,20 +1,22 @@
 //! What caches, proxies and browsers rely on: fixed URLs, candidate hosts against baseline hosts.
 
-use super::ask::{self, each};
-use super::http::{Answer, Ask, Http};
+use super::ask::{self, few};
+use super::http::{Answer, Ask, Deadline, Http};
 use super::{Provider, World};
 use crate::config::policy::Web;
 use crate::gate::reading::{ReadError, Reading, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::probe::Contract;
-use crate::model::limits::PROBE_WORDS_MAX;
+use crate::model::limits::{PROBE_PARALLEL_HOSTS_MAX, PROBE_WORDS_MAX};
 use crate::model::names::HostName;
 use crate::model::ranges::fold;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Headers that are compared anyway.
 const HEADERS: [&str; 4] = ["cache-control", "pragma", "vary", "set-cookie"];
+
+/// The value of a header that is not there.
+const ABSENT: &str = "absent";
 
 /// Compares answers.
 #[derive(Debug)]
@@ -34,11 +36,12 @@ impl Comparer {
     }
 
     async fn host<W: World>(&self, http: &Http, host: &HostName, world: &W) -> Result<Terms, String> {
-        let address = world.web(host).await?;
+        let deadline = Deadline::new(self.contract.deadline_ms);
+        let address = deadline.keep(world.web(host)).await?;
         let mut terms = Terms::new();
         for (host_header, path) in &self.contract.urls {
             let ask = Ask { address, tls: self.tls, host_header, method: "GET", path, headers: Vec::new(), body: None };
-            let answer = http.ask(&ask, Duration::from_millis(self.contract.deadline_ms)).await?;
+            let answer = http.ask(&ask, &deadline).await?;
             let url = format!("{host_header}{path}");
             terms.insert((url.clone(), "status".to_owned()), answer.status.to_string());
             let more = self.contract.headers.iter().map(String::as_str);
@@ -65,10 +68,19 @@ impl Comparer {
             }
         }
         let line = |(((url, name), value), hosts): ((&(String, String), &str), Vec<HostName>)| {
-            let before: Vec<&str> = baseline.get(&(url.clone(), name.clone())).into_iter().flatten().copied().collect();
-            format!("{url}: {name} was {}, is {} on {}", before.join(" or "), value, fold(&hosts))
+            let before = baseline.get(&(url.clone(), name.clone())).into_iter().flatten();
+            let before: Vec<String> = before.map(|value| shown(value)).collect();
+            format!("{url}: {name} was {}, is {} on {}", before.join(" or "), shown(value), fold(&hosts))
         };
         found.into_iter().map(line).collect()
+    }
+}
+
+/// A value for people: compared is the whole of it, shown its beginning.
+fn shown(value: &str) -> String {
+    match value {
+        ABSENT => value.to_owned(),
+        _ => format!("`{}`", crate::gate::signature::harmless(value, PROBE_WORDS_MAX)),
     }
 }
 
@@ -83,8 +95,8 @@ fn value(answer: &Answer, name: &str) -> String {
         .collect();
     values.sort();
     match values.is_empty() {
-        true => "absent".to_owned(),
-        false => format!("`{}`", crate::gate::signature::harmless(&values.join(", "), PROBE_WORDS_MAX)),
+        true => ABSENT.to_owned(),
+        false => values.join(", "),
     }
 }
 
@@ -111,7 +123,7 @@ impl Provider for Comparer {
         let failed = |why: &str| ReadError { query: query.clone(), why: ask::words(why) };
         let http = self.http.as_ref().map_err(|why| failed(why))?;
         let hosts = scope.hosts();
-        let answers = each(&hosts, |host| self.host(http, host, world)).await;
+        let answers = few(&hosts, PROBE_PARALLEL_HOSTS_MAX, |host| self.host(http, host, world)).await;
         let (mut rolled, mut control) = (BTreeMap::new(), BTreeMap::new());
         for (host, answer) in answers {
             let terms = answer.map_err(|why| failed(&format!("{host}: {why}")))?;

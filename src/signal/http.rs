@@ -47,6 +47,35 @@ pub struct Answer {
     pub ms: u64,
 }
 
+/// Until when all that is asked of one host must be answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    until: Instant,
+    ms: u64,
+}
+
+impl Deadline {
+    /// So many ms from now.
+    pub fn new(ms: u64) -> Self {
+        Self { until: Instant::now() + Duration::from_millis(ms), ms }
+    }
+
+    /// Whether it has passed.
+    pub fn passed(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// What `work` gives, or that it was late.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and that it did not end in time, in words.
+    pub async fn keep<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let late = |_| Err(format!("no whole answer within {} ms", self.ms));
+        tokio::time::timeout_at(self.until.into(), work).await.unwrap_or_else(late)
+    }
+}
+
 /// Makes requests. Clones share the trusted certificates.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -79,11 +108,8 @@ impl Http {
     /// # Errors
     ///
     /// There was no whole answer in time, in words of ours.
-    pub async fn ask(&self, ask: &Ask<'_>, within: Duration) -> Result<Answer, String> {
-        match tokio::time::timeout(within, self.exchange(ask)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no whole answer within {} ms", within.as_millis())),
-        }
+    pub async fn ask(&self, ask: &Ask<'_>, deadline: &Deadline) -> Result<Answer, String> {
+        deadline.keep(self.exchange(ask)).await
     }
 
     async fn exchange(&self, ask: &Ask<'_>) -> Result<Answer, String> {

@@ -4,21 +4,23 @@
 //! same name. A host that cannot be asked is unreachable, which is an error and neither good nor bad.
 
 mod asserts;
+#[cfg(test)]
+mod tests;
 
-use super::ask::{self, each};
-use super::http::{self, Answer, Ask, Http};
+use super::ask::{self, few};
+use super::http::{self, Answer, Ask, Deadline, Http};
 use super::{Provider, World};
 use crate::config::policy::Web;
 use crate::gate::reading::{ReadError, Reading, Shown, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::probe::{Journey, Probe, Step, Target};
-use crate::model::limits::COOKIES_MAX;
+use crate::model::limits::{COOKIES_MAX, PROBE_PARALLEL_HOSTS_MAX};
 use crate::model::names::HostName;
 use cookie_store::{CookieStore, StoreAction};
 use reqwest::Url;
 use reqwest::header::{LOCATION, SET_COOKIE};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Probes hosts.
 #[derive(Debug)]
@@ -51,10 +53,7 @@ impl Prober {
     async fn host<W: World>(&self, http: &Http, host: &HostName, scope: &Scope, world: &W) -> Shown {
         let (mut good, mut bad, mut last) = (0, 0, Shown::Good);
         for _ in 0..self.probe.tries.max(self.probe.needed) {
-            let within = Duration::from_millis(self.probe.deadline_ms);
-            let walked = tokio::time::timeout(within, self.journeys(http, host, scope, world)).await;
-            let late = || Err(Stop::Bad(format!("not done within {} ms", self.probe.deadline_ms)));
-            (good, bad, last) = match walked.unwrap_or_else(|_| late()) {
+            (good, bad, last) = match self.journeys(http, host, scope, world).await {
                 Ok(()) => (good + 1, 0, Shown::Good),
                 Err(Stop::Bad(why)) => (0, bad + 1, Shown::Bad(why)),
                 Err(Stop::Unreachable(why)) => (0, bad + 1, Shown::Unreachable(why)),
@@ -90,6 +89,7 @@ impl Prober {
         world: &W,
     ) -> Result<(), Stop> {
         let mut jars: BTreeMap<&str, Jar> = BTreeMap::new();
+        let deadline = Deadline::new(self.probe.deadline_ms);
         for (number, step) in journey.steps.iter().enumerate() {
             let target = match &step.target {
                 Target::Scope => host.clone(),
@@ -100,10 +100,11 @@ impl Prober {
             };
             let jar = jars.entry(step.jar.as_str()).or_default();
             let place = || format!("step {} ({} {} on {target})", number + 1, step.method, step.path);
-            let (answer, ms) = self.step(http, step, &target, jar, world).await.map_err(|stop| match stop {
-                Stop::Bad(why) => Stop::Bad(format!("{}: {why}", place())),
-                Stop::Unreachable(why) => Stop::Unreachable(format!("{}: {why}", place())),
-            })?;
+            let (answer, ms) =
+                self.step(http, step, &target, jar, world, &deadline).await.map_err(|stop| match stop {
+                    Stop::Bad(why) => Stop::Bad(format!("{}: {why}", place())),
+                    Stop::Unreachable(why) => Stop::Unreachable(format!("{}: {why}", place())),
+                })?;
             for assert in &step.asserts {
                 asserts::holds(assert, &answer, jar, ms).map_err(|why| Stop::Bad(format!("{}: {why}", place())))?;
             }
@@ -119,20 +120,23 @@ impl Prober {
         target: &HostName,
         jar: &mut Jar,
         world: &W,
+        deadline: &Deadline,
     ) -> Result<(Answer, u64), Stop> {
-        let address = world.web(target).await.map_err(|why| Stop::Unreachable(ask::words(&why)))?;
+        // A host that is too slow was asked; one that cannot be asked was not.
+        let stopped = |why: String| match deadline.passed() {
+            true => Stop::Bad(ask::words(&why)),
+            false => Stop::Unreachable(ask::words(&why)),
+        };
+        let address = deadline.keep(world.web(target)).await.map_err(stopped)?;
         let began = Instant::now();
         let (mut method, mut path, mut body) = (step.method.clone(), step.path.clone(), step.body.as_deref());
         jar.cleared.clear();
         for _ in 0..=step.redirects_max {
-            let mut headers: Vec<(&str, String)> = step.headers.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
             let (tls, host_header) = (step.tls.unwrap_or(self.tls), step.host_header.as_str());
             let mut ask = Ask { address, tls, host_header, method: &method, path: &path, headers: Vec::new(), body };
             let url = http::url(&ask).map_err(Stop::Unreachable)?;
-            headers.extend(jar.header(&url).map(|cookies| ("cookie", cookies)));
-            ask.headers = headers;
-            let within = Duration::from_millis(self.probe.deadline_ms);
-            let answer = http.ask(&ask, within).await.map_err(Stop::Unreachable)?;
+            ask.headers = jar.headers(step, &url);
+            let answer = http.ask(&ask, deadline).await.map_err(stopped)?;
             jar.take(&answer, &url);
             let ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
             match redirect(&answer, &url).filter(|_| step.redirects_max > 0) {
@@ -140,8 +144,8 @@ impl Prober {
                 Some(Err(why)) => return Err(Stop::Bad(why)),
                 Some(Ok(next)) => path = next,
             }
-            // As browsers do: only 307 and 308 repeat what was sent.
-            if ![307, 308].contains(&answer.status) {
+            // As browsers do: 303 asks anew, and so do 301 and 302 after a POST.
+            if method != "HEAD" && (answer.status == 303 || method == "POST" && answer.status < 303) {
                 (method, body) = ("GET".to_owned(), None);
             }
         }
@@ -156,7 +160,9 @@ impl Provider for Prober {
         let failed = |why: &String| ReadError { query: query.clone(), why: ask::words(why) };
         let http = self.http.as_ref().map_err(failed)?;
         let (hosts, this) = (scope.hosts(), &*self);
-        let shown = each(&hosts, |host| async move { Ok(this.host(http, host, scope, world).await) }).await;
+        let shown =
+            few(&hosts, PROBE_PARALLEL_HOSTS_MAX, |host| async move { Ok(this.host(http, host, scope, world).await) })
+                .await;
         let shown = shown.into_iter().map(|(host, shown)| (host, shown.unwrap_or_else(Shown::Unreachable))).collect();
         Ok(Reading { what: What::Probed(shown), query, window_ms: 0, newest_age_ms: None })
     }
@@ -186,9 +192,17 @@ fn redirect(answer: &Answer, from: &Url) -> Option<Result<String, String>> {
 }
 
 impl Jar {
-    fn header(&self, url: &Url) -> Option<String> {
-        let pairs: Vec<String> = self.store.get_request_values(url).map(|(n, v)| format!("{n}={v}")).collect();
-        (!pairs.is_empty()).then(|| pairs.join("; "))
+    /// The headers of a step and the cookies of this jar, in one header with those that the step itself sends.
+    fn headers<'a>(&self, step: &'a Step, url: &Url) -> Vec<(&'a str, String)> {
+        let is_cookie = |name: &str| name.eq_ignore_ascii_case("cookie");
+        let (own, others): (Vec<_>, Vec<_>) = step.headers.iter().partition(|(name, _)| is_cookie(name));
+        let kept = self.store.get_request_values(url).map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = own.into_iter().map(|(_, value)| value.clone()).chain(kept).collect();
+        let mut headers: Vec<(&str, String)> = others.into_iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+        if !cookies.is_empty() {
+            headers.push(("cookie", cookies.join("; ")));
+        }
+        headers
     }
 
     fn take(&mut self, answer: &Answer, url: &Url) {

@@ -1,16 +1,16 @@
 //! Which version a host really serves for a wiki: what is right on disk may be old in memory.
 
-use super::ask::{self, each};
-use super::http::{Ask, Http};
+use super::ask::{self, few};
+use super::http::{Ask, Deadline, Http};
 use super::{Provider, World};
 use crate::config::policy::Web;
 use crate::gate::reading::{ReadError, Reading, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::probe::{Served, ServedField};
-use crate::model::limits::PROBE_WORDS_MAX;
+use crate::model::limits::{PROBE_PARALLEL_HOSTS_MAX, PROBE_WORDS_MAX};
 use crate::model::names::{HostName, Version, Wiki};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 /// Asks hosts for versions.
 #[derive(Debug)]
@@ -32,15 +32,21 @@ impl Asker {
         host: &HostName,
         world: &W,
     ) -> Result<BTreeMap<Wiki, Result<Version, String>>, String> {
-        let mut versions = BTreeMap::new();
+        let (mut versions, deadline) = (BTreeMap::new(), Deadline::new(self.served.deadline_ms));
+        let address = deadline.keep(world.web(host)).await?;
         for wiki in &self.served.wikis {
-            versions.insert(wiki.clone(), self.version(http, host, wiki, world).await);
+            versions.insert(wiki.clone(), self.version(http, address, wiki, &deadline).await);
         }
         Ok(versions)
     }
 
-    async fn version<W: World>(&self, http: &Http, host: &HostName, wiki: &Wiki, world: &W) -> Result<Version, String> {
-        let address = world.web(host).await?;
+    async fn version(
+        &self,
+        http: &Http,
+        address: SocketAddr,
+        wiki: &Wiki,
+        deadline: &Deadline,
+    ) -> Result<Version, String> {
         let ask = Ask {
             address,
             tls: self.tls,
@@ -50,7 +56,7 @@ impl Asker {
             headers: Vec::new(),
             body: None,
         };
-        let answer = http.ask(&ask, Duration::from_millis(self.served.deadline_ms)).await?;
+        let answer = http.ask(&ask, deadline).await?;
         let (place, found) = match &self.served.field {
             ServedField::Header(name) => (
                 name.as_str(),
@@ -79,7 +85,7 @@ impl Provider for Asker {
         let query = format!("GET {} on every host", self.served.path);
         let http = self.http.as_ref().map_err(|why| ReadError { query: query.clone(), why: ask::words(why) })?;
         // The others are not asked to serve anything yet.
-        let answers = each(&scope.rolled, |host| self.host(http, host, world)).await;
+        let answers = few(&scope.rolled, PROBE_PARALLEL_HOSTS_MAX, |host| self.host(http, host, world)).await;
         let silent = |why: String| self.served.wikis.iter().map(|wiki| (wiki.clone(), Err(why.clone()))).collect();
         let served = answers.into_iter().map(|(host, said)| (host, said.unwrap_or_else(silent))).collect();
         Ok(Reading { what: What::Served(served), query, window_ms: 0, newest_age_ms: None })

@@ -1,0 +1,85 @@
+//! Cookie jars, redirects, and who another host is.
+
+use super::{Answer, Jar, another, asserts, redirect};
+use crate::gate::spec::probe::{Assert, CookieState};
+use crate::signal::testworld::{name, scope};
+use expect_test::expect;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Answer {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    Answer { status, headers: map, body: body.as_bytes().to_vec(), ms: 1 }
+}
+
+fn url(text: &str) -> Url {
+    Url::parse(text).expect("a URL")
+}
+
+#[test]
+fn a_removal_counts_also_for_a_cookie_that_the_jar_never_had() {
+    let (mut jar, here) = (Jar::default(), url("http://enwiki/"));
+    let removed = answer(200, &[("set-cookie", "session=x; Max-Age=0")], "");
+    jar.take(&removed, &here);
+    assert!(jar.was_cleared("session") && !jar.has("session"));
+    let mut jar = Jar::default();
+    jar.take(&answer(200, &[("set-cookie", "session=1; Path=/")], ""), &here);
+    assert!(jar.has("session") && !jar.was_cleared("session"));
+    let cleared = Assert::Cookie("session".to_owned(), CookieState::Cleared);
+    let why = asserts::holds(&cleared, &removed, &jar, 1).expect_err("it is there");
+    assert_eq!(why, "the cookie session survived; it was to be cleared");
+    jar.take(&answer(200, &[("set-cookie", "session=; expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/")], ""), &here);
+    assert!(jar.was_cleared("session") && !jar.has("session"));
+}
+
+#[test]
+fn a_secure_cookie_is_not_sent_without_tls() {
+    let mut jar = Jar::default();
+    jar.take(&answer(200, &[("set-cookie", "session=1; Secure; Path=/")], ""), &url("https://enwiki/"));
+    let sent = |to: &str| jar.store.get_request_values(&url(to)).count();
+    assert_eq!((sent("https://enwiki/"), sent("http://enwiki/"), sent("https://dewiki/")), (1, 0, 0));
+}
+
+#[test]
+fn a_redirect_is_followed_on_the_same_name_only() {
+    let to = |location| redirect(&answer(302, &[("location", location)], ""), &url("http://enwiki/a/b?c"));
+    assert_eq!(to("/x?y=1#z"), Some(Ok("/x?y=1".to_owned())));
+    assert_eq!(to("c"), Some(Ok("/a/c".to_owned())));
+    for elsewhere in ["http://dewiki/", "https://enwiki/", "http://enwiki:81/", "//10.0.0.1/", "file:///etc/passwd"] {
+        assert!(matches!(to(elsewhere), Some(Err(_))), "{elsewhere}");
+    }
+    assert_eq!(redirect(&answer(200, &[("location", "/x")], ""), &url("http://enwiki/")), None);
+}
+
+#[test]
+fn another_host_is_of_the_same_side_and_never_the_same() {
+    let scope = scope(&["mw1", "mw3"], &["mw2"], 0);
+    let other = |host: &str| another(&name(host), &scope).map(|host| host.to_string());
+    assert_eq!((other("mw1"), other("mw3"), other("mw2")), (Some("mw3".into()), Some("mw1".into()), None));
+}
+
+#[test]
+fn what_is_not_so_is_said() {
+    let seen = answer(503, &[("vary", "Cookie")], "{\"a\": [1]}\u{1b}[2J");
+    let said = |assert| asserts::holds(&assert, &seen, &Jar::default(), 7).expect_err("it is not so");
+    let text = |text: &str| text.to_owned();
+    let all = [
+        said(Assert::Status(vec![200, 304])),
+        said(Assert::Header(text("vary"), text("cookie"))),
+        said(Assert::HeaderAbsent(text("Vary"))),
+        said(Assert::Json(text("/a/0"), 2.into())),
+        said(Assert::TimeMax(6)),
+        said(Assert::Cookie(text("session"), CookieState::Set)),
+    ];
+    expect![[r#"
+        status 503 instead of 200 or 304
+        the header vary is `Cookie`; wanted is `cookie`
+        the header Vary is there and must not be
+        the body is not JSON; it begins with `{"a": [1]}�[2J`
+        it took 7 ms, more than 6
+        the cookie session is not set"#]]
+    .assert_eq(&all.join("\n"));
+}
