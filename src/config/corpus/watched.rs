@@ -103,9 +103,9 @@ fn mistakes_in_signatures() {
     check(
         "kind: signatures, files: [/a], alpha: 0.9, min_ratio: 3, look_back: 7",
         expect![[r#"
-            groups.yaml:23:5: `min_ratio` 3 is above `max_ratio` 1.5
-              hint: it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin
             groups.yaml:23:53: `alpha` is the chance of a false alarm, above 0 and at most 0.5, not 0.9
+            groups.yaml:23:69: `min_ratio` 3 is above `max_ratio` 1.5
+              hint: it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin
             groups.yaml:23:83: `7` is not a duration
               hint: a number and a unit, as in `500ms`, `10s`, `5m`, `2h` or `30d`, at most a year"#]],
     );
