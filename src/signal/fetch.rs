@@ -4,6 +4,7 @@
 //! [`PROVIDER_BODY_BYTES_MAX`] of a body. An answer that is not JSON is an error. What comes back in an error is harmless text.
 
 use crate::gate::reading::ReadError;
+use crate::gate::signature::harmless;
 use crate::model::limits::{FAULT_CHARS_MAX, PROVIDER_BODY_BYTES_MAX, PROVIDER_MS_MAX};
 use reqwest::{Client, Url};
 use serde_json::Value;
@@ -25,17 +26,7 @@ pub async fn post(url: &str, body: &Value, query: &str) -> Result<(u16, Value), 
 
 /// An error about `query` whose reason is made harmless and short.
 pub fn error(query: &str, why: &str) -> ReadError {
-    ReadError { query: harmless(query), why: harmless(why) }
-}
-
-/// A text of a source as it may be shown: what does not print is escaped, and it is bounded.
-pub fn harmless(text: &str) -> String {
-    let shown = |c: char| match c {
-        '"' | '\'' | '\\' => c.to_string(),
-        '\n' | '\t' => " ".to_owned(),
-        c => c.escape_debug().to_string(),
-    };
-    text.trim().chars().take(FAULT_CHARS_MAX).map(shown).collect()
+    ReadError { query: harmless(query, FAULT_CHARS_MAX), why: harmless(why, FAULT_CHARS_MAX) }
 }
 
 /// A body and its type.
@@ -95,7 +86,8 @@ mod tests {
     #[test]
     fn a_form_is_escaped_and_a_reason_is_harmless() {
         assert_eq!(form(&[("query", "a{b=\"c d\"}&x".to_owned())]), "query=a%7Bb%3D%22c+d%22%7D%26x");
-        assert_eq!(harmless("a\u{1b}[31m\n\"b\""), "a\\u{1b}[31m \"b\"");
-        assert_eq!(harmless(&"x".repeat(9999)).len(), FAULT_CHARS_MAX);
+        let shown = error("q", "a\u{1b}[31m\n\"b\"");
+        assert_eq!(shown.why, "a\u{fffd}[31m \"b\"");
+        assert_eq!(error("q", &"x".repeat(9999)).why.len(), FAULT_CHARS_MAX + "...".len());
     }
 }

@@ -4,6 +4,7 @@
 //! shell sees its arguments, and nothing of our environment reaches it.
 
 use super::ask::{each, words};
+use super::process::{self, Keep};
 use super::{Provider, World};
 use crate::gate::reading::{ReadError, Reading, What};
 use crate::gate::scope::Scope;
@@ -11,18 +12,12 @@ use crate::gate::spec::hosts::Command;
 use crate::model::limits::{ASK_MS_MAX, PLUGIN_OUTPUT_BYTES_MAX};
 use crate::model::names::HostName;
 use crate::model::question::{Answer, PluginSaid, Question};
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::io;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Where plugins find programs, as on hosts.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-/// How long the end of the output is waited for once the group was killed.
-const OUTPUT_MS_MAX: u64 = 1_000;
-
 /// A plugin.
 #[derive(Debug)]
 pub struct Plugin {
@@ -73,51 +68,12 @@ async fn ask<W: World>(world: &W, host: &HostName, command: &Command) -> Result<
     }
 }
 
-/// Kills a process group when dropped, so that a check that is given up leaves nothing behind.
-struct Group(Pid);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = kill_process_group(self.0, Signal::KILL);
-    }
-}
-
 /// Runs a plugin here.
 pub async fn run(argv: &[String], within: Duration) -> io::Result<PluginSaid> {
-    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).current_dir("/").env_clear().env("PATH", PATH).env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).ok_or(io::ErrorKind::Other)?;
-    let group = Group(pid);
-    let mut stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let mut output = Vec::new();
-    let ended = tokio::time::timeout(within, async {
-        // Whichever ends first: what it forked may keep the output open, and it may close its output and go on.
-        tokio::select! {
-            biased;
-            status = child.wait() => status,
-            () = drain(&mut stdout, &mut output) => child.wait().await,
-        }
-    })
-    .await;
-    drop(group);
-    let _ = tokio::time::timeout(Duration::from_millis(OUTPUT_MS_MAX), drain(&mut stdout, &mut output)).await;
-    let code = match ended {
-        Ok(status) => status?.code(),
-        Err(_) => None,
-    };
-    Ok(PluginSaid { code, output: String::from_utf8_lossy(&output).into_owned() })
-}
-
-/// Reads to the end and keeps the first bytes.
-async fn drain(from: &mut (impl AsyncRead + Unpin), output: &mut Vec<u8>) {
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        let room = PLUGIN_OUTPUT_BYTES_MAX - output.len();
-        output.extend_from_slice(&buffer[..n.min(room)]);
-    }
+    let env = [("PATH", PATH.to_owned()), ("LC_ALL", "C".to_owned())];
+    let ended = process::run(argv, &env, within, Keep::First(PLUGIN_OUTPUT_BYTES_MAX)).await?;
+    let output = String::from_utf8_lossy(&ended.stdout).into_owned();
+    Ok(PluginSaid { code: ended.status.and_then(|status| status.code()), output })
 }
 
 #[cfg(test)]

@@ -5,4 +5,5 @@ mod graphite;
 mod nagios;
 mod prometheus;
 mod search;
+mod suggest;
 mod victoria;

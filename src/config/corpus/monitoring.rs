@@ -73,9 +73,16 @@ fn limits_and_expressions_of_counts_are_checked() {
     gate(
         &format!("{COUNTS}, min_ratio: 2"),
         expect![[r#"
-        groups.yaml:23:5: `min_ratio` 2 is above `max_ratio` 1.5
-          hint: it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin"#]],
+            groups.yaml:23:151: `min_ratio` 2 is above `max_ratio` 1.5
+              hint: it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin"#]],
     );
+    gate(
+        &COUNTS.replacen("query: ", "alive: 'sum(up)', query: ", 1),
+        expect![[r#"
+        groups.yaml:23:76: `sum(up)` is not a plain selector
+          hint: as in `up{job="mediawiki"}`: only of a selector is it known when its samples were taken"#]],
+    );
+    gate(&COUNTS.replacen("query: ", "alive: 'up{job=\"a\"}', query: ", 1), expect!["good"]);
     gate(
         &format!("{COUNTS}, alpha: 1.5"),
         expect!["groups.yaml:23:147: `alpha` is the chance of a false alarm, above 0 and at most 0.5, not 1.5"],

@@ -93,19 +93,21 @@ fn mistakes_in_signatures() {
     check(
         "kind: signatures, files: [], search: {server: x, index: y, message_field: z}",
         expect![[r#"
-        groups.yaml:23:61: `x` is not a URL as in `http://logstash:9200`
-        groups.yaml:23:71: `y` without quotes is not a text in YAML
-          hint: write "y", in quotes
-        groups.yaml:23:74: `message_field` is not a key of search
-          hint: the keys of search are server, index, query, message, host, time"#]],
+            groups.yaml:23:61: `x` is not the URL of a server: relative URL without a base
+              hint: as in `http://prometheus:9090`
+            groups.yaml:23:71: `y` without quotes is not a text in YAML
+              hint: write "y", in quotes
+            groups.yaml:23:74: `message_field` is not a key of search
+              hint: the keys of search are server, index, query, message, host, time"#]],
     );
     check(
         "kind: signatures, files: [/a], alpha: 0.9, min_ratio: 3, look_back: 7",
         expect![[r#"
-        groups.yaml:23:53: `alpha` is above 0 and below 0.5
-        groups.yaml:23:69: `min_ratio` 3 is above `max_ratio` 1.5
-        groups.yaml:23:83: `7` is not a duration
-          hint: a number and a unit, as in `500ms`, `10s`, `5m`, `2h` or `30d`, at most a year"#]],
+            groups.yaml:23:53: `alpha` is the chance of a false alarm, above 0 and at most 0.5, not 0.9
+            groups.yaml:23:69: `min_ratio` 3 is above `max_ratio` 1.5
+              hint: it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin
+            groups.yaml:23:83: `7` is not a duration
+              hint: a number and a unit, as in `500ms`, `10s`, `5m`, `2h` or `30d`, at most a year"#]],
     );
     check(
         "kind: signatures, files: [/a], acknowledged: gone.yaml",
@@ -177,10 +179,10 @@ fn mistakes_in_command_and_host() {
         expect![[r#"
             groups.yaml:23:40: `disk_free` is not a fact of a machine
               hint: the facts are disk_free_percent, disk_full_hours, inodes_free_percent, load_per_processor, memory_available_percent, uptime_seconds, log_bytes_per_second
-            groups.yaml:23:80: a condition must stand here
-              hint: as in ">= 10", with `<`, `<=`, `>` or `>=` and a number, in quotes
-            groups.yaml:23:99: a condition must stand here
-              hint: as in ">= 10", with `<`, `<=`, `>` or `>=` and a number, in quotes"#]],
+            groups.yaml:23:80: `2` is not a condition
+              hint: `< 5`, `<= 5`, `> 5` or `>= 5`, in quotes
+            groups.yaml:23:99: `> much` is not a condition
+              hint: `< 5`, `<= 5`, `> 5` or `>= 5`, in quotes"#]],
     );
     check(
         "kind: host, conditions: {log_bytes_per_second: [{file: a.log, limit: '> 1'}, {file: /a}]}",

@@ -66,7 +66,8 @@ pub fn limits(f: &mut Fields<'_>) -> Option<CountLimits> {
     if min_ratio > max_ratio {
         let hint = "it passes below `max_ratio` and fails above `min_ratio`; between them evidence is too thin";
         let message = format!("`min_ratio` {min_ratio} is above `max_ratio` {max_ratio}");
-        f.sink.hint(f.node.place, message, Some(hint.to_owned()));
+        let place = f.get("min_ratio").or(f.get("max_ratio")).map_or(f.node.place, |node| node.place);
+        f.sink.hint(place, message, Some(hint.to_owned()));
         return None;
     }
     Some(CountLimits {

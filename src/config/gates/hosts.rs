@@ -11,6 +11,7 @@
 //! ```
 
 use super::Known;
+use super::numbers::condition;
 use crate::config::diagnostic::{Sink, did_you_mean};
 use crate::config::fields::{Fields, argv, choice, duration, text};
 use crate::config::raw::At;
@@ -18,7 +19,7 @@ use crate::config::resolve::host_path;
 use crate::config::yaml::{Node, Value};
 use crate::gate::spec::Kind;
 use crate::gate::spec::hosts::{Command, FACTS, Fact, Host, LOG_FACT};
-use crate::gate::spec::numbers::{Condition, Op};
+use crate::gate::spec::numbers::Condition;
 use crate::model::limits::{LOG_FILES_MAX, PLUGIN_MS_MAX};
 
 /// Keys of command.
@@ -118,24 +119,4 @@ fn log(node: &Node, sink: &mut Sink) -> Option<(Fact, Condition)> {
     let (file, limit) = (f.need("file", text), f.need("limit", condition));
     let file = host_path(&file?, "file", f.sink)?;
     Some((Fact::LogBytesPerSecond(file), limit?.value))
-}
-
-/// `< 5`, `<= 5`, `> 5` or `>= 5`, in quotes where YAML wants them.
-pub fn condition(node: &Node, sink: &mut Sink) -> Option<Condition> {
-    let found = match &node.value {
-        Value::Text(text) => parse_condition(text),
-        _ => None,
-    };
-    if found.is_none() {
-        let hint = "as in \">= 10\", with `<`, `<=`, `>` or `>=` and a number, in quotes".to_owned();
-        sink.hint(node.place, "a condition must stand here", Some(hint));
-    }
-    found
-}
-
-fn parse_condition(text: &str) -> Option<Condition> {
-    let ops = [("<=", Op::AtMost), (">=", Op::AtLeast), ("<", Op::Below), (">", Op::Above)];
-    let (op, rest) = ops.iter().find_map(|(sign, op)| Some((*op, text.trim().strip_prefix(sign)?)))?;
-    let limit = rest.trim().parse::<f64>().ok().filter(|limit| limit.is_finite())?;
-    Some(Condition { op, limit })
 }

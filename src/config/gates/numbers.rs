@@ -210,9 +210,8 @@ pub(super) fn query(node: &Node, sink: &mut Sink) -> Option<String> {
 }
 
 /// `< 5`, `<= 5`, `> 5` or `>= 5`.
-fn condition(node: &Node, sink: &mut Sink) -> Option<Condition> {
+pub(super) fn condition(node: &Node, sink: &mut Sink) -> Option<Condition> {
     let written = match &node.value {
-        Value::Text(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => text(node, sink)?,
     };
@@ -225,7 +224,7 @@ fn condition(node: &Node, sink: &mut Sink) -> Option<Condition> {
 }
 
 /// The condition that a text says; `None` when it is none.
-pub fn parse_condition(text: &str) -> Option<Condition> {
+fn parse_condition(text: &str) -> Option<Condition> {
     let signs = [("<=", Op::AtMost), (">=", Op::AtLeast), ("<", Op::Below), (">", Op::Above)];
     let (rest, op) = signs.iter().find_map(|(sign, op)| text.trim().strip_prefix(sign).map(|rest| (rest, *op)))?;
     let limit = rest.trim().parse::<f64>().ok().filter(|limit| limit.is_finite())?;

@@ -2,6 +2,7 @@
 
 use super::super::testworld::{Memory, block_on, name, scope};
 use super::*;
+use rustix::process::Pid;
 
 fn here(script: &str, ms: u64) -> PluginSaid {
     let argv = ["/bin/sh", "-c", script].map(str::to_owned);
