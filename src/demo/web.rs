@@ -126,7 +126,8 @@ async fn respond(
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
     let asked = asked(&request);
     let posts = asked.path == "/login" || asked.path == "/logout";
-    if ![Method::GET, Method::HEAD].contains(request.method()) && !(posts && request.method() == Method::POST) {
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    if !(reads || posts && request.method() == Method::POST) {
         let allowed = if posts { "GET, HEAD, POST" } else { "GET, HEAD" };
         let refused = Response::builder().status(405).header(ALLOW, allowed);
         return Ok(refused.body(Full::default()).expect("its parts are constant"));

@@ -38,7 +38,7 @@ pub(super) fn judge(limits: &CountLimits, scope: &Scope, tally: &Tally) -> Found
     let mut found = compare(limits, sum(&rolled), &control, whom);
     let line = |(host, count): (&HostName, &Count)| format!("{host} {} of {}", count.events, count.exposure);
     let mut worst: Vec<(&HostName, &Count)> = rolled.iter().collect();
-    worst.sort_by(|a, b| b.1.events.cmp(&a.1.events));
+    worst.sort_by_key(|(_, count)| std::cmp::Reverse(count.events));
     found.samples = worst.into_iter().map(line).collect();
     found
 }

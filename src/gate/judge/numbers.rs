@@ -79,8 +79,8 @@ pub(super) fn points(rule: &Rule, points: &[Option<f64>]) -> Found {
         }
         () => (Verdict::Pass, share(critical + warning), limit.clone()),
     };
-    let samples = vec![points.iter().map(|point| point.map_or("null".to_owned(), brief)).collect::<Vec<_>>().join(" ")];
-    let samples = samples.iter().map(|line| super::shown(line)).collect();
+    let written: Vec<String> = points.iter().map(|point| point.map_or("null".to_owned(), brief)).collect();
+    let samples = vec![super::shown(&written.join(" "))];
     Found { verdict, value: Some(value), limit, n: all as u64, says, samples }
 }
 

@@ -165,10 +165,8 @@ fn books_of_the_first_form_are_read_as_they_are_and_brought_up_when_written() {
     drop(looked);
     let opened = SqliteStore::open(dir.path(), false).expect("books");
     assert_eq!(opened.load().expect("books"), before);
-    let form: i64 = opened
-        .verify()
-        .and_then(|_| Ok(Connection::open(&path).expect("it is ours")))
-        .map(|c| c.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a number"))
-        .expect("they are whole");
+    opened.verify().expect("they are whole");
+    let connection = Connection::open(&path).expect("it is a database");
+    let form: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a number");
     assert_eq!(form, 2);
 }

@@ -20,7 +20,7 @@ pub fn expect(node: &Node, sink: &mut Sink) -> Option<Vec<Assert>> {
         f.optional("headers", equal),
         f.optional("headers_regex", matching),
         f.optional("headers_absent", absent),
-        f.optional("body_contains", |n, s| contains(n, s)),
+        f.optional("body_contains", contains),
         f.optional("body_regex", |n, s| one_or_more(n, s, pattern).map(|all| each(all, Assert::BodyRegex))),
         f.optional("json", pointers),
         f.optional("cookies", cookies),
