@@ -125,6 +125,11 @@ fn go(
             tell("  hint: pointsman history");
             Exit::Locked
         }
+        Watched::Paused(why) if rollout.kind == Kind::Rollback => {
+            why.iter().for_each(|line| tell(line));
+            tell(&format!("{id} is done, and nothing more was done about this; pointsman watch {id} looks longer"));
+            Exit::Paused
+        }
         Watched::Paused(why) => {
             why.iter().for_each(|line| tell(line));
             tell(&format!("{id} stays as it is: a person is needed, see above"));

@@ -113,12 +113,14 @@ fn differs(policy: &Policy, group: &Group) -> Vec<String> {
     lines
 }
 
-/// What gates found against a version in earlier rollouts, the newest first.
+/// What gates found against a version in earlier rollouts, of each gate the newest, the newest first.
 pub fn evidence(books: &Books, version: &Version) -> Vec<String> {
     let of_it = books.rollouts.values().rev().filter(|rollout| rollout.version.as_ref() == Some(version));
     let rows = of_it
         .flat_map(|rollout| books.health.gates.get(&rollout.id).into_iter().flatten().map(|row| (rollout.id, row)));
+    let mut told = BTreeSet::new();
     let failed = rows.filter_map(|(id, (gate, row))| Some((id, gate, row, row.failed.as_ref()?)));
+    let failed = failed.filter(|(_, gate, ..)| told.insert(*gate));
     let line = |(id, gate, row, failed): (_, &GateName, &GateRow, &Judgement)| {
         let blame = row.blame.as_ref().map(|blame| format!(" {blame}")).unwrap_or_default();
         format!("{id}, {}, the gate {gate}: {}{blame}", failed.at, failed.sentence)
