@@ -88,7 +88,8 @@ others, and no host is switched before it has proven what it goes to."),
     Say("The next version repairs it. It is sound, and this time something happens to one host, in the middle of the
 promotion: mw1019.eqiad.wmnet loses its localisation after it was proven. In 2016 such a host's errors moved the whole
 fleet. Here all errors come from one of the switched hosts, a second look at its files says why, and the release
-goes on without it."),
+goes on without it. A person has seen that the repair is in, and lets go of the hold."),
+    Type(&["release"], 0),
     Accident,
     Type(&["promote", "group0", FIX, "-m", "sessions are repaired", "--yes", "--quiet"], 0),
     Say("What it lacks is brought to it, and it serves like the others:"),
