@@ -10,6 +10,7 @@ pub mod filelint;
 pub mod gating;
 pub mod hook;
 pub mod look;
+mod offered;
 pub mod run;
 pub mod salvage;
 pub mod staging;

@@ -71,7 +71,7 @@ impl Peer {
         let children: Vec<Child> = (0..site.hosts.len()).map(start).collect();
         let ended = |child: Child| {
             let output = child.wait_with_output().expect("it is our child");
-            output.status.success() && !(self.silent && !output.stdout.is_empty())
+            output.status.success() && (!self.silent || output.stdout.is_empty())
         };
         children.into_iter().map(ended).filter(|right| !right).count() == 0
     }

@@ -1,6 +1,7 @@
 //! The agent on a disk and in memory: the same stories on both.
 
 mod bench;
+mod bundles;
 mod disk;
 mod guards;
 mod killed;

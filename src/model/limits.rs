@@ -104,3 +104,9 @@ pub const SIGNATURE_INPUT_BYTES_MAX: usize = 16 << 10;
 pub const SIGNATURE_CHARS_MAX: usize = 400;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// What one frame of a delta takes of memory on a host, its files and their old versions together, bytes.
+pub const BUNDLE_FRAME_BYTES_MAX: u64 = 32 << 20;
+/// The files of one frame of a pack together, bytes: what is sent again, at most, after a connection was cut.
+pub const PACK_FRAME_BYTES_MAX: u64 = 8 << 20;
+/// Bytes that a host lacks from which on a bundle is worth its work.
+pub const BUNDLE_WORTH_BYTES: u64 = 64 << 10;
