@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod clock;
+pub mod deletions;
 pub mod deploy;
 pub mod filelint;
 pub mod gating;

@@ -110,3 +110,5 @@ pub const BUNDLE_FRAME_BYTES_MAX: u64 = 32 << 20;
 pub const PACK_FRAME_BYTES_MAX: u64 = 8 << 20;
 /// Bytes that a host lacks from which on a bundle is worth its work.
 pub const BUNDLE_WORTH_BYTES: u64 = 64 << 10;
+/// Files that a sync may delete from a component whatever share of it they are.
+pub const DELETED_FILES_FREE: u64 = 4;
