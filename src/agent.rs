@@ -26,10 +26,11 @@ mod state;
 mod switch;
 #[cfg(test)]
 mod tests;
+pub mod unpack;
 
 use crate::model::component::Want;
 use crate::model::digest::Digest;
-use crate::model::protocol::{Command, Expect, Observation, Peek, Refusal, Reply, Stamp};
+use crate::model::protocol::{Command, Expect, Held, Observation, Peek, Refusal, Reply, Stamp};
 use crate::model::question::{Answer, Question};
 use crate::tree::manifest::Manifest;
 use diskfs::DiskFs;
@@ -38,6 +39,7 @@ use hostfs::HostFs;
 use prepare::Transfer;
 use session::SessionError;
 use std::io::{BufReader, BufWriter, Read, Write};
+use unpack::Bundle;
 
 /// A host's agent.
 #[derive(Debug)]
@@ -107,6 +109,28 @@ impl<F: HostFs> Agent<F> {
         prepare::put(&mut self.fs, transfer, digest, from).map_err(|stop| stop.refusal(&self.fs))
     }
 
+    /// What is whole here, so that a bundle may stand on it.
+    pub fn held(&self) -> Result<Vec<Held>, Refusal> {
+        let held = observe::held(&self.fs).map_err(|e| Stop::Io(e).refusal(&self.fs))?;
+        Ok(held.into_iter().map(|(component, id)| Held { component, id }).collect())
+    }
+
+    /// What a bundle on `base` is to bring; `None` when this host does not hold that.
+    pub fn prepare_open(&self, transfer: &Transfer, base: Option<&Held>) -> Result<Option<Bundle>, Refusal> {
+        unpack::open(&self.fs, base, &transfer.manifest).map_err(|e| Stop::Io(e).refusal(&self.fs))
+    }
+
+    /// Takes what a transfer waits for out of one frame of a bundle. A frame that is not as it should be brings less.
+    pub fn prepare_unpack(
+        &mut self,
+        transfer: &mut Transfer,
+        bundle: &Bundle,
+        number: u32,
+        from: &mut dyn Read,
+    ) -> Result<(), Refusal> {
+        unpack::unpack(&mut self.fs, transfer, bundle, number, from).map_err(|stop| stop.refusal(&self.fs))
+    }
+
     /// Builds what is to be built and puts the component in its place; `build` is an argv, empty for no build step.
     pub fn prepare_finish(&mut self, transfer: Transfer, build: &[String]) -> Reply {
         match install::finish(&mut self.fs, &transfer, build) {
@@ -118,7 +142,8 @@ impl<F: HostFs> Agent<F> {
         }
     }
 
-    /// Forgets a transfer whose sender is gone.
+    /// Forgets a transfer that cannot be finished here. One whose sender is gone is kept instead: what has come is there
+    /// for the next.
     pub fn prepare_abandon(&mut self, transfer: &Transfer) {
         install::abandon(&mut self.fs, transfer);
     }
@@ -127,6 +152,7 @@ impl<F: HostFs> Agent<F> {
 /// Answers a controller on these streams until its requests end, on this machine's disk.
 pub fn serve(from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
-    let (root, state) = session::greet(&mut from, &mut to)?;
-    session::run(&mut Agent::new(DiskFs::new(&root, &state)), &mut from, &mut to)
+    let greeting = session::greet(&mut from, &mut to)?;
+    let mut agent = Agent::new(DiskFs::new(&greeting.root, &greeting.state));
+    session::run(&mut agent, greeting.bundles, &mut from, &mut to)
 }

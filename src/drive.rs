@@ -6,12 +6,14 @@
 pub mod act;
 pub mod canary;
 pub mod clock;
+pub mod deletions;
 pub mod deploy;
 pub mod filelint;
 pub mod gating;
 pub mod hook;
 pub mod look;
 pub mod ready;
+mod offered;
 pub mod run;
 pub mod salvage;
 pub mod staging;

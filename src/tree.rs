@@ -1,9 +1,11 @@
 //! Release trees: manifest, ids, stat index, the deploy host's content store.
 
+pub mod bundle;
 pub mod content;
 pub mod diff;
 pub mod import;
 pub mod manifest;
+pub mod packing;
 pub mod path;
 pub mod scan;
 pub mod stat_index;

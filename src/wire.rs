@@ -19,6 +19,15 @@
 //!                           <-  Reply
 //! ```
 //!
+//! A controller that offers bundles in its Hello gets a Need that says what the host holds, and answers it so, until a
+//! Reply comes:
+//!
+//! ```text
+//!                           <-  Need (digests, held)
+//! Send(Bundle), one blob a group; or Send(Files), one blob a needed digest ->
+//!                           <-  Need (what a bundle did not bring, held: nothing), or Reply
+//! ```
+//!
 //! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the
 //! controller stops sending when it sees the reply, and opens another channel for its next request.
 

@@ -39,11 +39,11 @@ const FLOORS: [(&str, u32); 19] = [
 /// A source file by its path below the repository, and its text.
 type Sources = BTreeMap<String, String>;
 
-/// The whole of `src` and `tests`.
+/// The whole of `src`, `tests` and `benches`.
 fn sources() -> Sources {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Sources::new();
-    for top in ["src", "tests"] {
+    for top in ["src", "tests", "benches"] {
         collect(root, &root.join(top), &mut found);
     }
     assert!(found.len() > 20, "found {} files only", found.len());
@@ -166,9 +166,9 @@ fn reached(sources: &Sources) -> BTreeMap<String, bool> {
     found
 }
 
-/// Whether cargo takes the file for the first of an integration test: `tests/x.rs` or `tests/x/main.rs`.
+/// Whether cargo takes the file for the first of an integration test or a benchmark: `tests/x.rs` or `tests/x/main.rs`.
 fn is_test_crate(path: &str) -> bool {
-    let below = path.strip_prefix("tests/");
+    let below = path.strip_prefix("tests/").or_else(|| path.strip_prefix("benches/"));
     below.is_some_and(|name| !name.contains('/') || name.matches('/').count() == 1 && name.ends_with("/main.rs"))
 }
 

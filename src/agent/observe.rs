@@ -41,7 +41,7 @@ pub(super) fn view(fs: &impl HostFs, peek: &Peek) -> io::Result<(Observation, Ve
 }
 
 /// The components that are marked and there.
-fn held(fs: &impl HostFs) -> io::Result<BTreeMap<Component, Digest>> {
+pub(super) fn held(fs: &impl HostFs) -> io::Result<BTreeMap<Component, Digest>> {
     let mut held = BTreeMap::new();
     for listed in present(fs.list(&Place::state("ready")))?.unwrap_or_default() {
         let component: Option<Component> = listed.name.to_str().and_then(|name| name.parse().ok());

@@ -2,7 +2,8 @@
 //!
 //! Invariant: the switch lock is held only to begin. What a host holds anywhere is copied and hashed while it is copied;
 //! what it lacks is asked for by digest; nothing is believed. A transfer dies when a newer epoch has observed the host,
-//! or when another prepare of the same component began after it, because its staging directory is then taken away.
+//! or when another prepare of the same component began after it, because its staging directory is then taken away. What
+//! it had brought is not lost: the later one copies from there what is whole before it removes the rest.
 
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
@@ -30,7 +31,6 @@ pub struct Transfer {
     pub(super) written: BTreeMap<RelPath, Written>,
     /// Set when there was nothing to do.
     pub(super) already: Option<Readiness>,
-    needs: Vec<Digest>,
     /// Where each file belongs that has not come yet.
     pending: BTreeMap<Digest, Vec<Spot>>,
 }
@@ -44,9 +44,9 @@ struct Spot {
 }
 
 impl Transfer {
-    /// The digests of the files that the host lacks, each once, in the order in which they are wanted.
-    pub fn needs(&self) -> &[Digest] {
-        &self.needs
+    /// The digests of the files that have not come yet, each once, in the order in which they are wanted.
+    pub fn needs(&self) -> Vec<Digest> {
+        self.pending.keys().copied().collect()
     }
 
     /// The length of a file that has not come yet, bytes; `None` when nobody waits for it.
@@ -77,16 +77,20 @@ pub(super) fn begin(
         guard::raise(fs, &stamp)?;
         bury(fs, &want.component, stamp.generation)?;
     }
-    clear(fs)?;
-    let (written, needs, pending) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-    let mut transfer = Transfer { stamp, want, manifest, staged, written, already: None, needs, pending };
+    let (written, pending) = (BTreeMap::new(), BTreeMap::new());
+    let mut transfer = Transfer { stamp, want, manifest, staged, written, already: None, pending };
     let readiness = look::look(fs, &transfer.want, Level::L1, &look::here(fs)?)?.readiness;
     if readiness.is_ready() {
         transfer.already = Some(readiness);
+        clear(fs)?;
         return Ok(transfer);
     }
-    check_space(fs, &transfer)?;
-    match assemble(fs, &mut transfer) {
+    // What an interrupted transfer brought saves sending it again, unless its room is needed.
+    if check_space(fs, &transfer).is_err() {
+        clear(fs)?;
+        check_space(fs, &transfer)?;
+    }
+    match assemble(fs, &mut transfer).and_then(|()| clear(fs)) {
         Ok(()) => Ok(transfer),
         Err(error) => {
             let _ = fs.remove_tree(&transfer.staged);
@@ -194,7 +198,6 @@ fn assemble(fs: &mut impl HostFs, transfer: &mut Transfer) -> io::Result<()> {
     let sources = sources(fs, &transfer.want.component, &sizes)?;
     for (digest, spots) in wanted {
         if !fill(fs, transfer, &digest, &spots, sources.get(&digest))? {
-            transfer.needs.push(digest);
             transfer.pending.insert(digest, spots);
         }
     }
@@ -236,7 +239,7 @@ fn copied(result: io::Result<Written>) -> io::Result<Option<Written>> {
 }
 
 /// Where on this host a content may be found: below any version, marked or not, below configuration that was synced once,
-/// and where it is to go.
+/// where it is to go, and in what interrupted transfers left.
 ///
 /// An index is only a hint here. What it does not know is hashed when its length is that of something wanted. What
 /// cannot be read is no source, and no reason to stop.
@@ -249,6 +252,11 @@ fn sources(fs: &impl HostFs, own: &Component, wanted: &BTreeMap<Digest, u64>) ->
         // Anything may lie beside the versions in a deploy root, also millions of images.
         if index.is_some() || component == *own || matches!(component, Component::Version(_)) {
             sources_in(fs, &state::component_place(&component), &index.unwrap_or_default(), wanted, &mut found);
+        }
+    }
+    for listed in fs.list(&Place::root(STAGING))? {
+        if let Some(name) = listed.name.to_str().filter(|name| name.starts_with(GRAVE)) {
+            sources_in(fs, &Place::root(STAGING).join(name), &BTreeMap::new(), wanted, &mut found);
         }
     }
     Ok(found)
@@ -277,6 +285,27 @@ fn sources_in(
             found.entry(digest).or_insert(at);
         }
     }
+}
+
+/// Takes a file that came with others; `false` when its bytes are not those that were announced.
+pub(super) fn put_if_right(
+    fs: &mut impl HostFs,
+    transfer: &mut Transfer,
+    digest: Digest,
+    from: &mut dyn Read,
+) -> Result<bool, Stop> {
+    match put(fs, transfer, digest, from) {
+        Ok(()) => Ok(true),
+        Err(Stop::Refused(Refusal::Failed(_))) => Ok(false),
+        // Bytes that end early, or that no frame has.
+        Err(Stop::Io(error)) if !is_of_the_disk(&error) => Ok(false),
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Whether an error is one of this host's disk, and not of what was read from the wire.
+fn is_of_the_disk(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
 }
 
 /// Takes one needed file, which must have the digest and length that were asked for.

@@ -8,10 +8,10 @@ use super::hostfs::HostFs;
 use super::prepare::Transfer;
 use crate::model::component::Want;
 use crate::model::limits::MESSAGE_BYTES_MAX;
-use crate::model::protocol::{Command, Expect, Refusal, Reply, Stamp};
+use crate::model::protocol::{Command, Expect, Held, Refusal, Reply, Stamp};
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::WireError;
-use crate::wire::message::{self, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::message::{self, BUNDLES, Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::sync_io::{BlobReader, read_blob, read_message, write_message};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -39,9 +39,20 @@ enum Next {
     End,
 }
 
-/// Reads the hello, answers it and returns the two directories that it names: deploy root and state.
-pub fn greet(from: &mut impl Read, to: &mut impl Write) -> Result<(PathBuf, PathBuf), SessionError> {
-    let ToAgent::Hello { nonce, root, state } = read_message(from)? else {
+/// What a hello says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// The deploy root.
+    pub root: PathBuf,
+    /// The agent's state directory.
+    pub state: PathBuf,
+    /// Whether the controller can send bundles.
+    pub bundles: bool,
+}
+
+/// Reads the hello and answers it.
+pub fn greet(from: &mut impl Read, to: &mut impl Write) -> Result<Greeting, SessionError> {
+    let ToAgent::Hello { nonce, root, state, offers } = read_message(from)? else {
         return Err(SessionError::Hello("the first message is not a hello"));
     };
     if !message::is_nonce(&nonce) {
@@ -54,7 +65,7 @@ pub fn greet(from: &mut impl Read, to: &mut impl Write) -> Result<(PathBuf, Path
     let (agent_version, arch) = (env!("CARGO_PKG_VERSION").to_owned(), std::env::consts::ARCH.to_owned());
     write_message(to, &ToController::Hello { nonce, wire_major: WIRE_MAJOR, agent_version, arch })?;
     to.flush()?;
-    Ok((root, state))
+    Ok(Greeting { root, state, bundles: offers.iter().any(|offer| offer == BUNDLES) })
 }
 
 /// Absolute and without `.` or `..`, as no directory of a policy has them.
@@ -63,15 +74,20 @@ fn is_plain(path: &Path) -> bool {
     path.is_absolute() && path.components().all(|part| matches!(part, RootDir | Normal(_))) && path != Path::new("/")
 }
 
-/// Answers requests until they end.
-pub fn run<F: HostFs>(agent: &mut Agent<F>, from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
+/// Answers requests until they end; `bundles`: whether the controller can send those.
+pub fn run<F: HostFs>(
+    agent: &mut Agent<F>,
+    bundles: bool,
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> Result<(), SessionError> {
     loop {
         let request = match read_message(from) {
             Ok(request) => request,
             Err(WireError::Ended) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        match answer(agent, request, from, to)? {
+        match answer(agent, bundles, request, from, to)? {
             Next::Request => to.flush()?,
             Next::End => {
                 to.flush()?;
@@ -83,18 +99,20 @@ pub fn run<F: HostFs>(agent: &mut Agent<F>, from: &mut impl Read, to: &mut impl 
 
 fn answer<F: HostFs>(
     agent: &mut Agent<F>,
+    bundles: bool,
     request: ToAgent,
     from: &mut impl Read,
     to: &mut impl Write,
 ) -> Result<Next, SessionError> {
     let reply = match request {
         ToAgent::Hello { .. } => return Err(SessionError::Hello("a second hello")),
+        ToAgent::Send(_) => return Err(SessionError::Hello("files that nobody waits for")),
         ToAgent::Peek(peek) => match agent.peek(&peek) {
             Ok(observation) => Reply::Observed(Box::new(observation)),
             Err(refusal) => Reply::Refused(refusal),
         },
         ToAgent::Command(Command::Prepare { stamp, expect, want, build }) => {
-            return prepare(agent, (stamp, expect, want), &build, from, to);
+            return prepare(agent, bundles, (stamp, expect, want), &build, from, to);
         }
         ToAgent::Command(command) => agent.command(&command),
         ToAgent::Ask(question) => {
@@ -108,6 +126,7 @@ fn answer<F: HostFs>(
 
 fn prepare<F: HostFs>(
     agent: &mut Agent<F>,
+    bundles: bool,
     (stamp, expect, want): (Stamp, Expect, Want),
     build: &[String],
     from: &mut impl Read,
@@ -118,45 +137,108 @@ fn prepare<F: HostFs>(
     let manifest = Manifest::from_bytes(&bytes).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
     drop(bytes);
     let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest));
-    let mut transfer = match begun {
-        Ok(transfer) => transfer,
+    let held = begun.and_then(|transfer| Ok((transfer, bundles.then(|| agent.held()).transpose()?)));
+    let (mut transfer, held) = match held {
+        Ok(begun) => begun,
         Err(refusal) => {
             write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
             return Ok(Next::Request);
         }
     };
-    write_message(to, &ToController::Need { digests: transfer.needs().to_vec() })?;
-    to.flush()?;
-    match receive(agent, &mut transfer, from) {
-        Ok(None) => {
+    let received = match held {
+        Some(held) => receive_sent(agent, &mut transfer, held, from, to)?,
+        None => {
+            need(&transfer, None, to)?;
+            receive_files(agent, &mut transfer, from)?
+        }
+    };
+    match received {
+        Ok(()) => {
             let reply = agent.prepare_finish(transfer, build);
             write_message(to, &ToController::Reply(reply))?;
             Ok(Next::Request)
         }
-        Ok(Some(refusal)) => {
+        Err(refusal) => {
             agent.prepare_abandon(&transfer);
             write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
             Ok(Next::End)
         }
-        Err(error) => {
-            agent.prepare_abandon(&transfer);
-            Err(error)
+    }
+}
+
+/// Says which files the host lacks still.
+fn need(transfer: &Transfer, held: Option<Vec<Held>>, to: &mut impl Write) -> Result<(), SessionError> {
+    write_message(to, &ToController::Need { digests: transfer.needs(), held })?;
+    Ok(to.flush()?)
+}
+
+/// Takes what is needed in whatever form the controller sends it. Within: why the host cannot go on.
+fn receive_sent<F: HostFs>(
+    agent: &mut Agent<F>,
+    transfer: &mut Transfer,
+    mut held: Vec<Held>,
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> Result<Result<(), Refusal>, SessionError> {
+    loop {
+        need(transfer, Some(std::mem::take(&mut held)), to)?;
+        if transfer.pending() == 0 {
+            return Ok(Ok(()));
+        }
+        let received = match read_message(from)? {
+            ToAgent::Send(Sending::Files) => return receive_files(agent, transfer, from),
+            ToAgent::Send(Sending::Bundle { base, groups }) => {
+                receive_bundle(agent, transfer, base.as_ref(), &groups, from)?
+            }
+            _ => return Err(SessionError::Hello("something else than the files that are needed")),
+        };
+        if received.is_err() || transfer.pending() == 0 {
+            return Ok(received);
         }
     }
 }
 
-/// Takes the needed files in order. `Some`: why the host cannot go on.
-fn receive<F: HostFs>(
+/// Takes the needed files in order.
+fn receive_files<F: HostFs>(
     agent: &mut Agent<F>,
     transfer: &mut Transfer,
     from: &mut impl Read,
-) -> Result<Option<Refusal>, SessionError> {
-    for digest in transfer.needs().to_vec() {
+) -> Result<Result<(), Refusal>, SessionError> {
+    for digest in transfer.needs() {
         let mut blob = BlobReader::new(from, transfer.size_of(&digest).unwrap_or(0));
-        match agent.prepare_put(transfer, digest, &mut blob) {
-            Ok(()) => {}
-            Err(refusal) => return Ok(Some(refusal)),
+        let put = agent.prepare_put(transfer, digest, &mut blob);
+        if blob.is_broken() {
+            return Err(WireError::Cut.into());
+        }
+        if put.is_err() {
+            return Ok(put);
         }
     }
-    Ok(None)
+    Ok(Ok(()))
+}
+
+/// Takes a bundle's frames, each to its end whatever is in it.
+fn receive_bundle<F: HostFs>(
+    agent: &mut Agent<F>,
+    transfer: &mut Transfer,
+    base: Option<&Held>,
+    groups: &[u32],
+    from: &mut impl Read,
+) -> Result<Result<(), Refusal>, SessionError> {
+    let bundle = match agent.prepare_open(transfer, base) {
+        Ok(bundle) => bundle,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    for number in groups {
+        let mut blob = BlobReader::new(from, u64::MAX);
+        let unpacked = match &bundle {
+            Some(bundle) => agent.prepare_unpack(transfer, bundle, *number, &mut blob),
+            None => Ok(()),
+        };
+        if unpacked.is_err() {
+            return Ok(unpacked);
+        }
+        blob.skip_rest()?;
+    }
+    Ok(Ok(()))
 }

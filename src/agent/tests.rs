@@ -2,6 +2,7 @@
 
 mod asked;
 mod bench;
+mod bundles;
 mod disk;
 mod guards;
 mod killed;

@@ -4,6 +4,7 @@ use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
 use crate::drive::act::Order;
+use crate::drive::deletions;
 use crate::drive::staging::{self, Taken};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
@@ -34,6 +35,9 @@ pub struct SyncCommon {
     /// Why, for the log line
     #[arg(short, long, value_name = "MSG", default_value = "sync-common")]
     message: String,
+    /// Let staging lack more files than `limits.delete_percent_max` allows: they are deleted everywhere
+    #[arg(long, requires = "from_staging")]
+    delete: bool,
     #[command(flatten)]
     acting: Acting,
 }
@@ -70,6 +74,9 @@ impl SyncCommon {
         let taken = staging::take(&deploy, wanted, &components, !self.acting.dry())?;
         let news = news(&taken, wanted.map(|wanted| &wanted.wanted));
         say(seat, &news);
+        if !self.delete {
+            deletions::check(&news, deploy.policy.limits.delete_percent_max)?;
+        }
         let initial = staging::map(&deploy.policy)?;
         if news.is_empty() && wanted.is_some() {
             seat.printer.talk("staging holds what the books want already");

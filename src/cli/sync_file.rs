@@ -6,7 +6,7 @@ use super::seat::Seat;
 use super::sync_common::say;
 use super::usage::Usage;
 use crate::drive::act::Order;
-use crate::drive::{filelint, staging};
+use crate::drive::{deletions, filelint, staging};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::plan::content;
@@ -31,6 +31,9 @@ pub struct SyncFile {
     /// Why, for the log line
     #[arg(short, long, value_name = "MSG")]
     message: String,
+    /// Let more files be deleted than `limits.delete_percent_max` allows
+    #[arg(long)]
+    delete: bool,
     #[command(flatten)]
     acting: Acting,
 }
@@ -72,6 +75,9 @@ impl SyncFile {
         for (component, paths) in &sorted {
             let taken = staging::take_paths(&deploy, wanted, component, paths).map_err(meant)?;
             say(seat, &[&taken]);
+            if !self.delete {
+                deletions::check(&[&taken], deploy.policy.limits.delete_percent_max)?;
+            }
             content.insert(component.clone(), taken.id);
         }
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);

@@ -131,7 +131,7 @@ fn limits(node: &Node, sink: &mut Sink) -> Option<LimitsEntry> {
     let mut get = |key| f.optional(key, number);
     let (parallel, connect, command) = (get("parallel_hosts_max"), get("connect_ms_max"), get("command_ms_max"));
     let (prepare, proof, repair) = (get("prepare_ms_max"), get("proof_age_ms_max"), get("repair_budget_ms_max"));
-    let stale = get("stale_hosts_max");
+    let (stale, delete) = (get("stale_hosts_max"), get("delete_percent_max"));
     Some(LimitsEntry {
         parallel_hosts_max: parallel?,
         connect_ms_max: connect?,
@@ -140,6 +140,7 @@ fn limits(node: &Node, sink: &mut Sink) -> Option<LimitsEntry> {
         proof_age_ms_max: proof?,
         repair_budget_ms_max: repair?,
         stale_hosts_max: stale?,
+        delete_percent_max: delete?,
     })
 }
 

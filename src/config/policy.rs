@@ -190,6 +190,8 @@ pub struct Limits {
     pub repair_budget_ms_max: u64,
     /// Hosts that may be stale when a promotion begins, and fail while it runs.
     pub stale_hosts_max: usize,
+    /// What share of a component's files a sync may delete without being told so, percent.
+    pub delete_percent_max: u64,
 }
 
 /// How ssh is called.
@@ -222,6 +224,7 @@ impl Default for Limits {
             proof_age_ms_max: 600_000,
             repair_budget_ms_max: 30_000,
             stale_hosts_max: 0,
+            delete_percent_max: 25,
         }
     }
 }

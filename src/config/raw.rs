@@ -221,6 +221,8 @@ pub struct LimitsEntry {
     pub repair_budget_ms_max: Option<At<u64>>,
     /// Hosts that may be stale when a promotion begins, and fail while it runs.
     pub stale_hosts_max: Option<At<u64>>,
+    /// What share of a component's files a sync may delete without `--delete`, percent.
+    pub delete_percent_max: Option<At<u64>>,
 }
 
 /// How ssh is called.
@@ -312,7 +314,7 @@ keys! {
     HooksEntry: "build" "restart" "depool" "pool";
     ArtefactEntry: "path" "files" "inputs";
     LimitsEntry: "parallel_hosts_max" "connect_ms_max" "command_ms_max" "prepare_ms_max" "proof_age_ms_max"
-        "repair_budget_ms_max" "stale_hosts_max";
+        "repair_budget_ms_max" "stale_hosts_max" "delete_percent_max";
     SshEntry: "config" "kex";
 }
 

@@ -250,6 +250,7 @@ fn limits_of(entry: &LimitsEntry, sink: &mut Sink) -> Limits {
         proof_age_ms_max: get(&entry.proof_age_ms_max, ms.clone(), default.proof_age_ms_max),
         repair_budget_ms_max: get(&entry.repair_budget_ms_max, ms, default.repair_budget_ms_max),
         stale_hosts_max: size(get(&entry.stale_hosts_max, 0..=SITE_PARALLEL_HOSTS_MAX, stale)),
+        delete_percent_max: get(&entry.delete_percent_max, 0..=100, default.delete_percent_max),
     }
 }
 

@@ -90,6 +90,8 @@ promotion: mw1019.eqiad.wmnet loses its localisation after it was proven. In 201
 fleet. Here all errors come from one of the switched hosts, a second look at its files says why, and the release
 goes on without it. A person has seen that the repair is in, and lets go of the hold."),
     Type(&["release"], 0),
+    Say("The rollback brought mw2020.codfw.wmnet what it needed to go back, and nothing else; now it gets the rest."),
+    Type(&["sync-common", REINSTALLED, "--yes", "--quiet"], 0),
     Accident,
     Type(&["promote", "group0", FIX, "-m", "sessions are repaired", "--yes", "--quiet"], 0),
     Say("What it lacks is brought to it, and it serves like the others:"),

@@ -7,10 +7,9 @@ use super::clock;
 use super::deploy::Deploy;
 use super::gating::{self, Gating};
 use super::hook;
-use crate::fleet::exchange::ContentSource;
+use super::offered::Offered;
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
-use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
 use crate::model::limits::SIGNATURES_MS_MAX;
@@ -23,9 +22,7 @@ use crate::rollout::machine::Machine;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::tree::content::ContentStore;
-use crate::tree::manifest::{EntryKind, Manifest};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -248,7 +245,7 @@ async fn converse(
 
 async fn ask(
     session: &mut Session,
-    content: &ContentStore,
+    content: &Arc<ContentStore>,
     command: &Command,
     deadline_ms: u64,
 ) -> Result<Reply, Fault> {
@@ -259,29 +256,6 @@ async fn ask(
     let missing =
         || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
-    let offered = Offered { content, digests: digests(&manifest) };
-    session.prepare(command, &manifest.to_bytes(), &offered, within, &mut |_| {}).await
-}
-
-/// What a host may ask for while it is brought one component: the files of that component and nothing else.
-struct Offered<'a> {
-    content: &'a ContentStore,
-    digests: BTreeSet<Digest>,
-}
-
-impl ContentSource for Offered<'_> {
-    fn open(&self, digest: &Digest) -> std::io::Result<File> {
-        match self.digests.contains(digest) {
-            true => self.content.open_file(*digest),
-            false => Err(std::io::Error::other("the host asks for content that is not in the component")),
-        }
-    }
-}
-
-fn digests(manifest: &Manifest) -> BTreeSet<Digest> {
-    let digest = |kind: &EntryKind| match kind {
-        EntryKind::File { digest, .. } => Some(*digest),
-        EntryKind::Symlink { .. } => None,
-    };
-    manifest.entries().iter().filter_map(|entry| digest(&entry.kind)).collect()
+    let offered = Offered::new(Arc::clone(content), manifest);
+    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut |_| {}).await
 }

@@ -52,6 +52,8 @@ pub struct Taken {
     pub id: Digest,
     /// Against the wanted content; everything is added when there is none.
     pub diff: TreeDiff,
+    /// How many files and links the wanted content has.
+    pub files_before: usize,
 }
 
 /// Components that staging holds: the configured directories and every version tree.
@@ -114,6 +116,7 @@ fn taken(
         Some(id) => content.manifest(*id)?,
         None => None,
     };
+    let files_before = before.as_ref().map_or(0, |before| before.entries().len());
     let diff = match before {
         Some(before) => diff(&before, manifest),
         None => {
@@ -121,7 +124,7 @@ fn taken(
             TreeDiff { added: all.collect(), changed: Vec::new(), removed: Vec::new() }
         }
     };
-    Ok(Taken { component: component.clone(), id: manifest.id(), diff })
+    Ok(Taken { component: component.clone(), id: manifest.id(), diff, files_before })
 }
 
 /// What a version's tree in staging does not bring: hosts build it.

@@ -7,15 +7,17 @@ use super::channel::Channel;
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::limits::{MESSAGE_BYTES_MAX, NOISE_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::model::protocol::Reply;
+use crate::model::protocol::{Held, Reply};
+use crate::tree::packing::Bundle;
 use crate::wire::async_io::{read_message, write_blob, write_message};
 use crate::wire::frame::WireError;
-use crate::wire::message::{ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::message::{Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::noise::{Noise, skip_noise};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
 /// Where the bytes of files come from when a host lacks them. It must hold out only what the component at hand
@@ -23,7 +25,32 @@ use tokio::io::{AsyncBufRead, AsyncWriteExt};
 pub trait ContentSource: Sync {
     /// Opens the content of this digest for reading from its start.
     fn open(&self, digest: &Digest) -> io::Result<File>;
+
+    /// A bundle that brings what a host needs which holds `held`; `None` where files are as good, or there is none.
+    fn bundle<'a>(&'a self, held: &'a [Held], needs: &'a [Digest]) -> BundleFuture<'a> {
+        let _ = (held, needs);
+        Box::pin(std::future::ready(None))
+    }
+
+    /// Hears of a bundle that a host could not use, or not all of it.
+    fn distrust(&self, bundle: &Bundle) {
+        let _ = bundle;
+    }
 }
+
+/// A bundle that may have to be made first.
+pub type BundleFuture<'a> = Pin<Box<dyn Future<Output = Option<Bundle>> + Send + 'a>>;
+
+/// What a host lacks.
+pub struct Need {
+    /// Each once, in the order in which files are to come.
+    pub digests: Vec<Digest>,
+    /// What it holds; `None` from an agent that knows files only.
+    pub held: Option<Vec<Held>>,
+}
+
+/// Bundles that are tried before files go one by one: a delta, and then a pack.
+const BUNDLES_MAX: usize = 2;
 
 /// Hears how many more bytes of files went to the host.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
@@ -80,19 +107,51 @@ impl Agent {
         Ok(answer)
     }
 
-    /// Writes the wanted files and reads the reply; also whether all was written when it came.
-    pub async fn send_files(
+    /// Brings what a host needs in the cheapest way that it can use, and reads the reply; also whether all was written
+    /// when that came. A bundle that does not bring all is followed by another one or by files.
+    pub async fn send(
         &mut self,
-        digests: &[Digest],
+        mut need: Need,
         source: &dyn ContentSource,
         progress: Progress<'_>,
     ) -> Result<(Reply, bool), Stop> {
-        if digests.iter().collect::<BTreeSet<_>>().len() != digests.len() {
-            return Err(Stop::Fault(Fault::Protocol("it asks for one file twice".into())));
+        let mut tried: Vec<Option<Held>> = Vec::new();
+        loop {
+            if need.digests.iter().collect::<BTreeSet<_>>().len() != need.digests.len() {
+                return Err(Stop::Fault(Fault::Protocol("it asks for one file twice".into())));
+            }
+            let bundle = match &need.held {
+                Some(held) if tried.len() < BUNDLES_MAX => source.bundle(held, &need.digests).await,
+                _ => None,
+            };
+            let Some(bundle) = bundle.filter(|bundle| !tried.contains(&bundle.base)) else {
+                return self.send_files(&need, source, progress).await;
+            };
+            match self.send_bundle(&bundle, progress).await? {
+                (ToController::Need { digests, held: Some(held) }, true) => {
+                    source.distrust(&bundle);
+                    tried.push(bundle.base);
+                    need = Need { digests, held: Some(held) };
+                }
+                (ToController::Reply(reply), in_step) => return Ok((reply, in_step)),
+                _ => return Err(Stop::Fault(wrong_reply())),
+            }
         }
+    }
+
+    /// Writes the wanted files and reads the reply.
+    async fn send_files(
+        &mut self,
+        need: &Need,
+        source: &dyn ContentSource,
+        progress: Progress<'_>,
+    ) -> Result<(Reply, bool), Stop> {
         let Channel { input, output, .. } = &mut self.channel;
         let write = async {
-            for digest in digests {
+            if need.held.is_some() && !need.digests.is_empty() {
+                write_message(input, &ToAgent::Send(Sending::Files)).await?;
+            }
+            for digest in &need.digests {
                 let mut file = source.open(digest).map_err(|e| Stop::Fault(missing(digest, &e)))?;
                 write_blob(input, &mut file, progress).await?;
             }
@@ -102,6 +161,22 @@ impl Agent {
             (ToController::Reply(reply), in_step) => Ok((reply, in_step)),
             _ => Err(Stop::Fault(wrong_reply())),
         }
+    }
+
+    /// Writes a bundle and reads the answer.
+    async fn send_bundle(&mut self, bundle: &Bundle, progress: Progress<'_>) -> Result<(ToController, bool), Stop> {
+        let frames = bundle.open().map_err(|e| Stop::Fault(Fault::Other(format!("here: a bundle: {e}"))))?;
+        let groups = frames.iter().map(|(number, _)| *number).collect();
+        let message = ToAgent::Send(Sending::Bundle { base: bundle.base.clone(), groups });
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            write_message(input, &message).await?;
+            for (_, mut frame) in frames {
+                write_blob(input, &mut frame, progress).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        both(write, read_answer(output, None, MESSAGE_BYTES_MAX)).await
     }
 }
 
@@ -259,7 +334,7 @@ mod tests {
 
     async fn send(agent: &mut Agent, digests: &[Digest]) -> Result<(Reply, bool), String> {
         let zeroes = File::open("/dev/zero").expect("it is there");
-        agent.send_files(digests, &Same(zeroes), &mut |_| {}).await.map_err(said)
+        agent.send(Need { digests: digests.to_vec(), held: None }, &Same(zeroes), &mut |_| {}).await.map_err(said)
     }
 
     #[test]

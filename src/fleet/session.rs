@@ -7,7 +7,7 @@
 use super::bootstrap::{self, Said};
 use super::channel::Channel;
 use super::classify;
-use super::exchange::{Agent, ContentSource, Progress, Request, Stop, wrong_reply};
+use super::exchange::{Agent, ContentSource, Need, Progress, Request, Stop, wrong_reply};
 use super::install;
 use super::local;
 use super::question;
@@ -19,7 +19,7 @@ use crate::model::names::HostName;
 use crate::model::protocol::{Command, Observation, Peek, Refusal, Reply};
 use crate::model::question::{Answer, Question};
 use crate::wire::frame::WireError;
-use crate::wire::message::{ToAgent, ToController, encode};
+use crate::wire::message::{BUNDLES, ToAgent, ToController, encode};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,11 +193,12 @@ impl Session {
         self.round_trips += 1;
         let (answer, in_step) = match (answer, files) {
             (answer @ (ToController::Reply(_) | ToController::Answer(_), _), _) => answer,
-            ((ToController::Need { digests }, _), Some((source, progress))) => {
+            ((ToController::Need { digests, held }, _), Some((source, progress))) => {
+                let sends = !digests.is_empty();
                 self.phase = "sending files and waiting for the proof";
-                match agent.send_files(&digests, *source, &mut **progress).await {
+                match agent.send(Need { digests, held }, *source, &mut **progress).await {
                     Ok(answer) => {
-                        self.round_trips += u32::from(!digests.is_empty());
+                        self.round_trips += u32::from(sends);
                         (ToController::Reply(answer.0), answer.1)
                     }
                     Err(stop) => return Err(self.explain(stop, agent.channel).await),
@@ -224,7 +225,7 @@ impl Session {
             }
         };
         let nonce = nonce()?;
-        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state };
+        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state, offers: vec![BUNDLES.to_owned()] };
         let hello = encode(&hello).map_err(|e| Fault::Protocol(e.to_string()))?;
         channel.input.write_all(&hello).await.map_err(|_| Fault::ClosedEarly)?;
         Ok(Agent { channel, nonce, greeted: false })

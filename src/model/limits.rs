@@ -152,3 +152,11 @@ pub const SEARCH_MS_MAX: u64 = 4 * PROVIDER_MS_MAX;
 pub const SEARCH_LATE_MS_MAX: u64 = 120_000;
 /// Points of the past that one question asks for; Prometheus refuses more than 11000.
 pub const HISTORY_POINTS_MAX: usize = 10_000;
+/// What one frame of a delta takes of memory on a host, its files and their old versions together, bytes.
+pub const BUNDLE_FRAME_BYTES_MAX: u64 = 32 << 20;
+/// The files of one frame of a pack together, bytes: what is sent again, at most, after a connection was cut.
+pub const PACK_FRAME_BYTES_MAX: u64 = 8 << 20;
+/// Bytes that a host lacks from which on a bundle is worth its work.
+pub const BUNDLE_WORTH_BYTES: u64 = 64 << 10;
+/// Files that a sync may delete from a component whatever share of it they are.
+pub const DELETED_FILES_FREE: u64 = 4;

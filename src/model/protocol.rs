@@ -132,6 +132,15 @@ pub struct Confirmed {
     pub note: ConfirmNote,
 }
 
+/// A component that a host holds whole, by its marker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// Which.
+    pub component: Component,
+    /// Its content.
+    pub id: Digest,
+}
+
 /// The highest generation that a host has seen, and of which books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {

@@ -1,7 +1,7 @@
 //! The deploy host's own store of content: every file of every wanted version by its digest, and manifests by their id.
 //!
 //! Layout below the books' directory: `content/files/ab/cdef...` (a file by its BLAKE3), `content/manifests/ID`,
-//! `content/tmp` (staged, swept by the next import), `content/lock`, and `stat-index/` beside it. Everything is 0700.
+//! `content/bundles` (frames that were sent, see `packing`), `content/tmp` (staged, swept by the next import), `content/lock`, and `stat-index/` beside it. Everything is 0700.
 //!
 //! Invariant: a name appears by rename only, after its bytes were written, read back, found to hash to that name and
 //! synced; a manifest appears after all of its files. So whatever is there is whole, at any power cut. Proofs and
@@ -10,6 +10,7 @@
 //! Deliberately absent: removal. What may be forgotten is decided by the books, and nothing asks for it yet.
 
 use super::manifest::{Manifest, ManifestError};
+use super::packing::Chosen;
 use super::scan::ScanError;
 use crate::model::digest::Digest;
 use crate::model::limits::MESSAGE_BYTES_MAX;
@@ -18,7 +19,10 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+/// What a bundle's name begins with before it is hashed; another way of making them needs another.
+const BUNDLE_FORM: &str = "pointsman bundle 1 ";
 /// Files up to which each is synced on its own; more are cheaper to sync as a whole file system.
 const SYNC_EACH_MAX: usize = 32;
 
@@ -27,6 +31,7 @@ const SYNC_EACH_MAX: usize = 32;
 pub struct ContentStore {
     content: PathBuf,
     indexes: PathBuf,
+    chosen: Arc<Chosen>,
 }
 
 /// Why content could not be taken in or given out; a fragment that fits "failed to take in content: {...}".
@@ -88,7 +93,7 @@ impl ContentStore {
     ///
     /// It is there and others can read or write it.
     pub fn open(books: &Path) -> Result<Self> {
-        let store = Self { content: books.join("content"), indexes: books.join("stat-index") };
+        let store = Self { content: books.join("content"), indexes: books.join("stat-index"), chosen: Arc::default() };
         for directory in [&store.content, &store.indexes] {
             match check_private(directory) {
                 Err(ContentError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
@@ -138,6 +143,28 @@ impl ContentStore {
 
     fn manifest_path(&self, id: Digest) -> PathBuf {
         self.content.join("manifests").join(id.to_string())
+    }
+
+    /// The bundles that were chosen in this run.
+    pub fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
+
+    /// Where frame `number` of the bundle from `base` to `target` is kept.
+    pub fn bundle_path(&self, base: Option<Digest>, target: Digest, number: usize) -> PathBuf {
+        let base = base.map_or_else(String::new, |base| base.to_string());
+        let name = Digest::of(format!("{BUNDLE_FORM}{base} {target} {number}").as_bytes());
+        self.content.join("bundles").join(name.to_string())
+    }
+
+    /// Makes the directory of bundles where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn make_bundle_directory(&self) -> Result<()> {
+        let directory = self.content.join("bundles");
+        at(&directory, private().create(&directory))
     }
 
     /// Where the stat index of a source directory is kept.

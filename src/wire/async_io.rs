@@ -108,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn both_codecs_write_the_same_bytes(blob in prop::collection::vec(any::<u8>(), 0..9000), text in ".*") {
-            let hello = ToAgent::Hello { nonce: text.clone(), root: "/srv/mediawiki".into(), state: "/var/lib".into() };
+            let hello = ToAgent::Hello { nonce: text.clone(), root: "/srv/mediawiki".into(), state: "/var/lib".into(), offers: vec![] };
             let (mut ours, mut theirs, mut heard) = (Vec::new(), Vec::new(), 0);
             run(async {
                 write_message(&mut ours, &hello).await.expect("memory takes it");

@@ -6,7 +6,7 @@
 use super::frame::{Header, Kind, WireError, check};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
-use crate::model::protocol::{Command, Peek, Reply};
+use crate::model::protocol::{Command, Held, Peek, Reply};
 use crate::model::question::{Answer, Question};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ use std::path::PathBuf;
 
 /// The version of frames and messages. Agents of the same one serve observe, switch and rollback.
 pub const WIRE_MAJOR: u32 = 1;
+
+/// The offer to send bundles.
+pub const BUNDLES: &str = "bundles-1";
 
 /// Hexadecimal digits of a nonce.
 pub const NONCE_DIGITS: usize = 32;
@@ -30,7 +33,13 @@ pub enum ToAgent {
         root: PathBuf,
         /// The agent's state directory, absolute.
         state: PathBuf,
+        /// What the controller can do beyond the first form of this wire major, as [`BUNDLES`]; unknown ones are
+        /// passed over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        offers: Vec<String>,
     },
+    /// How the files of a [`ToController::Need`] with `held` come; only to an agent that said `held`.
+    Send(Sending),
     /// A look that changes nothing; answered by one [`Reply`].
     Peek(Peek),
     /// A command; answered by one [`Reply`]. A prepare is followed by one blob, see [`crate::wire`].
@@ -38,6 +47,21 @@ pub enum ToAgent {
     /// A question; answered by one [`Answer`]. It needs no stamp and no lock, since it changes nothing. An agent that is
     /// older than questions ends when it hears one, as at anything that it does not understand.
     Ask(Question),
+}
+
+/// How files come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sending {
+    /// One blob a needed digest, in that order.
+    Files,
+    /// One blob a group, in that order; see [`crate::tree::bundle`].
+    Bundle {
+        /// What the groups stand on; `None`: nothing.
+        base: Option<Held>,
+        /// Their numbers.
+        groups: Vec<u32>,
+    },
 }
 
 /// From the agent.
@@ -59,6 +83,10 @@ pub enum ToController {
     Need {
         /// Content digests out of the manifest.
         digests: Vec<Digest>,
+        /// What the host holds that a delta can stand on. Only where the controller offered [`BUNDLES`]; what is
+        /// needed then comes after a [`ToAgent::Send`], and is asked for again as far as a bundle did not bring it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Vec<Held>>,
     },
     /// The answer to a peek or a command.
     Reply(Reply),

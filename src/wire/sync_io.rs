@@ -70,16 +70,39 @@ pub struct BlobReader<'a, R> {
     bytes: u64,
     frame_left: usize,
     ended: bool,
+    broken: bool,
 }
 
 impl<'a, R: Read> BlobReader<'a, R> {
     /// The blob that comes next, of at most `bytes_max` bytes.
     pub fn new(from: &'a mut R, bytes_max: u64) -> Self {
-        Self { from, bytes_max, bytes: 0, frame_left: 0, ended: false }
+        Self { from, bytes_max, bytes: 0, frame_left: 0, ended: false, broken: false }
+    }
+
+    /// Whether the stream itself ended or failed before the blob did, so that nothing more can come.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Reads to the blob's end and forgets what it reads.
+    pub fn skip_rest(&mut self) -> Result<(), WireError> {
+        let mut buffer = vec![0; 64 << 10];
+        while self.read_some(&mut buffer)? > 0 {}
+        Ok(())
     }
 
     /// Reads some bytes, 0 at the blob's end or into an empty buffer.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, WireError> {
+        let read = self.read_frames(buffer);
+        self.broken |= match &read {
+            Err(WireError::Io(error)) => error.kind() != io::ErrorKind::Interrupted,
+            Err(WireError::Cut) => true,
+            _ => false,
+        };
+        read
+    }
+
+    fn read_frames(&mut self, buffer: &mut [u8]) -> Result<usize, WireError> {
         if self.ended || buffer.is_empty() {
             return Ok(0);
         }
@@ -151,13 +174,13 @@ mod tests {
                 agent_version: text.to_owned(),
                 arch: text.to_owned(),
             },
-            _ => ToController::Need { digests: vec![Digest::of(text.as_bytes()); count] },
+            _ => ToController::Need { digests: vec![Digest::of(text.as_bytes()); count], held: None },
         }
     }
 
     #[test]
     fn a_message_of_many_frames_comes_back() {
-        let big = ToController::Need { digests: vec![Digest::of(b"x"); 50_000] };
+        let big = ToController::Need { digests: vec![Digest::of(b"x"); 50_000], held: None };
         let bytes = message::encode(&big).expect("it is below the limit");
         assert!(bytes.len() > 3 * FRAME_BYTES_MAX);
         assert_eq!(read_message::<ToController>(&mut bytes.as_slice()).expect("it was just written"), big);

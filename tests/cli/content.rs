@@ -50,6 +50,30 @@ fn a_directory_goes_whole_with_what_is_new_and_what_is_gone() {
 }
 
 #[test]
+fn a_staging_that_lacks_much_is_refused_unless_it_is_meant() {
+    let site = Site::small("");
+    let lost = |n: usize| format!("wmf-config/db/shard{n}.php");
+    (0..8).for_each(|n| site.stage(&lost(n), "<?php\n"));
+    site.run(&["sync-common", "--from-staging", "--yes"]).ends(0);
+    fs::remove_dir_all(site.path("staging/wmf-config/db")).expect("removed");
+    let refused = site.run(&["sync-common", "--from-staging", "--yes"]).ends(10).says("lacks 8 of 10 files");
+    assert!(refused.stderr.contains("--delete"), "{refused}");
+    site.run(&["sync-common", "--from-staging", "--dry-run"]).ends(10);
+    site.run(&["sync-file", "wmf-config/db", "--yes", "-m", "gone"]).ends(10);
+    everywhere(&site, &lost(7), Some("<?php\n"));
+    fs::remove_dir_all(site.path("staging/wmf-config")).expect("removed");
+    fs::create_dir(site.path("staging/wmf-config")).expect("made");
+    let empty = site.run(&["sync-common", "--from-staging", "--yes", "--delete"]);
+    assert_ne!(empty.code, 0, "an empty source is never meant: {empty}");
+    everywhere(&site, &lost(7), Some("<?php\n"));
+    site.stage(SETTINGS, "<?php\n$wmgLog = true;\n");
+    site.run(&["sync-common", "--from-staging", "--yes", "--delete"]).ends(0);
+    everywhere(&site, &lost(7), None);
+    site.run(&["undo", "--yes"]).ends(0);
+    everywhere(&site, &lost(7), Some("<?php\n"));
+}
+
+#[test]
 fn what_a_host_builds_is_built_again_when_its_input_changes() {
     let site = Site::small("");
     let (input, built) = (format!("php-{V10}/i18n/he.json"), format!("php-{V10}/cache/l10n/he.json"));

@@ -34,6 +34,8 @@ fn from_an_empty_fleet_to_the_last_group_and_back() {
     fleet.run(&["sync-common", "--from-staging", "-y", "-m", "the first"]).is(0);
     all_took_part(&fleet, &mut sessions);
     fleet.all_serve(0, &[]);
+    let bundles = fs::read_dir(fleet.path("books/content/bundles")).expect("a pack and deltas were made").count();
+    assert_eq!(bundles, 3, "one a version for all hosts: a pack for the first, deltas for the others");
     for (group, wikis) in [("group0", 2), ("group1", 5), ("group2", 7)] {
         fleet.promote(group, &[]).is(0);
         all_took_part(&fleet, &mut sessions);

@@ -14,7 +14,7 @@ const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
 fn talk(agent: &mut Agent<MemFs>, bytes: &[u8]) -> (Result<(), SessionError>, Vec<ToController>) {
     let mut answers = Vec::new();
-    let ended = session::run(agent, &mut &*bytes, &mut answers);
+    let ended = session::run(agent, false, &mut &*bytes, &mut answers);
     let mut answers = answers.as_slice();
     let mut read = Vec::new();
     while let Ok(answer) = read_message(&mut answers) {
@@ -25,7 +25,12 @@ fn talk(agent: &mut Agent<MemFs>, bytes: &[u8]) -> (Result<(), SessionError>, Ve
 
 fn hello(root: &str, state: &str, nonce: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let hello = ToAgent::Hello { nonce: nonce.to_owned(), root: PathBuf::from(root), state: PathBuf::from(state) };
+    let hello = ToAgent::Hello {
+        nonce: nonce.to_owned(),
+        root: PathBuf::from(root),
+        state: PathBuf::from(state),
+        offers: Vec::new(),
+    };
     write_message(&mut bytes, &hello).expect("written");
     bytes
 }
@@ -57,9 +62,9 @@ fn a_question_is_answered_and_the_session_goes_on() {
 #[test]
 fn the_greeting_repeats_the_nonce_and_checks_the_directories() {
     let mut answer = Vec::new();
-    let (root, state) =
-        session::greet(&mut hello("/srv/mw", "/var/p", NONCE).as_slice(), &mut answer).expect("greeted");
-    assert_eq!((root, state), (PathBuf::from("/srv/mw"), PathBuf::from("/var/p")));
+    let greeting = session::greet(&mut hello("/srv/mw", "/var/p", NONCE).as_slice(), &mut answer).expect("greeted");
+    assert_eq!((greeting.root, greeting.state), (PathBuf::from("/srv/mw"), PathBuf::from("/var/p")));
+    assert!(!greeting.bundles, "an older controller sends none");
     let mut rest = answer.strip_prefix(preface(NONCE).as_slice()).expect("the preface comes first");
     let hello: ToController = read_message(&mut rest).expect("a hello");
     assert!(matches!(hello, ToController::Hello { nonce, wire_major: 1, .. } if nonce == NONCE));
@@ -95,7 +100,8 @@ fn a_conversation_with_a_transfer_in_it() {
     write_message(&mut bytes, &ToAgent::Peek(look(&[tree.want()], Level::L1))).expect("written");
     let (ended, answers) = talk(&mut agent, &bytes);
     ended.expect("to its end");
-    let [ToController::Need { digests }, ToController::Reply(prepared), ToController::Reply(seen)] = &answers[..]
+    let [ToController::Need { digests, held: None }, ToController::Reply(prepared), ToController::Reply(seen)] =
+        &answers[..]
     else {
         panic!("{answers:?}");
     };
