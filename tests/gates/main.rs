@@ -7,3 +7,4 @@ mod prometheus;
 mod search;
 mod suggest;
 mod victoria;
+mod web;
