@@ -122,3 +122,11 @@ pub const PROVIDER_MS_MAX: u64 = 15_000;
 pub const PROVIDER_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// How long a signature that is not seen is remembered, ms: a year, as a gate's look-back can be at most.
 pub const SIGNATURES_MS_MAX: u64 = DURATION_MS_MAX;
+/// Runs of playbooks that are loaded with the books beside the unfinished ones.
+pub const PLAYBOOKS_RECENT_MAX: usize = 20;
+/// Stages of one playbook.
+pub const PLAYBOOK_STAGES_MAX: usize = 100;
+/// Items that one `run` of a playbook goes over.
+pub const PLAYBOOK_ITEMS_MAX: u64 = 100_000;
+/// Items of a `run` that are under way at the same time.
+pub const PLAYBOOK_PARALLEL_MAX: u64 = 1000;
