@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod filelint;
 pub mod gating;
 pub mod hook;
+pub mod items;
 pub mod look;
 pub mod ready;
 pub mod run;

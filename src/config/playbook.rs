@@ -34,6 +34,18 @@ struct Read {
     out_of_order: Option<String>,
 }
 
+/// Reads the playbook `file` for a site; its text comes with it, for the books.
+///
+/// # Errors
+///
+/// As [`parse`], and a file that somebody else could have written.
+pub fn load(file: &Path, policy: &Policy, given: &BTreeMap<String, String>) -> Result<(Playbook, String), Diagnostics> {
+    match super::trust::read(file, super::trust::Invoker::of_process()) {
+        Ok(text) => Ok((parse(file, &text, policy, given)?, text)),
+        Err(error) => Err(Diagnostics::of_file(file, format!("it cannot be read: {error}"), None)),
+    }
+}
+
 /// Reads the text of the playbook `file` for a site, with the values of `--var`.
 ///
 /// # Errors

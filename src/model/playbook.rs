@@ -183,6 +183,8 @@ impl PlaybookRecord {
                 run.stages.entry(stage.clone()).or_default().answer = Some((*yes, by.clone(), reason.clone()));
             }
             Self::Overridden { reason, .. } => run.override_freeze = Some(reason.clone()),
+            // What a person ended at another terminal stays so, but for being taken back.
+            Self::Stands { status, .. } if !run.status.is_unfinished() && *status != PlaybookStatus::TakenBack => {}
             Self::Stands { status, why, .. } => (run.status, run.why) = (*status, why.clone()),
         }
     }

@@ -10,5 +10,6 @@ mod gates;
 mod hosts;
 mod killed;
 mod machines;
+mod playbooks;
 mod site;
 mod story;

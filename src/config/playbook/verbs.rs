@@ -7,16 +7,16 @@ mod items;
 
 use super::spec::{Commands, Moves, Notify, Verb};
 use crate::config::diagnostic::{Place, Sink, did_you_mean};
-use crate::config::fields::{Fields, argv, duration, flag, number, text, texts};
+use crate::config::fields::{Fields, argv, duration, flag, text, texts};
 use crate::config::policy::Policy;
 use crate::config::raw::At;
 use crate::config::resolve::parsed;
 use crate::config::select::select;
-use crate::config::yaml::{Node, Value};
+use crate::config::yaml::Node;
 use crate::gate::feasible::feasible;
 use crate::gate::spec::{Gate, Mode, Moment};
 use crate::model::names::{Group, HostName, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What a verb gives: itself, how many its budget counts among, and why its group goes before another.
 pub struct Given {
@@ -157,7 +157,7 @@ fn promote(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
     let order = why.as_ref().map(|why| format!(" (out of order: {})", why.value)).unwrap_or_default();
     words.push(format!("--message={}{order}", message?.value));
     words.extend(soak?.map(|soak| format!("--soak={}", soak.value)));
-    for again in again? {
+    if let Some(again) = again? {
         words.extend(["--again".to_owned(), format!("--reason={}", again.value)]);
     }
     let given = commands(vec![words], Moves::Promote(name, version), BTreeSet::new(), 0)?;
