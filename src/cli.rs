@@ -2,6 +2,7 @@
 //!
 //! A command turns arguments into a call and the call's outcome into words and an exit code. Nothing is decided here.
 
+mod abort;
 mod acting;
 mod agent;
 mod approve;
@@ -26,8 +27,11 @@ mod hosts;
 mod journal;
 mod lock;
 mod pin;
+mod playbook;
 mod promote;
+mod resume;
 mod rollback;
+mod run;
 mod seat;
 mod status;
 mod sync_common;
@@ -70,6 +74,9 @@ enum Command {
     Check(check::Check),
     Canary(canary::Canary),
     Promote(promote::Promote),
+    Run(run::Run),
+    Resume(resume::Resume),
+    Abort(abort::Abort),
     Watch(watch::Watch),
     Approve(approve::Approve),
     Deny(approve::Deny),
@@ -124,6 +131,9 @@ impl Command {
             Self::Check(command) => command.run(seat),
             Self::Canary(command) => command.run(seat),
             Self::Promote(command) => command.run(seat),
+            Self::Run(command) => command.run(seat),
+            Self::Resume(command) => command.run(seat),
+            Self::Abort(command) => command.run(seat),
             Self::Watch(command) => command.run(seat),
             Self::Approve(command) => command.run(seat),
             Self::Deny(command) => command.run(seat),

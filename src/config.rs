@@ -11,6 +11,7 @@ pub mod fields;
 pub mod gates;
 mod hosts;
 mod pins;
+pub mod playbook;
 pub mod policy;
 pub mod ranges;
 pub mod raw;

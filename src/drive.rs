@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod filelint;
 pub mod gating;
 pub mod hook;
+pub mod items;
 pub mod look;
 mod offered;
 pub mod ready;

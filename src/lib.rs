@@ -2,7 +2,7 @@
 //! takes everything back with one command.
 //!
 //! The map of the house is in ARCHITECTURE.md; every import runs downwards:
-//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `signal` `wire`, then
+//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `playbook` `signal` `wire`, then
 //! `plan` `gate` `tree` `config`, then `model`.
 
 pub mod agent;
@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod gate;
 pub mod model;
 pub mod plan;
+pub mod playbook;
 pub mod report;
 pub mod rollout;
 pub mod signal;

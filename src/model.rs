@@ -13,6 +13,7 @@ pub mod limits;
 pub mod map;
 pub mod names;
 pub mod planted;
+pub mod playbook;
 pub mod protocol;
 pub mod question;
 pub mod ranges;

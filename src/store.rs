@@ -13,6 +13,7 @@ pub mod error;
 mod health;
 pub mod memory;
 pub mod place;
+mod playbooks;
 pub mod recent;
 pub mod rows;
 pub mod schema;
@@ -124,6 +125,8 @@ fn only_notes(records: &[Record]) -> Result<(), StoreError> {
         Record::Seen { .. } | Record::Stale { .. } | Record::Fresh { .. } | Record::Note { .. } => true,
         // What gates see, and what a person at another terminal says of it, waits for nobody's lock.
         Record::Health(health) => !matches!(health, HealthRecord::Asked { .. }),
+        // A playbook holds no lock between its stages.
+        Record::Playbook(_) => true,
         _ => false,
     };
     match records.iter().find(|record| !is_note(record)) {

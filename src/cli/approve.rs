@@ -31,8 +31,8 @@ pub struct Deny {
 
 #[derive(Args)]
 struct Answer {
-    /// The promotion, like r12
-    rollout: RolloutId,
+    /// The promotion, like r12, or the run of a playbook, like p3
+    what: String,
     /// Which approval, when several wait
     gate: Option<GateName>,
     /// Why, for the books
@@ -57,9 +57,14 @@ impl Deny {
 impl Answer {
     fn give(self, seat: &Seat, yes: bool) -> anyhow::Result<Exit> {
         let mut store = seat.books(&seat.policy()?)?;
+        if self.what.starts_with('p') {
+            let id = self.what.parse().map_err(Usage)?;
+            return super::playbook::answer(seat, &mut store, id, yes, self.message);
+        }
+        let rollout: RolloutId = self.what.parse().map_err(Usage)?;
         let books = store.load()?;
-        let gate = self.waiting(&books)?;
-        let (rollout, by, reason) = (self.rollout, who(), self.message);
+        let gate = self.waiting(rollout, &books)?;
+        let (by, reason) = (who(), self.message);
         let record = HealthRecord::Answered { rollout, gate: gate.clone(), yes, by, reason };
         store.note(clock::now(), books.epoch, &[Record::Health(record)])?;
         let what = if yes { "approved" } else { "denied" };
@@ -68,19 +73,19 @@ impl Answer {
     }
 
     /// The approval that waits.
-    fn waiting(&self, books: &Books) -> Result<GateName, Usage> {
+    fn waiting(&self, rollout: RolloutId, books: &Books) -> Result<GateName, Usage> {
         // Nobody waits for the answer of a promotion that has ended.
-        let open = books.open().any(|rollout| rollout.id == self.rollout);
-        let waiting = books.health.waiting().filter(|(rollout, ..)| open && *rollout == self.rollout);
+        let open = books.open().any(|open| open.id == rollout);
+        let waiting = books.health.waiting().filter(|(of, ..)| open && *of == rollout);
         let gates: Vec<&GateName> = waiting.map(|(_, gate, _)| gate).collect();
         match (&self.gate, gates.as_slice()) {
             (Some(gate), gates) if gates.contains(&gate) => Ok(gate.clone()),
             (None, [gate]) => Ok((*gate).clone()),
-            (_, []) => Err(Usage(format!("nothing of {} waits for an approval; pointsman status", self.rollout))),
+            (_, []) => Err(Usage(format!("nothing of {rollout} waits for an approval; pointsman status"))),
             (_, gates) => {
                 let names: Vec<&str> = gates.iter().map(|gate| gate.as_str()).collect();
                 let several = count(gates.len(), "approval");
-                Err(Usage(format!("{several} of {} wait, name one: {}", self.rollout, names.join(", "))))
+                Err(Usage(format!("{several} of {rollout} wait, name one: {}", names.join(", "))))
             }
         }
     }

@@ -30,6 +30,9 @@ pub struct Canary {
     /// Only these: names, ranges, role:canary, dc:codfw
     #[arg(long, value_name = "SELECTOR")]
     hosts: Option<String>,
+    /// Ask this gate only; may be said again for another
+    #[arg(long = "gate", value_name = "GATE")]
+    gates: Vec<crate::model::names::GateName>,
     /// How far back counts and logs are looked at, never beyond the last change of the wanted state
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30m")]
     window: u64,
@@ -65,7 +68,11 @@ impl Canary {
         if self.nagios && seat.json {
             return Err(Usage("--nagios and --json both want stdout".to_owned()).into());
         }
-        let deploy = seat.deploy()?;
+        let mut deploy = seat.deploy()?;
+        if let Some(unknown) = self.gates.iter().find(|name| !deploy.policy.gates.iter().any(|gate| gate.name == **name)) {
+            return Err(Usage(format!("groups.yaml has no gate {unknown}")).into());
+        }
+        deploy.policy.gates.retain(|gate| self.gates.is_empty() || self.gates.contains(&gate.name));
         let mut store = seat.books(&deploy.policy)?;
         let hosts = seat.hosts(&deploy.policy, self.hosts.as_deref())?;
         let check = Check { hosts: &hosts, narrowed: self.hosts.is_some(), window_ms: self.window };

@@ -38,6 +38,25 @@ pub enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    /// The exit of a number, as the books keep it; what is none is an error of ours.
+    pub fn of_number(code: u8) -> Self {
+        const ALL: [Exit; 10] = [
+            Exit::Done,
+            Exit::Usage,
+            Exit::Held,
+            Exit::Paused,
+            Exit::Locked,
+            Exit::Stale,
+            Exit::Owed,
+            Exit::Refused,
+            Exit::Stopped,
+            Exit::Terminated,
+        ];
+        ALL.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Exit::Ours)
+    }
+}
+
 /// The code of an outcome; `plan` says who was left out from the start.
 pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
     match outcome {
@@ -110,15 +129,20 @@ fn of_error(error: &anyhow::Error) -> Exit {
     Exit::Ours
 }
 
-/// Says an error, if it is one, and gives the code to the system.
-pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {
-    let exit = match ended {
+/// Says an error, if it is one; the code of either.
+pub fn settle(seat: &Seat, ended: anyhow::Result<Exit>) -> Exit {
+    match ended {
         Ok(exit) => exit,
         Err(error) => {
             say(seat, &error);
             of_error(&error)
         }
-    };
+    }
+}
+
+/// Says an error, if it is one, and gives the code to the system.
+pub fn code(seat: &Seat, ended: anyhow::Result<Exit>) -> ExitCode {
+    let exit = settle(seat, ended);
     if let Some(error) = seat.printer.failure() {
         seat.printer.talk(&format!("error: stdout: {error}"));
         return ExitCode::from(Exit::Ours as u8);

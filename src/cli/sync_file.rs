@@ -28,6 +28,9 @@ pub struct SyncFile {
     /// Files or directories, relative to staging or absolute inside it
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    /// Only these first: names, ranges, role:canary, dc:codfw; the others get it by sync-common
+    #[arg(long, value_name = "SELECTOR")]
+    hosts: Option<String>,
     /// Why, for the log line
     #[arg(short, long, value_name = "MSG")]
     message: String,
@@ -57,6 +60,10 @@ impl SyncFile {
         if self.lint_fails(seat, &deploy.policy.staging, &sorted)? {
             return Ok(Exit::Usage);
         }
+        let only = match &self.hosts {
+            Some(hosts) => Some(seat.hosts(&deploy.policy, Some(hosts))?),
+            None => None,
+        };
         let books = seat.read_books(&deploy.policy)?.load()?;
         let Some(wanted) = books.wanted() else {
             return Err(
@@ -69,7 +76,7 @@ impl SyncFile {
             let goal = |site: crate::plan::goal::Site<'_>| {
                 content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
             };
-            return acting::run(seat, &self.acting, Order::new("sync-file", &goal));
+            return acting::run(seat, &self.acting, Order { only, ..Order::new("sync-file", &goal) });
         }
         let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
         for (component, paths) in &sorted {
@@ -81,7 +88,7 @@ impl SyncFile {
             content.insert(component.clone(), taken.id);
         }
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
-        acting::run(seat, &self.acting, Order::new("sync-file", &goal))
+        acting::run(seat, &self.acting, Order { only, ..Order::new("sync-file", &goal) })
     }
 
     fn lint_fails(

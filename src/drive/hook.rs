@@ -11,11 +11,16 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Runs `argv` for `host` within `deadline_ms`; an error is the last words of the command, for people.
 pub async fn run(argv: &[String], host: &HostName, deadline_ms: u64) -> Result<(), String> {
+    run_with(argv, ("POINTSMAN_HOST", host.as_str()), deadline_ms).await
+}
+
+/// The same with another variable in its environment.
+pub async fn run_with(argv: &[String], variable: (&str, &str), deadline_ms: u64) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err("groups.yaml has no such hook".to_owned());
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).env("POINTSMAN_HOST", host.as_str());
+    command.args(arguments).env_clear().env("PATH", PATH).env(variable.0, variable.1);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_millis(deadline_ms), command.output()).await;
     match output {

@@ -8,9 +8,10 @@ mod apply;
 use super::component::Component;
 use super::digest::Digest;
 use super::health::{Health, HealthRecord};
-use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
+use super::ids::{BooksId, Generation, Incarnation, PlaybookId, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::{Group, HostName, Version, Wiki};
+use super::playbook::{PlaybookRecord, PlaybookRun};
 use super::stale::{Stale, StaleReason};
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct Books {
     pub hold: Option<Hold>,
     /// Open blockers, and what gates said in the rollouts above.
     pub health: Health,
+    /// Runs of playbooks.
+    #[serde(default)]
+    pub playbooks: BTreeMap<PlaybookId, PlaybookRun>,
 }
 
 /// The holder of the lock.
@@ -326,6 +330,8 @@ pub enum Record {
     },
     /// Something about the health of a release.
     Health(HealthRecord),
+    /// Something about the run of a playbook.
+    Playbook(PlaybookRecord),
     /// A line for people, of something that is not one of the above: a trusted key, an installed agent.
     Note {
         /// Who.
@@ -348,6 +354,7 @@ impl Books {
             hosts: BTreeMap::new(),
             hold: None,
             health: Health::default(),
+            playbooks: BTreeMap::new(),
         }
     }
 
@@ -364,6 +371,11 @@ impl Books {
     /// The next free rollout id.
     pub fn next_rollout(&self) -> RolloutId {
         RolloutId(self.rollouts.keys().next_back().map_or(1, |id| id.0 + 1))
+    }
+
+    /// The next free name of a playbook's run.
+    pub fn next_playbook(&self) -> PlaybookId {
+        PlaybookId(self.playbooks.keys().next_back().map_or(1, |id| id.0 + 1))
     }
 
     /// The next free snapshot id.

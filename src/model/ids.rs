@@ -103,3 +103,8 @@ counted_id!(
     SnapshotId,
     "s"
 );
+counted_id!(
+    /// A run of a playbook in the books: `p3`.
+    PlaybookId,
+    "p"
+);

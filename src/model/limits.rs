@@ -160,3 +160,11 @@ pub const PACK_FRAME_BYTES_MAX: u64 = 8 << 20;
 pub const BUNDLE_WORTH_BYTES: u64 = 64 << 10;
 /// Files that a sync may delete from a component whatever share of it they are.
 pub const DELETED_FILES_FREE: u64 = 4;
+/// Runs of playbooks that are loaded with the books beside the unfinished ones.
+pub const PLAYBOOKS_RECENT_MAX: usize = 20;
+/// Stages of one playbook.
+pub const PLAYBOOK_STAGES_MAX: usize = 100;
+/// Items that one `run` of a playbook goes over.
+pub const PLAYBOOK_ITEMS_MAX: u64 = 100_000;
+/// Items of a `run` that are under way at the same time.
+pub const PLAYBOOK_PARALLEL_MAX: u64 = 1000;

@@ -16,6 +16,7 @@ pub fn trim(mut books: Books, limit: usize) -> Books {
     let oldest = books.rollouts.keys().rev().nth(limit.saturating_sub(1)).copied();
     books.rollouts.retain(|id, r| oldest.is_none_or(|oldest| *id >= oldest) || r.status == Status::Open);
     books.health.gates.retain(|id, _| books.rollouts.contains_key(id));
+    super::playbooks::trim(&mut books.playbooks);
     let named = named(books.rollouts.values(), books.current);
     let oldest = books.snapshots.keys().rev().nth(limit.saturating_sub(1)).copied();
     books.snapshots.retain(|id, _| oldest.is_none_or(|oldest| *id >= oldest) || named.contains(id));

@@ -6,7 +6,7 @@
 
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::{check, health, is_news, looked_at, recent};
+use super::{check, health, is_news, looked_at, playbooks, recent};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
@@ -222,6 +222,7 @@ impl Db<'_> {
             }
         }
         health::load(*self, &mut books)?;
+        books.playbooks = playbooks::load(*self)?;
         Ok(books)
     }
 
@@ -231,6 +232,7 @@ impl Db<'_> {
         let touched = touched(records);
         let mut books = self.slice(&touched)?;
         health::slice(*self, records, &mut books.health)?;
+        playbooks::slice(*self, records, &mut books.playbooks)?;
         let mut news = Vec::new();
         for record in records {
             let row = |books: &Books| looked_at(record).and_then(|host| books.hosts.get(host)).cloned();
@@ -243,6 +245,7 @@ impl Db<'_> {
         }
         self.write_rows(&touched, &books)?;
         health::write(*self, now, records, &books.health)?;
+        playbooks::write(*self, records, &books.playbooks)?;
         self.write_events(now, epoch, &news)
     }
 
@@ -345,6 +348,7 @@ fn touched(records: &[Record]) -> Touched<'_> {
             | Record::Forgotten { host } => drop(hosts.insert(host)),
             Record::Outcome { .. }
             | Record::Held { .. }
+            | Record::Playbook(_)
             | Record::Released { .. }
             | Record::Health(_)
             | Record::Note { .. } => {}

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 
 /// The form that this program writes, and the newest that it reads.
-pub const FORM: i64 = 2;
+pub const FORM: i64 = 3;
 
 const APPLICATION: i64 = 0x706e_7473;
 
@@ -77,6 +77,15 @@ CREATE TABLE gates (
 CREATE TABLE signatures (signature TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// What form 3 has beside form 2.
+const PLAYBOOKS: &str = "
+CREATE TABLE playbooks (
+    id INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    status TEXT GENERATED ALWAYS AS (body ->> '$.status') VIRTUAL NOT NULL
+) STRICT;
+";
+
 /// Whether the file has books in it (`false`: nothing at all yet). An error when it is something else, newer or damaged.
 pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -111,15 +120,19 @@ pub fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreErro
     }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     // Another process may have done it meanwhile.
-    if form(&tx).map_err(failed)? == 1 {
-        tx.execute_batch(HEALTH).and_then(|()| tx.pragma_update(None, "user_version", FORM)).map_err(failed)?;
+    let have = form(&tx).map_err(failed)?;
+    let steps = [(1, HEALTH), (2, PLAYBOOKS)];
+    for (_, sql) in steps.iter().filter(|(from, _)| *from >= have) {
+        tx.execute_batch(sql).map_err(failed)?;
     }
+    tx.pragma_update(None, "user_version", FORM).map_err(failed)?;
     tx.commit().map_err(failed)
 }
 
 fn fill(tx: &Transaction<'_>, id: BooksId, epoch: u64) -> rusqlite::Result<()> {
     tx.execute_batch(TABLES)?;
     tx.execute_batch(HEALTH)?;
+    tx.execute_batch(PLAYBOOKS)?;
     let head = super::chain::origin(id);
     let entries = [("books", id.to_string()), ("head", head.to_string()), ("events", "0".to_owned())];
     for (key, value) in entries {

@@ -12,5 +12,6 @@ mod gates;
 mod hosts;
 mod killed;
 mod machines;
+mod playbooks;
 mod site;
 mod story;

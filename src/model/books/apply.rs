@@ -37,6 +37,7 @@ impl Books {
                 self.hosts.remove(host);
             }
             Record::Health(record) => self.health.apply(now, record),
+            Record::Playbook(record) => record.apply(now, &mut self.playbooks),
             Record::Outcome { .. } | Record::Note { .. } => {}
             Record::Seen { host, .. }
             | Record::Stale { host, .. }

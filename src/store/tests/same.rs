@@ -5,8 +5,9 @@ use crate::model::books::{Record, Status};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::health::HealthRecord;
-use crate::model::ids::{Generation, Incarnation, RolloutId};
+use crate::model::ids::{Generation, Incarnation, PlaybookId, RolloutId};
 use crate::model::names::{GateName, HostName};
+use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
@@ -53,8 +54,47 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (hosts(), words()).prop_map(|(host, by)| Record::Pooled { host, by }),
         1 => hosts().prop_map(|host| Record::Forgotten { host }),
         4 => health().prop_map(Record::Health),
+        4 => playbook().prop_map(Record::Playbook),
         1 => (words(), words()).prop_map(|(by, text)| Record::Note { by, text }),
     ]
+}
+
+fn playbook() -> impl Strategy<Value = PlaybookRecord> {
+    let id = || (1..4u64).prop_map(PlaybookId);
+    let stage = || "[ab]";
+    let statuses = || prop_oneof![Just(PlaybookStatus::Paused), Just(PlaybookStatus::Done)];
+    let words = || "\\PC{0,8}";
+    prop_oneof![
+        2 => id().prop_map(|id| PlaybookRecord::Began { run: Box::new(playbook_run(id)) }),
+        2 => (id(), stage()).prop_map(|(id, stage)| PlaybookRecord::Stage { id, stage }),
+        1 => (id(), stage(), any::<u8>(), any::<bool>())
+            .prop_map(|(id, stage, code, passed)| PlaybookRecord::StageEnded { id, stage, code, passed, seen: 3 }),
+        1 => (id(), stage(), proptest::collection::btree_map("[s-u]", any::<bool>(), 0..3))
+            .prop_map(|(id, stage, items)| PlaybookRecord::Items { id, stage, items }),
+        1 => (id(), stage(), any::<bool>(), words()).prop_map(|(id, stage, yes, by)| {
+            PlaybookRecord::Answered { id, stage, yes, by, reason: "seen".into() }
+        }),
+        1 => (id(), words()).prop_map(|(id, by)| PlaybookRecord::Overridden { id, by, reason: "needed".into() }),
+        2 => (id(), statuses(), words()).prop_map(|(id, status, why)| {
+            PlaybookRecord::Stands { id, status, why, by: "alice".into() }
+        }),
+    ]
+}
+
+fn playbook_run(id: PlaybookId) -> PlaybookRun {
+    PlaybookRun {
+        id,
+        file: "/p.yaml".into(),
+        text: "stages: []".into(),
+        vars: [("version".to_owned(), "1.27.0".to_owned())].into(),
+        by: "alice".into(),
+        at: Time(1),
+        status: PlaybookStatus::Open,
+        why: String::new(),
+        override_freeze: None,
+        seen: 0,
+        stages: std::collections::BTreeMap::new(),
+    }
 }
 
 fn health() -> impl Strategy<Value = HealthRecord> {

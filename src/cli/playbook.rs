@@ -1,0 +1,258 @@
+//! Executes what the machine of a playbook wants.
+//!
+//! Invariant: a stage's command is parsed and run by the code that runs it when a person types it. A record is in the
+//! books before what follows it.
+
+mod stages;
+
+use super::exit::{Exit, settle};
+use super::seat::Seat;
+use super::usage::Usage;
+use super::{Cli, Command};
+use crate::config::playbook::spec::{Playbook, Verb};
+use crate::config::policy::Policy;
+use crate::drive::clock;
+use crate::drive::deploy::who;
+use crate::model::books::{Books, Kind, Record};
+use crate::model::ids::PlaybookId;
+use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
+use crate::playbook::machine::{Effect, Event, Machine};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::sqlite::SqliteStore;
+use anyhow::Context;
+use clap::Parser;
+use std::collections::VecDeque;
+use std::fs::File;
+
+/// A playbook and where it plays.
+pub struct Player<'a> {
+    seat: &'a Seat,
+    policy: &'a Policy,
+    store: SqliteStore,
+    playbook: &'a Playbook,
+    machine: Machine<'a>,
+    /// Held while this process runs it, so that no other one does.
+    alive: Option<File>,
+}
+
+impl<'a> Player<'a> {
+    /// A new run, which is written down with the next free name.
+    pub fn begin(
+        seat: &'a Seat,
+        policy: &'a Policy,
+        mut store: SqliteStore,
+        playbook: &'a Playbook,
+        run: PlaybookRun,
+    ) -> anyhow::Result<Self> {
+        let mut id = store.load()?.next_playbook();
+        let alive = loop {
+            // Another process may have taken the name just now.
+            match hold(policy, id)? {
+                Some(alive) if !store.load()?.playbooks.contains_key(&id) => break alive,
+                _ => id = PlaybookId(id.0 + 1),
+            }
+        };
+        let run = PlaybookRun { id, ..run };
+        let record = PlaybookRecord::Began { run: Box::new(run.clone()) };
+        store.note(clock::now(), 0, &[Record::Playbook(record)])?;
+        seat.printer.talk(&format!("{id}: {} begins; pointsman resume {id} goes on after an interruption", playbook.name));
+        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: Some(alive) })
+    }
+
+    /// A run that was begun before; an error when another process runs it.
+    pub fn take_up(
+        seat: &'a Seat,
+        policy: &'a Policy,
+        store: SqliteStore,
+        playbook: &'a Playbook,
+        run: PlaybookRun,
+    ) -> anyhow::Result<Self> {
+        let Some(alive) = hold(policy, run.id)? else {
+            let since = run.at;
+            let lock = crate::model::books::Lock { epoch: 0, holder: run.by, reason: format!("{}", run.id), since };
+            return Err(StoreError::Locked(lock)).context(format!("{} is run by another process", run.id));
+        };
+        Ok(Self { alive: Some(alive), ..Self::watching(seat, policy, store, playbook, run) })
+    }
+
+    /// A run that another process may be running.
+    pub fn watching(
+        seat: &'a Seat,
+        policy: &'a Policy,
+        store: SqliteStore,
+        playbook: &'a Playbook,
+        run: PlaybookRun,
+    ) -> Self {
+        Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: None }
+    }
+
+    /// Goes on to the end, or until it pauses.
+    pub fn play(mut self) -> anyhow::Result<Exit> {
+        debug_assert!(self.alive.is_some(), "only one process runs it");
+        let effects = self.machine.go_on(clock::now());
+        self.execute(effects)
+    }
+
+    /// Takes back what the run moved.
+    pub fn take_back(mut self, why: String) -> anyhow::Result<Exit> {
+        let effects = self.machine.take_back(clock::now(), why);
+        self.execute(effects)
+    }
+
+    fn execute(&mut self, effects: Vec<Effect>) -> anyhow::Result<Exit> {
+        let mut waiting = VecDeque::from(effects);
+        while let Some(effect) = waiting.pop_front() {
+            let event = match effect {
+                Effect::Persist(records) => {
+                    let records: Vec<Record> = records.into_iter().map(Record::Playbook).collect();
+                    self.store.note(clock::now(), 0, &records)?;
+                    continue;
+                }
+                Effect::Tell(line) => {
+                    self.seat.printer.talk(&format!("{}: {line}", self.machine.run().id));
+                    continue;
+                }
+                Effect::Finish(code) => return Ok(self.finish(code)),
+                Effect::Do(at) => match self.interrupted(at)? {
+                    Some(event) => event,
+                    None => self.stage(at)?,
+                },
+                Effect::Back(lines) => Event::WentBack(self.all(&lines)),
+            };
+            waiting.extend(self.machine.step(clock::now(), event));
+        }
+        Ok(Exit::Ours)
+    }
+
+    fn finish(&self, code: u8) -> Exit {
+        let run = self.machine.run();
+        let (id, status) = (run.id, run.status);
+        match status {
+            PlaybookStatus::Done => self.seat.printer.talk(&format!("{id}: {} is done", self.playbook.name)),
+            PlaybookStatus::Paused => {
+                self.seat.printer.talk(&format!("{id}: paused: {}", run.why));
+                self.seat.printer.talk(&format!("  hint: pointsman resume {id}, or pointsman abort {id} --rollback"));
+            }
+            _ => {}
+        }
+        if self.seat.json {
+            let body = serde_json::json!({"id": id.to_string(), "status": status, "why": run.why, "code": code});
+            self.seat.printer.event("playbook", &body);
+        }
+        Exit::of_number(code)
+    }
+
+    /// What somebody else did meanwhile, before a stage begins.
+    fn interrupted(&self, at: usize) -> anyhow::Result<Option<Event>> {
+        let books = self.store.load()?;
+        let run = self.machine.run();
+        if books.playbooks.get(&run.id).is_some_and(|row| !row.status.is_unfinished()) {
+            return Ok(Some(Event::Aborted));
+        }
+        let ours = matches!(&self.playbook.stages[at].verb, Verb::Commands(c) if c.lines[0][0] == "rollback");
+        let back = books.rollouts.values().rev().find(|r| r.kind == Kind::Rollback && r.id.0 > run.seen);
+        Ok(back.filter(|_| !ours).map(|back| {
+            Event::Superseded(format!("{} by {} took the fleet back meanwhile: {}", back.id, back.by, back.why))
+        }))
+    }
+
+    /// Runs commands until one fails; the code of that, else the gravest.
+    fn all(&self, lines: &[Vec<String>]) -> u8 {
+        let mut worst = Exit::Done;
+        for line in lines {
+            self.seat.printer.talk(&format!("$ pointsman {}", shown(line)));
+            match settle(self.seat, command(line).and_then(|command| command.run(self.seat))) {
+                Exit::Done => {}
+                Exit::Owed => worst = Exit::Owed,
+                other => return other as u8,
+            }
+        }
+        worst as u8
+    }
+}
+
+/// A line as the program reads it.
+fn command(line: &[String]) -> anyhow::Result<Command> {
+    let words = std::iter::once("pointsman".to_owned()).chain(line.iter().cloned());
+    let cli = Cli::try_parse_from(words).map_err(|error| Usage(error.to_string().trim().to_owned()))?;
+    Ok(cli.command)
+}
+
+/// A line as a person would type it.
+fn shown(line: &[String]) -> String {
+    let plain = |word: &String| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.,:/%".contains(&b));
+    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    crate::config::diagnostic::escaped(&line.iter().map(quoted).collect::<Vec<_>>().join(" "))
+}
+
+/// The sign that this process runs a playbook; `None`: another one does.
+fn hold(policy: &Policy, id: PlaybookId) -> anyhow::Result<Option<File>> {
+    let path = policy.books.join(format!("playbook-{id}"));
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = open.with_context(|| format!("failed to open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(error).context(format!("failed to lock {}", path.display())),
+    }
+}
+
+/// The run that is meant: the one named, else the only one that is not finished.
+pub fn unfinished(books: &Books, named: Option<PlaybookId>) -> anyhow::Result<PlaybookRun> {
+    let runs = || books.playbooks.values().filter(|run| run.status.is_unfinished());
+    let found: Vec<&PlaybookRun> = runs().filter(|run| named.is_none_or(|id| run.id == id)).collect();
+    match (found.as_slice(), named) {
+        ([run], _) => Ok((*run).clone()),
+        ([], Some(id)) => Err(Usage(format!("{id} is not a playbook that is unfinished")).into()),
+        ([], None) => Err(Usage("no playbook is unfinished".to_owned()).into()),
+        (several, _) => {
+            let names: Vec<String> = several.iter().map(|run| run.id.to_string()).collect();
+            Err(Usage(format!("several playbooks are unfinished, name one: {}", names.join(", "))).into())
+        }
+    }
+}
+
+/// A person's answer to the approval that a playbook waits for.
+pub fn answer(seat: &Seat, store: &mut SqliteStore, id: PlaybookId, yes: bool, reason: String) -> anyhow::Result<Exit> {
+    let run = unfinished(&store.load()?, Some(id))?;
+    let policy = seat.policy()?;
+    let playbook = crate::config::playbook::parse(&run.file, &run.text, &policy, &run.vars)?;
+    let at = Machine::new(&playbook, run).position();
+    let stage = at.map(|at| &playbook.stages[at]).filter(|stage| matches!(stage.verb, Verb::Approve { .. }));
+    let Some(stage) = stage else {
+        return Err(Usage(format!("nothing of {id} waits for an approval")).into());
+    };
+    let record = PlaybookRecord::Answered { id, stage: stage.name.clone(), yes, by: who(), reason };
+    store.note(clock::now(), 0, &[Record::Playbook(record)])?;
+    let what = if yes { "approved" } else { "denied" };
+    seat.printer.talk(&format!("{id}: {} is {what}; when it is paused: pointsman resume {id}", stage.name));
+    Ok(Exit::Done)
+}
+
+/// Every stage with its plan as far as it can be known; only looks.
+pub fn dry(seat: &Seat, playbook: &Playbook, closed: Option<&str>) -> anyhow::Result<Exit> {
+    let (mut at, mut first) = (Some(0), None);
+    while let Some(stage) = at.and_then(|at| playbook.stages.get(at)) {
+        seat.printer.data(&format!("stage {}: {}", stage.name, stages::words(stage)));
+        if let Verb::Commands(commands) = &stage.verb {
+            for line in &commands.lines {
+                seat.printer.data(&format!("  pointsman {}", shown(line)));
+                let plans = ["promote", "sync-common", "sync-file", "rollback", "pin", "unpin", "converge", "undo"];
+                if plans.contains(&line[0].as_str()) {
+                    let mut dry = line.clone();
+                    dry.insert(1, "--dry-run".to_owned());
+                    let exit = settle(seat, command(&dry).and_then(|command| command.run(seat)));
+                    first.get_or_insert(exit);
+                }
+            }
+        }
+        at = stage.next;
+    }
+    if let Some(why) = closed {
+        seat.printer.talk(&format!("now it would be refused: {why}"));
+        return Ok(Exit::Refused);
+    }
+    seat.printer.talk("dry run: nothing was changed; stages after the first are planned by what the books hold now");
+    Ok(first.unwrap_or(Exit::Done))
+}
