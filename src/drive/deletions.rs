@@ -7,8 +7,8 @@
 use super::staging::Taken;
 use crate::model::limits::DELETED_FILES_FREE;
 use crate::model::words::count;
-use crate::report::words;
 use crate::plan::goal::{Blocked, Why};
+use crate::report::words;
 
 /// Refuses when one of these would lose more than `percent_max` percent of its files, and more than a handful.
 ///

@@ -112,3 +112,7 @@ pub const PACK_FRAME_BYTES_MAX: u64 = 8 << 20;
 pub const BUNDLE_WORTH_BYTES: u64 = 64 << 10;
 /// Files that a sync may delete from a component whatever share of it they are.
 pub const DELETED_FILES_FREE: u64 = 4;
+/// Frames of bundles that the deploy host keeps; the oldest go when there are more.
+pub const BUNDLE_FRAMES_KEPT_MAX: usize = 512;
+/// Threads that read, hash and pack on the deploy host, where it has so many processors.
+pub const HASH_THREADS_MAX: usize = 8;
