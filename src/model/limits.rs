@@ -168,3 +168,7 @@ pub const PLAYBOOK_STAGES_MAX: usize = 100;
 pub const PLAYBOOK_ITEMS_MAX: u64 = 100_000;
 /// Items of a `run` that are under way at the same time.
 pub const PLAYBOOK_PARALLEL_MAX: u64 = 1000;
+/// Frames of bundles that the deploy host keeps; the oldest go when there are more.
+pub const BUNDLE_FRAMES_KEPT_MAX: usize = 512;
+/// Threads that read, hash and pack on the deploy host, where it has so many processors.
+pub const HASH_THREADS_MAX: usize = 8;

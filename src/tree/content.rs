@@ -13,10 +13,11 @@ use super::manifest::{Manifest, ManifestError};
 use super::packing::Chosen;
 use super::scan::ScanError;
 use crate::model::digest::Digest;
-use crate::model::limits::MESSAGE_BYTES_MAX;
+use crate::model::limits::{HASH_THREADS_MAX, MESSAGE_BYTES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::num::NonZero;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,7 +155,12 @@ impl ContentStore {
     pub fn bundle_path(&self, base: Option<Digest>, target: Digest, number: usize) -> PathBuf {
         let base = base.map_or_else(String::new, |base| base.to_string());
         let name = Digest::of(format!("{BUNDLE_FORM}{base} {target} {number}").as_bytes());
-        self.content.join("bundles").join(name.to_string())
+        self.bundle_directory().join(name.to_string())
+    }
+
+    /// Where frames are kept.
+    pub fn bundle_directory(&self) -> PathBuf {
+        self.content.join("bundles")
     }
 
     /// Makes the directory of bundles where it is missing.
@@ -163,7 +169,7 @@ impl ContentStore {
     ///
     /// The system's own.
     pub fn make_bundle_directory(&self) -> Result<()> {
-        let directory = self.content.join("bundles");
+        let directory = self.bundle_directory();
         at(&directory, private().create(&directory))
     }
 
@@ -256,6 +262,11 @@ impl ContentStore {
             None => Ok(()),
         }
     }
+}
+
+/// How many threads read and hash here.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get).min(HASH_THREADS_MAX)
 }
 
 /// Makes a new file, readable by its owner only, for writing and reading back.

@@ -4,7 +4,7 @@
 //! that were read and nothing was written at all. A file that somebody changes while it is read is an error, never a
 //! mixture. An empty or missing source is refused: it would wipe a component from the whole fleet.
 
-use super::content::{ContentError, ContentStore, at, create};
+use super::content::{ContentError, ContentStore, at, create, threads};
 use super::manifest::{Entry, EntryKind, Manifest};
 use super::path::RelPath;
 use super::scan::{self, Found, FoundKind, ScanError, Stat};
@@ -18,8 +18,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads that read and hash.
-const HASH_THREADS: usize = 2;
 /// A stat index has longer lines than a manifest.
 const INDEX_BYTES_MAX: u64 = 3 * MESSAGE_BYTES_MAX as u64;
 
@@ -173,7 +171,7 @@ fn read_all(reading: &Reading<'_>, found: &[Found]) -> Result<Taken> {
         }
     };
     let mut done: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..HASH_THREADS).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("reading a file never panics")).collect()
     });
     done.sort_by_key(|(number, _)| *number);

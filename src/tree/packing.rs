@@ -5,19 +5,16 @@
 //! suits depends on what a host says it holds, so a host can ask for no other than one to the content it is to have.
 
 use super::bundle::{self, Group};
-use super::content::{ContentError, ContentStore, at};
+use super::content::{ContentError, ContentStore, at, threads};
 use super::manifest::{EntryKind, Manifest};
 use crate::model::digest::Digest;
-use crate::model::limits::BUNDLE_WORTH_BYTES;
+use crate::model::limits::{BUNDLE_FRAMES_KEPT_MAX, BUNDLE_WORTH_BYTES};
 use crate::model::protocol::Held;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-/// Frames that are made at the same time.
-const THREADS: usize = 2;
 
 /// A bundle for hosts in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,12 +102,29 @@ impl ContentStore {
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
             threads.into_iter().try_for_each(|thread| thread.join().expect("packing never panics"))
         })?;
+        self.thin(BUNDLE_FRAMES_KEPT_MAX.max(way.wanted.len()))?;
         let frame = |number: &usize| u32::try_from(*number).ok().map(|n| (n, path(*number)));
         let base = way.base.as_ref().map(|(held, _)| (*held).clone());
         Ok(Bundle { base, frames: way.wanted.iter().filter_map(frame).collect() })
+    }
+
+    /// Removes the oldest frames while there are more than `kept`; one that is missed later is made again.
+    fn thin(&self, kept: usize) -> Result<(), ContentError> {
+        let directory = self.bundle_directory();
+        let mut frames = Vec::new();
+        for entry in at(&directory, std::fs::read_dir(&directory))? {
+            let entry = at(&directory, entry)?;
+            // Another command may remove it first.
+            let Ok(made) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+            frames.push((made, entry.path()));
+        }
+        frames.sort();
+        let many = frames.len().saturating_sub(kept);
+        frames.iter().take(many).for_each(|(_, path)| _ = std::fs::remove_file(path));
+        Ok(())
     }
 
     /// Writes one group's frame, beside at first.
@@ -176,4 +190,76 @@ fn question(held: &[Held], needs: &[Digest], target: &Manifest) -> Digest {
     let mut bytes = text.into_bytes();
     needs.iter().for_each(|digest| bytes.extend_from_slice(digest.to_string().as_bytes()));
     Digest::of(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    /// A store with two contents of one large file that differ in one byte.
+    fn store() -> (tempfile::TempDir, ContentStore, Manifest, Manifest) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = ContentStore::open(&dir.path().join("books")).expect("nothing is there yet");
+        let mut bytes: Vec<u8> = (0..100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        let mut import = |name: &str| {
+            bytes[5000] ^= 1;
+            let tree = dir.path().join(name);
+            std::fs::create_dir(&tree).expect("it is new");
+            std::fs::write(tree.join("large"), &bytes).expect("written");
+            store.import(&tree, &[]).expect("taken in")
+        };
+        let (old, new) = (import("old"), import("new"));
+        (dir, store, old, new)
+    }
+
+    fn all(manifest: &Manifest) -> Vec<Digest> {
+        sizes(manifest).map(|(digest, _)| digest).collect()
+    }
+
+    #[test]
+    fn the_base_decides_and_what_was_made_is_made_again_only_when_it_is_gone() {
+        let (_dir, store, old, new) = store();
+        let held = [Held { component: "conf".parse().expect("a component"), id: old.id() }];
+        let stranger = [Held { id: Digest::of(b"not here"), ..held[0].clone() }];
+        let needs = all(&new);
+        let delta = store.bundle(&held, &needs, &new).expect("made").expect("worth it");
+        assert_eq!(delta.base.as_ref(), Some(&held[0]));
+        let pack = store.bundle(&stranger, &needs, &new).expect("made").expect("worth it");
+        assert_eq!(pack.base, None, "nobody knows what that host holds");
+        let size = |bundle: &Bundle| std::fs::metadata(&bundle.frames[0].1).expect("made").len();
+        assert!(size(&delta) * 100 < size(&pack), "{} and {} bytes", size(&delta), size(&pack));
+        let unknown = store.bundle(&held, &[Digest::of(b"else")], &new).expect("asked");
+        assert_eq!(unknown, None, "only what the target has is packed");
+
+        let made = std::fs::metadata(&delta.frames[0].1).and_then(|m| m.modified()).expect("made");
+        assert_eq!(store.bundle(&held, &needs, &new).expect("kept").as_ref(), Some(&delta));
+        store.forget(&delta);
+        assert!(delta.open().is_err());
+        let again = store.bundle(&held, &needs, &new).expect("made").expect("worth it");
+        assert!(std::fs::metadata(&again.frames[0].1).and_then(|m| m.modified()).expect("made") >= made);
+    }
+
+    #[test]
+    fn damaged_content_is_not_packed() {
+        let (dir, store, _, new) = store();
+        let name = all(&new)[0].to_string();
+        let path = dir.path().join("books/content/files").join(&name[..2]).join(&name[2..]);
+        std::fs::write(path, "damaged").expect("ours");
+        assert!(store.bundle(&[], &all(&new), &new).is_err());
+        assert_eq!(std::fs::read_dir(store.bundle_directory()).expect("made").count(), 0);
+    }
+
+    #[test]
+    fn the_oldest_frames_go() {
+        let (_dir, store, ..) = store();
+        store.make_bundle_directory().expect("made");
+        for n in 0..4_u64 {
+            let file = File::create(store.bundle_directory().join(n.to_string())).expect("ours");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(n)).expect("ours");
+        }
+        store.thin(2).expect("thinned");
+        let there = |n: u64| store.bundle_directory().join(n.to_string()).exists();
+        assert_eq!([0, 1, 2, 3].map(there), [false, false, true, true]);
+    }
 }
