@@ -173,8 +173,10 @@ impl Walk<'_> {
     /// What will happen to [`UNLUCKY`]; should it fail, the scenes that follow do not come out.
     fn accident(&self) -> impl Future<Output = crate::demo::error::Result<()>> + use<> {
         let host: HostName = UNLUCKY.parse().expect("it follows the grammar");
-        let root = self.site.hosts().get(&host).map(|directory| self.site.root(directory)).unwrap_or_default();
-        accident::lose_localisation(root, FIX.parse().expect("it follows the grammar"))
+        let place =
+            self.site.hosts().get(&host).map(|directory| (self.site.root(directory), self.site.state(directory)));
+        let (root, state) = place.unwrap_or_default();
+        accident::lose_localisation(root, state, FIX.parse().expect("it follows the grammar"))
     }
 
     fn reinstall(&self) -> anyhow::Result<()> {

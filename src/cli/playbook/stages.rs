@@ -166,7 +166,8 @@ impl Player<'_> {
                         }
                         Through::Unreachable(why) => {
                             broken.unreachable += 1;
-                            seat.printer.talk(&format!("{item}: not reached: {}", crate::report::escape::Untrusted(why)));
+                            seat.printer
+                                .talk(&format!("{item}: not reached: {}", crate::report::escape::Untrusted(why)));
                         }
                     }
                 }
@@ -179,7 +180,9 @@ impl Player<'_> {
             let stop = self.seat.block_on(items::run(&deploy, run, &left, on_through))???;
             let of = run.waves.len();
             let (failed, all) = (broken.failed + broken.unreachable, stage.targets);
-            self.seat.printer.talk(&format!("{id}: wave {} of {of}: {through} of {all} through, {failed} failed", number + 1));
+            self.seat
+                .printer
+                .talk(&format!("{id}: wave {} of {of}: {through} of {all} through, {failed} failed", number + 1));
             match stop {
                 None => {}
                 Some(Stop::Told) => break,
