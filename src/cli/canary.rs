@@ -69,7 +69,9 @@ impl Canary {
             return Err(Usage("--nagios and --json both want stdout".to_owned()).into());
         }
         let mut deploy = seat.deploy()?;
-        if let Some(unknown) = self.gates.iter().find(|name| !deploy.policy.gates.iter().any(|gate| gate.name == **name)) {
+        if let Some(unknown) =
+            self.gates.iter().find(|name| !deploy.policy.gates.iter().any(|gate| gate.name == **name))
+        {
             return Err(Usage(format!("groups.yaml has no gate {unknown}")).into());
         }
         deploy.policy.gates.retain(|gate| self.gates.is_empty() || self.gates.contains(&gate.name));

@@ -56,7 +56,8 @@ impl<'a> Player<'a> {
         let run = PlaybookRun { id, ..run };
         let record = PlaybookRecord::Began { run: Box::new(run.clone()) };
         store.note(clock::now(), 0, &[Record::Playbook(record)])?;
-        seat.printer.talk(&format!("{id}: {} begins; pointsman resume {id} goes on after an interruption", playbook.name));
+        seat.printer
+            .talk(&format!("{id}: {} begins; pointsman resume {id} goes on after an interruption", playbook.name));
         Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: Some(alive) })
     }
 

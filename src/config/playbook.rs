@@ -6,8 +6,8 @@
 
 mod order;
 pub mod spec;
-mod verbs;
 mod vars;
+mod verbs;
 mod when;
 
 use super::diagnostic::{Diagnostics, Place, Sink, did_you_mean};
@@ -52,7 +52,12 @@ pub fn load(file: &Path, policy: &Policy, given: &BTreeMap<String, String>) -> R
 ///
 /// All mistakes at once, each with its place; a value that is missing or of the wrong type has the place of its
 /// declaration.
-pub fn parse(file: &Path, text: &str, policy: &Policy, given: &BTreeMap<String, String>) -> Result<Playbook, Diagnostics> {
+pub fn parse(
+    file: &Path,
+    text: &str,
+    policy: &Policy,
+    given: &BTreeMap<String, String>,
+) -> Result<Playbook, Diagnostics> {
     let mut sink = Sink::new(file);
     let playbook = yaml::read(text, &mut sink).and_then(|tree| playbook(tree, policy, given, &mut sink));
     sink.finish(playbook)

@@ -89,7 +89,8 @@ pub async fn told((interrupted, terminated): &mut (Signal, Signal)) -> bool {
 }
 
 async fn one(run: Run, item: String, world: Rc<FleetWorld>) -> (String, Through) {
-    let argv: Vec<String> = run.argv.iter().map(|word| if word == "$item" { item.clone() } else { word.clone() }).collect();
+    let argv: Vec<String> =
+        run.argv.iter().map(|word| if word == "$item" { item.clone() } else { word.clone() }).collect();
     let through = match run.on_hosts {
         true => on_host(argv, &item, run.deadline_ms, &world).await,
         false => match hook::run_with(&argv, ("POINTSMAN_ITEM", &item), run.deadline_ms).await {

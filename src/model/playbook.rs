@@ -168,7 +168,8 @@ impl PlaybookRecord {
         match self {
             Self::Began { .. } => {}
             Self::Stage { stage, .. } => {
-                let row = run.stages.entry(stage.clone()).or_insert_with(|| StageRow { first: now, ..StageRow::default() });
+                let row =
+                    run.stages.entry(stage.clone()).or_insert_with(|| StageRow { first: now, ..StageRow::default() });
                 (row.began, row.code, row.passed) = (now, None, false);
             }
             Self::StageEnded { stage, code, passed, seen, .. } => {

@@ -146,7 +146,8 @@ impl<'a> Machine<'a> {
         };
         let passed = why.is_none() || on_fail == OnFail::Continue;
         let (id, name) = (self.run.id, stage.name.clone());
-        let mut effects = vec![self.persist(now, vec![PlaybookRecord::StageEnded { id, stage: name, code, passed, seen }])];
+        let mut effects =
+            vec![self.persist(now, vec![PlaybookRecord::StageEnded { id, stage: name, code, passed, seen }])];
         let Some(why) = why else {
             effects.extend(self.go_on(now));
             return effects;

@@ -83,7 +83,9 @@ fn a_host_is_repaired_and_comes_back() {
     site.run(&["abort"]).ends(0);
     site.run(&["run", "repair-host", "--var", &format!("host={HOST}"), "--var", "reason=broken"]).ends(0);
     site.run(&["run", "canary-check"]).ends(0);
-    site.run(&["run", "repair-host", "--var", "host=mw1018", "--var", "reason=x"]).ends(2).says("groups.yaml has no host");
+    site.run(&["run", "repair-host", "--var", "host=mw1018", "--var", "reason=x"])
+        .ends(2)
+        .says("groups.yaml has no host");
 }
 
 #[test]
@@ -124,9 +126,12 @@ fn a_stage_that_fails_takes_the_playbook_back_and_a_rollback_by_others_ends_it()
     site.run(&["run", "back"]).ends(3);
     assert_eq!(site.counts(), ".10: 7");
     let again = promote.replace("message: m", "message: m, again: fixed");
-    site.write("playbooks/wait.yaml", &format!(
-        "name: wait\nstages:\n  - {{name: a, {again}}}\n  - {{name: b, {wait}}}\n  - {{name: c, check: {{}}}}\n"
-    ));
+    site.write(
+        "playbooks/wait.yaml",
+        &format!(
+            "name: wait\nstages:\n  - {{name: a, {again}}}\n  - {{name: b, {wait}}}\n  - {{name: c, check: {{}}}}\n"
+        ),
+    );
     site.run(&["release"]).ends(0);
     site.run(&["run", "wait"]).ends(4).says("pointsman resume p2");
     site.run(&["rollback", "-m", "somebody else", "--yes"]).ends(0);
@@ -136,8 +141,13 @@ fn a_stage_that_fails_takes_the_playbook_back_and_a_rollback_by_others_ends_it()
 #[test]
 fn a_bad_playbook_is_refused_with_line_and_column() {
     let site = site();
-    site.write("playbooks/bad.yaml", "name: bad\nvariables:\n  unused: {type: text, default: x}\nstages:\n\
-        \x20 - {name: a, promot: {group: group0}}\n");
+    site.write(
+        "playbooks/bad.yaml",
+        "name: bad\nvariables:\n  unused: {type: text, default: x}\nstages:\n\
+        \x20 - {name: a, promot: {group: group0}}\n",
+    );
     let said = site.run(&["run", "bad"]).ends(2);
-    said.says("bad.yaml:5:15: `promot` is not a verb").says("did you mean `promote`?").says("3:3: the variable `unused`");
+    said.says("bad.yaml:5:15: `promot` is not a verb")
+        .says("did you mean `promote`?")
+        .says("3:3: the variable `unused`");
 }

@@ -166,7 +166,8 @@ impl Player<'_> {
                         }
                         Through::Unreachable(why) => {
                             broken.unreachable += 1;
-                            seat.printer.talk(&format!("{item}: not reached: {}", crate::report::escape::Untrusted(why)));
+                            seat.printer
+                                .talk(&format!("{item}: not reached: {}", crate::report::escape::Untrusted(why)));
                         }
                     }
                 }
@@ -179,7 +180,9 @@ impl Player<'_> {
             let stop = self.seat.block_on(items::run(&deploy, run, &left, on_through))???;
             let of = run.waves.len();
             let (failed, all) = (broken.failed + broken.unreachable, stage.targets);
-            self.seat.printer.talk(&format!("{id}: wave {} of {of}: {through} of {all} through, {failed} failed", number + 1));
+            self.seat
+                .printer
+                .talk(&format!("{id}: wave {} of {of}: {through} of {all} through, {failed} failed", number + 1));
             match stop {
                 None => {}
                 Some(Stop::Told) => break,
@@ -237,7 +240,7 @@ fn settled(books: &Books, moves: &Moves, first: Time) -> Settled {
             let ours = |r: &&Rollout| {
                 r.kind == Kind::Promote && r.groups.first() == Some(group) && r.version.as_ref() == Some(version)
             };
-            if let Some(open) = open.filter(|open| ours(&open)) {
+            if let Some(open) = open.filter(ours) {
                 return if open.dispatched { Settled::Finish } else { Settled::Drop };
             }
             let newest = books.rollouts.values().rev().filter(since).find(ours);

@@ -87,7 +87,10 @@ fn declarations(
     for (key, node) in entries {
         let name = key.text.clone();
         if !is_name(&name) || name == BUILT_IN {
-            sink.add(key.place, format!("`{name}` can't be a variable: lower case letters, digits, `_` and `-`, not `item`"));
+            sink.add(
+                key.place,
+                format!("`{name}` can't be a variable: lower case letters, digits, `_` and `-`, not `item`"),
+            );
         }
         let Some(mut f) = Fields::of(node, &["type", "default"], "a variable", sink) else { continue };
         let of = f.need("type", |n, s| choice(n, &TYPES, s));
@@ -109,7 +112,8 @@ fn declarations(
             }),
             None => {
                 let hint = format!("--var {name}=VALUE");
-                Err(sink.hint(key.place, format!("the variable `{name}` has no value and no default"), Some(hint)))
+                sink.hint(key.place, format!("the variable `{name}` has no value and no default"), Some(hint));
+                Err(())
             }
         };
         found.push(Variable { name, place: key.place, value: value.ok() });
@@ -145,9 +149,9 @@ fn typed(of: Type, written: &str, policy: &Policy) -> Result<Value, (String, Opt
             let host: HostName = written.parse().map_err(|e| name("a host", e))?;
             known("host", policy.hosts.contains_key(&host), &mut policy.hosts.keys().map(HostName::as_str))
         }
-        Type::Duration => {
-            parse_duration(written).map(|_| words.clone()).ok_or_else(|| wrong("a duration, as in `30s` or `2h`".into()))
-        }
+        Type::Duration => parse_duration(written)
+            .map(|_| words.clone())
+            .ok_or_else(|| wrong("a duration, as in `30s` or `2h`".into())),
         Type::Number => written.parse().map(Value::Number).map_err(|_| wrong("a whole number".into())),
         Type::Text => Ok(words.clone()),
     }

@@ -202,9 +202,8 @@ fn can_fail(gate: &Gate, policy: &Policy, hosts: &BTreeSet<HostName>) -> Result<
         return Err("it is not asked at the moment `canary`".to_owned());
     }
     let ours = |host: &&HostName| hosts.contains(*host) && gate.hosts.as_ref().is_none_or(|only| only.contains(*host));
-    let first = |host: &&HostName| {
-        policy.hosts[*host].roles.iter().any(|role| matches!(role, Role::Canary | Role::Debug))
-    };
+    let first =
+        |host: &&HostName| policy.hosts[*host].roles.iter().any(|role| matches!(role, Role::Canary | Role::Debug));
     let (canary, rest): (Vec<_>, Vec<_>) = policy.hosts.keys().filter(ours).partition(first);
     feasible(gate, canary.len(), rest.len())
 }

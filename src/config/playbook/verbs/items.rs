@@ -82,9 +82,7 @@ pub fn run(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
             let hosts = super::hosts(Some(selector), policy, sink)?;
             batches(&hosts, batch.unwrap_or(Batch::Percent(100)), policy)
         }
-        (None, Some(items), None) => {
-            chunks(items.value.into_iter().map(|item| item.value).collect(), batch)
-        }
+        (None, Some(items), None) => chunks(items.value.into_iter().map(|item| item.value).collect(), batch),
         (None, None, Some(shards)) if (1..=PLAYBOOK_ITEMS_MAX).contains(&shards.value) => {
             chunks((0..shards.value).map(|n| n.to_string()).collect(), batch)
         }
