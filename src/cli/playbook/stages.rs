@@ -240,7 +240,7 @@ fn settled(books: &Books, moves: &Moves, first: Time) -> Settled {
             let ours = |r: &&Rollout| {
                 r.kind == Kind::Promote && r.groups.first() == Some(group) && r.version.as_ref() == Some(version)
             };
-            if let Some(open) = open.filter(|open| ours(&open)) {
+            if let Some(open) = open.filter(ours) {
                 return if open.dispatched { Settled::Finish } else { Settled::Drop };
             }
             let newest = books.rollouts.values().rev().filter(since).find(ours);

@@ -112,7 +112,8 @@ fn declarations(
             }),
             None => {
                 let hint = format!("--var {name}=VALUE");
-                Err(sink.hint(key.place, format!("the variable `{name}` has no value and no default"), Some(hint)))
+                sink.hint(key.place, format!("the variable `{name}` has no value and no default"), Some(hint));
+                Err(())
             }
         };
         found.push(Variable { name, place: key.place, value: value.ok() });
