@@ -107,6 +107,11 @@ pub async fn act(
     // When somebody took over, that is what is said, and not that the lock is no longer ours to give back.
     let ended = ended?;
     released?;
+    match (&ended.outcome, &mut gates.gating) {
+        // What was done is watched afterwards, with what the providers know.
+        (Outcome::Done { .. }, Some(gating)) => gating.rest().await,
+        _ => gates.gating = None,
+    }
     Ok(Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, gating: gates.gating, ..ended })
 }
 

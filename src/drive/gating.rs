@@ -372,6 +372,16 @@ impl Gating {
         gate.iter().for_each(|gate| self.read(gate));
     }
 
+    /// Waits until every provider is back and ends every conversation, so that a later call may come from another runtime.
+    pub async fn rest(&mut self) {
+        self.asking = None;
+        self.queued.clear();
+        while let Some(done) = self.tasks.join_next().await {
+            self.done(done);
+        }
+        self.world.close().await;
+    }
+
     /// Ends every conversation.
     pub async fn close(mut self) {
         self.tasks.shutdown().await;

@@ -155,6 +155,10 @@ fn mistakes_in_requests() {
         groups.yaml:23:54: `/a b` is not the path of a URL
           hint: it begins with `/`; a space is written `%20`, and what follows a `#` is not sent"#]],
     );
+}
+
+#[test]
+fn mistakes_in_names_and_headers_of_requests() {
     url(
         "wiki: enwiki, path: \"/a\\r\\nX: y\", expect: {status: 200}",
         expect![[r#"
@@ -290,6 +294,10 @@ fn mistakes_in_gates() {
         groups.yaml:23:5: either `header` or `json` says where the version stands
           hint: `header: X-Wiki-Version`, or `json: /query/general/generator`"#]],
     );
+}
+
+#[test]
+fn mistakes_in_served_versions_and_contracts() {
     check(
         "kind: served, header: a, json: /b",
         expect![[r#"
