@@ -87,16 +87,47 @@ fn nobody_answering_is_4_and_nothing_was_switched() {
 }
 
 #[test]
-fn a_soak_is_waited_for_before_anything_is_switched_and_a_hot_fix_begins_it_anew() {
-    let site = site(SHORT, &["name: aged, kind: soak, time: 5s, groups: [group1], at: [before, canary]"]);
+fn a_tracker_that_lists_a_blocker_stops_a_promotion() {
+    let site = site(SHORT, &["name: tracker, kind: blockers, argv: [checks/number.sh]"]);
+    answers(&site, "number", 124143);
+    gated(&site).ends(3).says("124143");
+    assert_eq!(site.counts(), ".10: 7");
+    // What lists nothing: an empty file.
+    site.write("checks/number.code", "");
     gated(&site).ends(0);
-    site.promote("group1", V11).ends(4).says("wanted: 5 s of soaking");
+}
+
+#[test]
+fn a_soak_wants_requests_too() {
+    let served = "{exposure: {program: [checks/served.sh]}, events: {program: [checks/served.sh]}}";
+    let soak = format!("name: used, kind: soak, time: 1ms, groups: [group1], min_requests: 100, requests: {served}");
+    let site = site(SHORT, &[&soak]);
+    site.write("checks/served.sh", "#!/bin/sh\ncat \"${0%.sh}.lines\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(site.path("checks/served.sh"), mode).expect("chmod");
+    let serves = |numbers: [u32; 3]| {
+        let lines: String = site.hosts().iter().zip(numbers).map(|(host, n)| format!("{host} {n}\n")).collect();
+        site.write("checks/served.lines", &lines);
+    };
+    serves([40, 30, 20]);
+    gated(&site).ends(0);
+    site.promote("group1", V11).ends(4).says("90");
+    assert_eq!(site.counts(), ".10: 5, .11: 2");
+    serves([40, 40, 20]);
+    site.promote("group1", V11).ends(0);
+}
+
+#[test]
+fn a_soak_is_waited_for_before_anything_is_switched_and_a_hot_fix_begins_it_anew() {
+    let site = site(SHORT, &["name: aged, kind: soak, time: 12s, groups: [group1], at: [before, canary]"]);
+    gated(&site).ends(0);
+    site.promote("group1", V11).ends(4).says("wanted: 12 s of soaking");
     assert_eq!(site.counts(), ".10: 5, .11: 2");
     let aged = |site: &Site| (0..1_000).map(|_| site.run(&["canary"])).find(|ran| ran.code == 0);
     assert!(aged(&site).is_some(), "it never grew old enough");
     site.stage(&format!("php-{V11}/includes/Session.php"), "<?php\n// a hot fix\n");
     site.run(&["sync-common", "--from-staging", "--yes", "-m", "hot fix"]).ends(0);
-    site.promote("group1", V11).ends(4).says("wanted: 5 s of soaking");
+    site.promote("group1", V11).ends(4).says("wanted: 12 s of soaking");
     assert_eq!(site.counts(), ".10: 5, .11: 2");
     assert!(aged(&site).is_some(), "it never grew old enough again");
     site.promote("group1", V11).ends(0);

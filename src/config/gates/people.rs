@@ -3,6 +3,7 @@
 use super::{Known, counts};
 use crate::config::fields::{Fields, argv, duration, number};
 use crate::gate::spec::Kind;
+use crate::gate::spec::counts::CountSource;
 use crate::gate::spec::people::{Blockers, Soak};
 
 /// Keys of blockers.
@@ -31,6 +32,11 @@ pub fn soak(f: &mut Fields<'_>, known: &Known<'_>) -> Option<Kind> {
     let least = least?;
     let source = f.get("requests").and_then(|node| counts::source(node, known, f.sink));
     let place = f.node.place;
+    if let Some(CountSource::Logs(_)) = source {
+        let hint = "count them by prometheus, graphite, a program or search".to_owned();
+        f.sink.hint(place, "log files are read from now on, and a soak is about the past", Some(hint));
+        return None;
+    }
     let min_requests = match (least, source) {
         (Some(least), Some(source)) => Some((least.value, source)),
         (None, None) => None,
