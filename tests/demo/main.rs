@@ -67,7 +67,8 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     assert!(back.contains(truth) && !walk.contains("HTTP 500"), "{back}");
     assert!(after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more' --yes\n").contains("(code 10)"), "{walk}");
     let fixed = after(&walk, "promote group0 1.27.0-wmf.12");
-    assert!(fixed.contains("mw1019.eqiad.wmnet") && !fixed.contains("it is the release"), "{fixed}");
+    assert!(fixed.contains("mw1019.eqiad.wmnet: at fault, and not the release"), "{fixed}");
+    assert!(fixed.contains("lacks built artefacts") && fixed.contains("(code 0)"), "{fixed}");
 
     let again = pointsman(&["demo"], &place);
     let (_, why) = said(&again);
