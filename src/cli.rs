@@ -39,6 +39,7 @@ mod sync_file;
 mod undo;
 mod usage;
 mod watch;
+mod wishes;
 
 use clap::{Parser, Subcommand};
 use seat::{Seat, SeatArgs};

@@ -6,7 +6,7 @@ use super::ended::say;
 use super::exit::Exit;
 use super::seat::Seat;
 use super::watch;
-use crate::config::policy::Policy;
+use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
 use clap::Args;
@@ -33,31 +33,6 @@ impl Acting {
     /// Whether nothing may change.
     pub fn dry(&self) -> bool {
         self.dry_run || self.view.is_some()
-    }
-}
-
-/// How one command differs from the others.
-#[derive(Default)]
-pub struct Wishes {
-    /// Another time for repairs than groups.yaml gives, ms.
-    pub repair_budget_ms: Option<u64>,
-    /// Another time for the gates after each wave and after the last one, ms.
-    pub soak_ms: Option<u64>,
-    /// Another time for the watch after a promotion, ms.
-    pub watch_ms: Option<u64>,
-    /// Whether the watch is left to `pointsman watch`.
-    pub detach: bool,
-}
-
-impl Wishes {
-    /// What groups.yaml says, with these wishes.
-    pub fn heed(&self, policy: &mut Policy) {
-        let limits = &mut policy.limits;
-        limits.repair_budget_ms_max = self.repair_budget_ms.unwrap_or(limits.repair_budget_ms_max);
-        let soak = &mut policy.soak;
-        soak.wave_ms = self.soak_ms.unwrap_or(soak.wave_ms);
-        soak.group_ms = self.soak_ms.unwrap_or(soak.group_ms);
-        soak.watch_ms = self.watch_ms.unwrap_or(soak.watch_ms);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Dry runs: the same goals and plans, over doors that can only look.
 
-use super::acting::Wishes;
 use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::wishes::Wishes;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
 use crate::drive::clock;

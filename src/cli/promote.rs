@@ -1,9 +1,10 @@
 //! `promote`: groups go forward.
 
-use super::acting::{self, Acting, Wishes};
+use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::{Usage, duration};
+use super::wishes::Wishes;
 use crate::drive::act::Order;
 use crate::model::names::{GateName, Group, Version};
 use crate::plan::forward;

@@ -1,8 +1,9 @@
 //! `rollback`, also `revert`: everything back with one command.
 
-use super::acting::{self, Acting, Wishes};
+use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
+use super::wishes::Wishes;
 use crate::drive::act::Order;
 use crate::drive::salvage;
 use crate::model::ids::SnapshotId;
