@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod fields;
 pub mod gates;
 mod hosts;
+pub mod incident;
 mod pins;
 pub mod playbook;
 pub mod policy;

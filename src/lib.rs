@@ -2,7 +2,7 @@
 //! takes everything back with one command.
 //!
 //! The map of the house is in ARCHITECTURE.md; every import runs downwards:
-//! `cli`, then `drive` `sim` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `playbook` `signal` `wire`, then
+//! `cli`, then `drive` `sim` `replay` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `playbook` `signal` `wire`, then
 //! `plan` `gate` `tree` `config`, then `model`.
 
 pub mod agent;
@@ -15,6 +15,7 @@ pub mod gate;
 pub mod model;
 pub mod plan;
 pub mod playbook;
+pub mod replay;
 pub mod report;
 pub mod rollout;
 pub mod signal;

@@ -19,6 +19,7 @@ const FLOORS: [(&str, u32); 19] = [
     ("cli", 6),
     ("drive", 5),
     ("sim", 5),
+    ("replay", 5),
     ("demo", 5),
     ("ui", 5),
     ("fleet", 4),
