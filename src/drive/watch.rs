@@ -9,7 +9,7 @@ use super::deploy::Deploy;
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
 use crate::gate::spec::Moment;
-use crate::model::books::{Books, Kind, Rollout};
+use crate::model::books::{Kind, Rollout};
 use crate::model::names::HostName;
 use crate::plan::goal::{Extent, Site};
 use crate::plan::{back, content, gates, hosts};
@@ -53,7 +53,8 @@ pub async fn watch(
             return Ok(Watched::Superseded);
         }
         let left_ms = until.saturating_sub(clock::now().0);
-        let call = call(deploy, &books, rollout, (left_ms, &left_out))?;
+        let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
+        let call = call(site, rollout, (left_ms, &left_out))?;
         gating.begin(call, books);
         let end = match until_decided(store, audience, gating, rollout).await? {
             Ok(end) => end,
@@ -76,15 +77,14 @@ pub async fn watch(
     }
 }
 
-/// What the watch asks about: every host that serves the promoted state, but for those that were left out.
-fn call(
-    deploy: &Deploy,
-    books: &Books,
+/// What the watch of `rollout` asks about for so long: every host that serves the promoted state, but for those that
+/// were left out.
+pub fn call(
+    site: Site<'_>,
     rollout: &Rollout,
     (left_ms, left_out): (u64, &BTreeSet<HostName>),
 ) -> Result<GateCall, ActError> {
-    let policy = &deploy.policy;
-    let site = Site { policy, books, now: clock::now(), by: &deploy.by };
+    let Site { policy, books, .. } = site;
     let goal = content::converge(site, Extent::Served, "watch")?;
     let mut plan = hosts::plan(site, goal, None)?;
     plan.goal.rollout.groups.clone_from(&rollout.groups);

@@ -85,6 +85,12 @@ impl Soak {
         self.began
     }
 
+    /// Gates that are to be asked now.
+    pub fn is_due(&self, now: Time) -> impl Iterator<Item = &Gate> {
+        let due = self.running.iter().filter(move |running| running.next.is_some_and(|next| next <= now));
+        due.map(|running| &running.gate)
+    }
+
     /// The gates that are to be asked now. Each of them is not due again before it was [`Self::take`]n.
     pub fn due(&mut self, now: Time) -> Vec<Gate> {
         let due = self.running.iter_mut().filter(|running| running.next.is_some_and(|next| next <= now));

@@ -1,7 +1,7 @@
 //! What follows a failed gate: the release, single hosts with a second witness, or a person.
 
-use super::Asking;
-use crate::gate::attribution::{Blame, Consequence, attribute, consequence, with_witness};
+use super::asking::{Asking, Decided};
+use crate::gate::attribution::{Attribution, Blame, Consequence, attribute, consequence, with_witness};
 use crate::gate::judge::tallies;
 use crate::gate::reading::{Reading, What};
 use crate::gate::spec::Gate;
@@ -14,31 +14,24 @@ use crate::report::stale;
 use crate::rollout::effect::{GateEnd, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of who is to blame.
-pub(super) enum Failed {
-    /// What follows.
-    Known(GateEnd),
-    /// These hosts are suspected and have to be looked at a second time.
-    LookAt(BTreeSet<HostName>),
-}
-
 impl Asking {
     /// What follows from these gates' failures; the gravest of what each leads to.
-    pub(super) fn failed(&mut self, gates: &[&Gate]) -> Failed {
+    pub(super) fn failed(&mut self, gates: &[Gate]) -> Decided {
         let mut why = Vec::new();
         let (mut back, mut pause) = (false, false);
         let mut leave_out = BTreeMap::new();
         for gate in gates {
-            let (blame, sentence, suspects, hosts) = self.blame(gate);
-            let unseen: BTreeSet<HostName> = suspects.iter().cloned().collect();
-            if blame == Some(Blame::Host) && self.looked.is_none() {
-                return Failed::LookAt(unseen);
+            let found = self.attributed(gate);
+            let suspects: BTreeSet<HostName> = found.iter().flat_map(|found| &found.suspects).cloned().collect();
+            if !suspects.is_empty() && self.looked.is_none() {
+                return Decided::LookAt(suspects);
             }
             let witnesses: BTreeMap<HostName, Vec<String>> =
                 suspects.iter().map(|host| (host.clone(), self.witnesses(host))).collect();
             let witnessed = !suspects.is_empty() && witnesses.values().all(|seen| !seen.is_empty());
-            let sentence = sentence.map(|sentence| with_witness(&sentence, &witnesses));
+            let sentence = found.as_ref().map(|found| with_witness(&found.sentence, &witnesses));
             let line = self.line(gate, sentence.as_deref());
+            let (blame, hosts) = found.map_or((None, 0), |found| (Some(found.blame), found.hosts));
             match consequence(blame, witnessed, gate.on_fail, hosts) {
                 Consequence::Rollback => back = true,
                 Consequence::Pause => pause = true,
@@ -50,7 +43,7 @@ impl Asking {
             self.note(gate, sentence, back);
             why.push(line);
         }
-        Failed::Known(match (back, pause) {
+        Decided::Ended(match (back, pause) {
             (true, _) => GateEnd::Failed(why),
             (false, true) => GateEnd::Paused(why),
             (false, false) => GateEnd::GoOn { leave_out },
@@ -58,17 +51,16 @@ impl Asking {
     }
 
     /// What follows when no gate failed: errors of a single host are few among those of all, and still its own.
-    pub(super) fn passed(&mut self, gates: &[Gate]) -> Failed {
+    pub(super) fn passed(&mut self, gates: &[Gate]) -> Decided {
         let mut blamed: BTreeMap<HostName, String> = BTreeMap::new();
         for gate in gates.iter().filter(|gate| self.readings.contains_key(&gate.name)) {
-            let (blame, sentence, suspects, _) = self.blame(gate);
-            if blame == Some(Blame::Host) {
-                let sentence = sentence.unwrap_or_default();
-                blamed.extend(suspects.into_iter().map(|host| (host, format!("{}: {sentence}", gate.name))));
+            if let Some(found) = self.attributed(gate).filter(|found| found.blame == Blame::Host) {
+                let said = |host| (host, format!("{}: {}", gate.name, found.sentence));
+                blamed.extend(found.suspects.iter().cloned().map(said));
             }
         }
         if !blamed.is_empty() && self.looked.is_none() {
-            return Failed::LookAt(blamed.into_keys().collect());
+            return Decided::LookAt(blamed.into_keys().collect());
         }
         let mut leave_out = BTreeMap::new();
         for (host, sentence) in blamed {
@@ -79,16 +71,15 @@ impl Asking {
                 leave_out.insert(host, seen.join(", "));
             }
         }
-        Failed::Known(GateEnd::GoOn { leave_out })
+        Decided::Ended(GateEnd::GoOn { leave_out })
     }
 
-    /// Who is to blame for a gate, in words, who is suspected, and of how many switched hosts.
-    fn blame(&self, gate: &Gate) -> (Option<Blame>, Option<String>, Vec<HostName>, usize) {
+    /// Who is to blame for a gate; `None` where its reading does not tell hosts apart.
+    fn attributed(&self, gate: &Gate) -> Option<Attribution> {
         let scope = self.call.scope.only(gate.hosts.as_ref());
-        let tallies = self.readings.get(&gate.name).and_then(|reading| tallies(gate, &scope, reading));
-        let Some((rolled, control, wikis)) = tallies else { return (None, None, Vec::new(), 0) };
-        let found = attribute(&rolled, &control, &wikis, &scope);
-        (Some(found.blame), Some(found.sentence), found.suspects, found.hosts)
+        let reading = self.readings.get(&gate.name)?;
+        let (rolled, control, wikis) = tallies(gate, &scope, reading)?;
+        Some(attribute(&rolled, &control, &wikis, &scope))
     }
 
     /// What else speaks against a host: what the books have, and what it showed to a second look.

@@ -1,7 +1,6 @@
 //! Gates that the books answer: approvals, blockers, and for how long a version has run.
 
-use super::Asking;
-use crate::drive::clock;
+use super::asking::Asking;
 use crate::gate::reading::{Answered, Reading, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::{Gate, Kind};
@@ -12,12 +11,12 @@ use crate::rollout::effect::Told;
 
 impl Asking {
     /// The reading of a gate that the books answer alone; `None`: a provider is asked.
-    pub(super) fn people(&mut self, gate: &Gate) -> Option<Reading> {
+    pub(super) fn people(&mut self, gate: &Gate, now: Time) -> Option<Reading> {
         let what = match &gate.kind {
             Kind::Approval => What::Answer(self.approval(gate)),
             Kind::Blockers(blockers) if blockers.argv.is_empty() => What::Blockers(self.blockers()),
             Kind::Soak(soak) if soak.min_requests.is_none() => {
-                What::Soaked { time_ms: self.soaked_ms(), requests: None }
+                What::Soaked { time_ms: self.soaked_ms(now), requests: None }
             }
             _ => return None,
         };
@@ -25,9 +24,9 @@ impl Asking {
     }
 
     /// What a provider read, with what the books have of the same.
-    pub(super) fn with_books(&self, reading: Reading) -> Reading {
+    pub(super) fn with_books(&self, reading: Reading, now: Time) -> Reading {
         let what = match reading.what {
-            What::Soaked { time_ms: None, requests } => What::Soaked { time_ms: self.soaked_ms(), requests },
+            What::Soaked { time_ms: None, requests } => What::Soaked { time_ms: self.soaked_ms(now), requests },
             What::Blockers(tracked) => What::Blockers(self.blockers().into_iter().chain(tracked).collect()),
             what => what,
         };
@@ -35,7 +34,7 @@ impl Asking {
     }
 
     /// What a gate is asked about; for a soak that is the time since the version has run at its content of now.
-    pub(super) fn scope_of(&self, gate: &Gate) -> Scope {
+    pub fn scope_of(&self, gate: &Gate) -> Scope {
         let scope = self.call.scope.only(gate.hosts.as_ref());
         match (&gate.kind, self.soaked_since()) {
             (Kind::Soak(_), Some(since)) => Scope { since, ..scope },
@@ -48,12 +47,8 @@ impl Asking {
         soaked::since(&self.books, version)
     }
 
-    fn soaked_ms(&self) -> Option<u64> {
-        self.soaked_since().map(|since| clock::now().ms_since(since))
-    }
-
-    pub(super) fn has_people_due(&self) -> bool {
-        self.soak.standing().any(|(gate, ..)| matches!(gate.kind, Kind::Approval | Kind::Blockers(_) | Kind::Soak(_)))
+    fn soaked_ms(&self, now: Time) -> Option<u64> {
+        self.soaked_since().map(|since| now.ms_since(since))
     }
 
     /// What a person answered; the first time nobody did, it is asked for.
