@@ -110,7 +110,7 @@ impl Same {
         }
         if *verdict == Verdict::Fail && self.times > 1 {
             let until = time_near(self.last.at, self.mark.at);
-            text += &format!(". It failed {} more until {until}", count(self.times - 1, "time"));
+            text += &format!(". It failed {} until {until}", count(self.times - 1, "more time"));
         }
         // A failure is told when it was first seen, anything else when it stood.
         let mark = if *verdict == Verdict::Fail { self.mark } else { self.last };
@@ -118,11 +118,11 @@ impl Same {
     }
 
     fn evidence(&self) -> String {
-        let Judgement { value, limit, n, sentence, .. } = &self.judgement;
+        let Judgement { value, limit, sentence, .. } = &self.judgement;
         let sentence = Cell(&reason(sentence)).to_string();
         match (value, limit.is_empty()) {
-            (Some(value), false) => format!("{} against {}, n {n}. {sentence}", Cell(&brief(*value)), Cell(limit)),
-            (Some(value), true) => format!("{}, n {n}. {sentence}", Cell(&brief(*value))),
+            (Some(value), false) => format!("{} against {}. {sentence}", Cell(&brief(*value)), Cell(limit)),
+            (Some(value), true) => format!("{}. {sentence}", Cell(&brief(*value))),
             (None, false) => format!("held against {}. {sentence}", Cell(limit)),
             (None, true) => sentence,
         }

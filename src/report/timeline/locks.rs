@@ -25,6 +25,8 @@ impl Locks {
                 self.0.insert(mark.epoch, Taken { mark, by: by.clone(), reason: reason.to_owned() });
             }
             (Some(LockNote::TookOver), Record::Note { by, text }) => {
+                let lost = std::mem::take(&mut self.0).into_values();
+                rows.extend(lost.map(|held| held.row("and nothing was undertaken under it until it was taken")));
                 rows.push(Row { mark, text: format!("{} {}", Cell(by), Cell(text)) });
             }
             (Some(LockNote::GaveBack), _) => {

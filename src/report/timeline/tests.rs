@@ -111,18 +111,31 @@ fn an_undertaking_is_told_at_its_end_with_hosts_by_name() {
     records.extend((2016..=2019).map(fresh));
     records.push(ended(2, Status::Owed, "group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 4 of 5 hosts proven"));
     records.push(fresh(2020));
-    check(&records, expect![[r#"
-        | 01:17:00 | `mw2020.codfw.wmnet` stale: no route to host |
-        | 01:18:00 | **r2** promote group1 to 1.27.0-wmf.11 **done, hosts owed**: group1: 594 wikis 1.27.0-wmf.10 -&gt; 1.27.0-wmf.11; 4 of 5 hosts proven. proven on `mw[2016-2019].codfw.wmnet`. left behind and owed: `mw2020.codfw.wmnet`. By alice\@deploy: train; begun 01:16:00 |
-        | 01:18:10 | `mw2020.codfw.wmnet` proven again; was stale: no route to host |"#]]);
+    check(
+        &records,
+        expect![[r#"
+            | 01:17:00 | `mw2020.codfw.wmnet` stale: no route to host |
+            | 01:18:00 | **r2** promote group1 to 1.27.0-wmf.11 **done, hosts owed**: group1: 594 wikis 1.27.0-wmf.10 -&gt; 1.27.0-wmf.11; 4 of 5 hosts proven. Proven on `mw[2016-2019].codfw.wmnet`. Left behind and owed: `mw2020.codfw.wmnet`. By alice\@deploy: train; begun 01:16:00 |
+            | 01:18:10 | `mw2020.codfw.wmnet` proven again; was stale: no route to host |"#]],
+    );
 }
 
 #[test]
 fn what_never_ended_is_never_done() {
     let mut records = vec![opened(2, Kind::Rollback, Pins::default()), intents(2, 2016..=2019)];
     records.extend([outcome(2, 2016, "ok"), outcome(2, 2017, "disk full: <script>")]);
-    check(&records, expect![[r#"| 01:16:00 | **r2** rollback group1 from 1.27.0-wmf.11 was begun at 01:16:00 and **never ended** within this time; the wanted state moved at its beginning. switched: `mw2016.codfw.wmnet`. did not switch: `mw2017.codfw.wmnet`. told to switch and never answered, so it may have: `mw[2018-2019].codfw.wmnet`. By alice\@deploy: train |"#]]);
-    check(&[opened(2, Kind::Promote, Pins::default())], expect![[r#"| 01:16:00 | **r2** promote group1 to 1.27.0-wmf.11 was begun at 01:16:00 and **never ended** within this time. no host was switched. By alice\@deploy: train |"#]]);
+    check(
+        &records,
+        expect![[
+            r#"| 01:16:00 | **r2** rollback group1 from 1.27.0-wmf.11 was begun at 01:16:00 and **never ended** within this time; the wanted state moved at its beginning. Switched: `mw2016.codfw.wmnet`. Did not switch: `mw2017.codfw.wmnet`. Told to switch and never answered, so it may have: `mw[2018-2019].codfw.wmnet`. By alice\@deploy: train |"#
+        ]],
+    );
+    check(
+        &[opened(2, Kind::Promote, Pins::default())],
+        expect![[
+            r#"| 01:16:00 | **r2** promote group1 to 1.27.0-wmf.11 was begun at 01:16:00 and **never ended** within this time. No host was switched. By alice\@deploy: train |"#
+        ]],
+    );
     // An end after the span is not known in it.
     records.push(ended(2, Status::Done, "all is well"));
     let before = Span { since: None, until: Time(BEGIN + 35_000) };
@@ -135,9 +148,19 @@ fn what_never_ended_is_never_done() {
 fn what_was_taken_back_says_which_hosts_had_moved() {
     let moved = [opened(2, Kind::Promote, Pins::default()), intents(2, [2016, 2017]), outcome(2, 2016, "ok")];
     let back = ended(2, Status::WentBack, "taken back by r3");
-    check(&[&moved[..], &[back]].concat(), expect![[r#"| 01:16:30 | **r2** promote group1 to 1.27.0-wmf.11 **went back**: taken back by r3. switched: `mw2016.codfw.wmnet`. told to switch and never answered, so it may have: `mw2017.codfw.wmnet`. By alice\@deploy: train; begun 01:16:00 |"#]]);
+    check(
+        &[&moved[..], &[back]].concat(),
+        expect![[
+            r#"| 01:16:30 | **r2** promote group1 to 1.27.0-wmf.11 **went back**: taken back by r3. Switched: `mw2016.codfw.wmnet`. Told to switch and never answered, so it may have: `mw2017.codfw.wmnet`. By alice\@deploy: train; begun 01:16:00 |"#
+        ]],
+    );
     let dropped = [opened(2, Kind::Promote, Pins::default()), ended(2, Status::Dropped, "mw2020 is stale")];
-    check(&dropped, expect![[r#"| 01:16:10 | **r2** promote group1 to 1.27.0-wmf.11 **dropped**: mw2020 is stale. no host was switched. By alice\@deploy: train; begun 01:16:00 |"#]]);
+    check(
+        &dropped,
+        expect![[
+            r#"| 01:16:10 | **r2** promote group1 to 1.27.0-wmf.11 **dropped**: mw2020 is stale. No host was switched. By alice\@deploy: train; begun 01:16:00 |"#
+        ]],
+    );
 }
 
 #[test]
@@ -166,8 +189,8 @@ fn pins_are_told_by_what_moved() {
         ],
         expect![[r#"
             | 01:16:10 | **r2** pin group1 1.27.0-wmf.11 **done**. By alice\@deploy: train; begun 01:16:00 |
-            | 01:16:30 | **r3** pin group1 1.27.0-wmf.11 **done**: no wiki moved. pinned labswiki to 1.27.0-wmf.9 (logins \| beta; labs, until 2016-01-23T02:16:00Z); pinned mw1017.codfw.wmnet to 1.27.0-wmf.9 (logins \| beta; labs, until 2016-01-23T02:16:00Z). By alice\@deploy: train; begun 01:16:20 |
-            | 01:16:50 | **r4** unpin group1 1.27.0-wmf.11 **done**: no wiki moved. labswiki no longer pinned to 1.27.0-wmf.9. By alice\@deploy: train; begun 01:16:40 |"#]],
+            | 01:16:30 | **r3** pin group1 1.27.0-wmf.11 **done**: no wiki moved. Pins: labswiki pinned to 1.27.0-wmf.9 (logins \| beta; labs, until 2016-01-23T02:16:00Z); mw1017.codfw.wmnet pinned to 1.27.0-wmf.9 (logins \| beta; labs, until 2016-01-23T02:16:00Z). By alice\@deploy: train; begun 01:16:20 |
+            | 01:16:50 | **r4** unpin group1 1.27.0-wmf.11 **done**: no wiki moved. Pins: labswiki no longer pinned to 1.27.0-wmf.9. By alice\@deploy: train; begun 01:16:40 |"#]],
     );
 }
 
@@ -183,11 +206,21 @@ fn verdicts_that_decided_are_told_with_their_evidence() {
             judged(Pass, 0.5),
         ],
         expect![[r#"
-            | 01:16:10 | gate new-errors **fails** (r2, wave 1 of 3): 5 against below 3, n 10. 5 new errors (n 10, over 90 s, asked: Q). Measured: a \| b; &lt;b&gt;; c and 2 more. It failed 1 time more until 01:16:20 |
-            | 01:16:40 | gate new-errors passes (r2, wave 1 of 3): 0.5 against below 3, n 10. 0.5 new errors (n 10, over 90 s, asked: Q) |"#]],
+            | 01:16:10 | gate new-errors **fails** (r2, wave 1 of 3): 5 against below 3. 5 new errors (n 10, over 90 s, asked: Q). Measured: a \| b; &lt;b&gt;; c and 2 more. It failed 1 more time until 01:16:20 |
+            | 01:16:40 | gate new-errors passes (r2, wave 1 of 3): 0.5 against below 3. 0.5 new errors (n 10, over 90 s, asked: Q) |"#]],
     );
-    check(&[judged(Pass, 1.0), judged(Pass, 0.25)], expect!["| 01:16:10 | gate new-errors passes (r2, wave 1 of 3): 0.25 against below 3, n 10. 0.25 new errors (n 10, over 90 s, asked: Q) |"]);
-    check(&[judged(Pass, 1.0), judged(Inconclusive, 2.0)], expect![[r#"| 01:16:10 | gate new-errors **is undecided** (r2, wave 1 of 3): 2 against below 3, n 10. 2 new errors (n 10, over 90 s, asked: Q). Measured: a \| b; &lt;b&gt;; c and 2 more |"#]]);
+    check(
+        &[judged(Pass, 1.0), judged(Pass, 0.25)],
+        expect![
+            "| 01:16:10 | gate new-errors passes (r2, wave 1 of 3): 0.25 against below 3. 0.25 new errors (n 10, over 90 s, asked: Q) |"
+        ],
+    );
+    check(
+        &[judged(Pass, 1.0), judged(Inconclusive, 2.0)],
+        expect![[
+            r#"| 01:16:10 | gate new-errors **is undecided** (r2, wave 1 of 3): 2 against below 3. 2 new errors (n 10, over 90 s, asked: Q). Measured: a \| b; &lt;b&gt;; c and 2 more |"#
+        ]],
+    );
 }
 
 #[test]
@@ -287,10 +320,13 @@ fn playbooks_are_told_by_their_stages() {
         end("expire", 8, true),
         stage("promote"),
     ];
-    check(&records, expect![[r#"
+    check(
+        &records,
+        expect![[r#"
         | 01:16:00 | playbook p1 (train) begun by alice\@deploy; **freeze overridden**: the fix \| now; it has **not ended** within this time |
         | 01:16:30 | playbook p1: stage expire passed with code 8, 2 items through, 1 failed |
-        | 01:16:40 | playbook p1: stage promote was begun and **never ended** within this time |"#]]);
+        | 01:16:40 | playbook p1: stage promote was begun and **never ended** within this time |"#]],
+    );
     let (status, why, by) = (PlaybookStatus::Aborted, "enough".into(), "bob".into());
     records.extend([
         end("promote", 3, false),
@@ -303,12 +339,15 @@ fn playbooks_are_told_by_their_stages() {
         }),
         Record::Playbook(PlaybookRecord::Stands { id, status, why, by }),
     ]);
-    check(&records, expect![[r#"
+    check(
+        &records,
+        expect![[r#"
         | 01:16:00 | playbook p1 (train) begun by alice\@deploy; **freeze overridden**: the fix \| now |
         | 01:16:30 | playbook p1: stage expire passed with code 8, 2 items through, 1 failed |
         | 01:16:50 | playbook p1: stage promote **did not pass** with code 3 |
         | 01:17:00 | playbook p1: stage ask **denied** by bob: no |
-        | 01:17:10 | playbook p1 **aborted** by bob: enough |"#]]);
+        | 01:17:10 | playbook p1 **aborted** by bob: enough |"#]],
+    );
 }
 
 /// The words about the lock are a store's: this is told by one.
@@ -342,9 +381,10 @@ fn a_lock_is_told_when_it_is_all_there_was_or_was_taken_over() {
         |---|---|
         | 01:16:00 | **hold** by bob\@deploy: S7 |
         | 01:17:00 | lock held by bob\@deploy pid 7, until 01:17:30; nothing was undertaken under it: switchover of S7 |
-        | 01:18:00 | lock held by bob\@deploy pid 8, not given back within this time: left alone |
+        | 01:18:00 | lock held by bob\@deploy pid 8, and nothing was undertaken under it until it was taken: left alone |
         | 01:19:00 | eve\@deploy pid 9 took the lock over from bob\@deploy pid 8: rollback |
-    "#]].assert_eq(&shown);
+    "#]]
+    .assert_eq(&shown);
 }
 
 #[test]
@@ -381,11 +421,13 @@ fn only_the_span_is_told_and_days_have_tables_of_their_own() {
         | time UTC | what |
         |---|---|
         | 01:16:00 | note by sal: second |
-    "#]].assert_eq(&text(&rows, late));
+    "#]]
+    .assert_eq(&text(&rows, late));
     expect![[r#"{"rows":[{"at":1453511760000,"epoch":1,"seq":1,"text":"note by sal: first"}],"since":null,"until":1453598160000}"#]].assert_eq(&json(&rows[..1], late).to_string());
     expect![[r#"
         # Timeline: 2016-01-24 01:16 UTC
 
         The journal has nothing of this time.
-    "#]].assert_eq(&text(&[], late));
+    "#]]
+    .assert_eq(&text(&[], late));
 }

@@ -90,11 +90,11 @@ impl Undertakings {
         match status {
             Status::Done | Status::Owed => {
                 said.extend(self.pins_moved(rollout));
-                said.extend(part("proven on", &begun.proven));
-                said.extend(part("left behind and owed:", &begun.owed));
+                said.extend(part("Proven on", &begun.proven));
+                said.extend(part("Left behind and owed:", &begun.owed));
             }
             Status::WentBack | Status::Superseded => said.extend(begun.moved()),
-            Status::Dropped => said.push("no host was switched".to_owned()),
+            Status::Dropped => said.push("No host was switched".to_owned()),
             Status::Open => {}
         }
         said.push(format!("{}; begun {}", begun.who_and_why(), time_near(begun.mark.at, mark.at)));
@@ -108,7 +108,7 @@ impl Undertakings {
         let after = self.pins.get(&rollout.to)?;
         let moved: Vec<String> =
             differ(&before.wikis, &after.wikis).chain(differ(&before.hosts, &after.hosts)).collect();
-        (!moved.is_empty()).then(|| moved.join("; "))
+        (!moved.is_empty()).then(|| format!("Pins: {}", moved.join("; ")))
     }
 }
 
@@ -123,7 +123,7 @@ fn differ<'a, T: Ord + Display>(
     let made = made.map(|(who, pin)| {
         let until = pin.until.map(|until| format!(", until {until}")).unwrap_or_default();
         let (who, owner, reason) = (who.to_string(), Cell(&pin.owner), Cell(&pin.reason));
-        format!("pinned {} to {} ({reason}; {owner}{until})", Cell(&who), pin.version)
+        format!("{} pinned to {} ({reason}; {owner}{until})", Cell(&who), pin.version)
     });
     made.chain(gone.map(|(who, pin)| format!("{} no longer pinned to {}", Cell(&who.to_string()), pin.version)))
 }
@@ -157,12 +157,12 @@ impl Begun {
         let refused = with(|answer| answer.as_deref().is_some_and(|answer| answer != "ok"));
         let silent = with(Option::is_none);
         let parts = [
-            part("switched:", &switched),
-            part("did not switch:", &refused),
-            part("told to switch and never answered, so it may have:", &silent),
+            part("Switched:", &switched),
+            part("Did not switch:", &refused),
+            part("Told to switch and never answered, so it may have:", &silent),
         ];
         let known: Vec<String> = parts.into_iter().flatten().collect();
-        if known.is_empty() { vec!["no host was switched".to_owned()] } else { known }
+        if known.is_empty() { vec!["No host was switched".to_owned()] } else { known }
     }
 
     fn unfinished(&self) -> String {
