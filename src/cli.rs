@@ -36,6 +36,7 @@ mod seat;
 mod status;
 mod sync_common;
 mod sync_file;
+mod timeline;
 mod undo;
 mod usage;
 mod watch;
@@ -98,6 +99,7 @@ enum Command {
     Release(hold::Release),
     History(history::History),
     Show(history::Show),
+    Timeline(timeline::Timeline),
     Journal(journal::Journal),
     Hosts(hosts::Hosts),
     Coverage(coverage::Coverage),
@@ -155,6 +157,7 @@ impl Command {
             Self::Release(command) => command.run(seat),
             Self::History(command) => command.run(seat),
             Self::Show(command) => command.run(seat),
+            Self::Timeline(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
             Self::Coverage(command) => command.run(seat),

@@ -119,6 +119,9 @@ pub struct Verified {
 /// The words of the event that says that the lock was given back.
 const RELEASED: &str = "gave the lock back";
 
+/// How the event begins that says that a free lock was taken.
+const TOOK: &str = "took the lock: ";
+
 /// Refuses what may not be written without the lock.
 fn only_notes(records: &[Record]) -> Result<(), StoreError> {
     let is_note = |r: &Record| match r {
@@ -172,10 +175,39 @@ fn is_news(before: Option<&HostRow>, after: Option<&HostRow>) -> bool {
     known(before) != known(after)
 }
 
+/// What an event says of the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockNote<'a> {
+    /// It was free, and was taken for this reason.
+    Took(&'a str),
+    /// It was taken from somebody; the note's words say from whom and why.
+    TookOver,
+    /// It was given back.
+    GaveBack,
+}
+
+/// What a record says of the lock; `None` when it is none that a store wrote of it. Only a holder is named with a
+/// process id, so a line that a person wrote in the same words is no such note.
+pub fn lock_note(record: &Record) -> Option<LockNote<'_>> {
+    let Record::Note { by, text } = record else { return None };
+    let by_holder = by.rsplit_once(" pid ").is_some_and(|(_, id)| id.parse::<u32>().is_ok());
+    if !by_holder {
+        return None;
+    }
+    if text == RELEASED {
+        return Some(LockNote::GaveBack);
+    }
+    if let Some(reason) = text.strip_prefix(TOOK) {
+        return Some(LockNote::Took(reason));
+    }
+    let from_somebody = text.starts_with("took the lock over from ") || text.starts_with("took the lock of ");
+    from_somebody.then_some(LockNote::TookOver)
+}
+
 /// The words of the event that says who took the lock.
 fn taken(reason: &str, from: Option<&Lock>, alive: bool) -> String {
     match (from, alive) {
-        (None, _) => format!("took the lock: {reason}"),
+        (None, _) => format!("{TOOK}{reason}"),
         (Some(lock), true) => format!("took the lock over from {}: {reason}", lock.holder),
         (Some(lock), false) => format!("took the lock of {}, which is dead: {reason}", lock.holder),
     }

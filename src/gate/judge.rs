@@ -135,7 +135,7 @@ fn span(ms: u64) -> String {
 }
 
 /// A number for people: at most four digits behind the point.
-fn brief(value: f64) -> String {
+pub fn brief(value: f64) -> String {
     match value.abs() {
         v if v.is_infinite() => if value > 0.0 { "any number" } else { "minus any number" }.to_owned(),
         v if v != 0.0 && !(1e-3..1e9).contains(&v) => format!("{value:.2e}"),

@@ -172,3 +172,9 @@ pub const PLAYBOOK_PARALLEL_MAX: u64 = 1000;
 pub const BUNDLE_FRAMES_KEPT_MAX: usize = 512;
 /// Threads that read, hash and pack on the deploy host, where it has so many processors.
 pub const HASH_THREADS_MAX: usize = 8;
+/// What gates measured, in lines of a timeline, before the rest are counted.
+pub const TIMELINE_SAMPLES_MAX: usize = 3;
+/// Time within which hosts to which the same happened share a line of a timeline, ms.
+pub const TIMELINE_TOGETHER_MS: u64 = 60_000;
+/// Events of the books that a timeline reads at a time; some hold a whole map.
+pub const TIMELINE_EVENTS_MAX: usize = 500;

@@ -89,7 +89,8 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn status(status: Status) -> &'static str {
+/// How it stands, in a word or two.
+pub(super) fn status(status: Status) -> &'static str {
     match status {
         Status::Open => "unfinished",
         Status::Done => "done",

@@ -15,3 +15,4 @@ mod machines;
 mod playbooks;
 mod site;
 mod story;
+mod timeline;
