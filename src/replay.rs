@@ -6,4 +6,15 @@
 //!
 //! Deliberately absent: the wire, and how long transfers take. A round trip counts as a second.
 
+mod engine;
+mod fleet;
+mod past;
 pub mod played;
+mod signals;
+mod story;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use engine::ReplayError;
+pub use story::play;

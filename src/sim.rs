@@ -9,12 +9,12 @@
 
 mod engine;
 pub mod faults;
-mod fleet;
-mod look;
+pub mod fleet;
+pub mod look;
 mod oracle;
 mod random;
 mod scenario;
-mod site;
+pub mod site;
 #[cfg(test)]
 mod tests;
 

@@ -38,7 +38,7 @@ pub fn built(name: &str, input: &[u8]) -> Vec<u8> {
 }
 
 /// Contents by id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Contents {
     /// The files of each content, by path.
     pub files: BTreeMap<Digest, BTreeMap<String, Vec<u8>>>,
@@ -51,7 +51,7 @@ pub struct Contents {
 impl Contents {
     /// Versions `.9` to `.12` and `wmf-config`, each with [`VARIANTS`] contents.
     pub fn new() -> Self {
-        let mut contents = Self { files: BTreeMap::new(), manifests: BTreeMap::new(), variants: BTreeMap::new() };
+        let mut contents = Self::default();
         for n in 9..13 {
             for variant in 0..VARIANTS {
                 let files = [
@@ -69,7 +69,8 @@ impl Contents {
         contents
     }
 
-    fn add(&mut self, component: Component, files: &[(&str, String)]) {
+    /// One more content of a component
+    pub fn add(&mut self, component: Component, files: &[(&str, String)]) {
         let entry = |(path, text): &(&str, String)| Entry {
             path: path.parse().expect("it is a path in the tree"),
             kind: EntryKind::File { exec: false, size: text.len() as u64, digest: Digest::of(text.as_bytes()) },

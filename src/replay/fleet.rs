@@ -1,0 +1,157 @@
+//! The hosts of an incident: the agent that real hosts run, on hosts in memory.
+//!
+//! Invariant: what a host shows and obeys comes from [`crate::agent`]; an incident only decides whether it can be reached
+//! and what a reinstall left on it. Trees are small stand-ins: one file of code a version and the inputs of what is built.
+
+use crate::agent::Agent;
+use crate::agent::hostfs::{Ended, HostFs, Place, present};
+use crate::agent::memfs::{Hook, MemFs};
+use crate::config::policy::Policy;
+use crate::drive::look::{LookError, Looked};
+use crate::model::component::{ArtefactRule, Component, Want};
+use crate::model::fault::Fault;
+use crate::model::map::VersionMap;
+use crate::model::names::{Group, HostName, Version};
+use crate::model::protocol::{Command, Level, Peek, Reply};
+use crate::sim::fleet::Host;
+use crate::sim::look;
+use crate::sim::site::Contents;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+/// The versions that a host serves, by group.
+pub type Serving = BTreeMap<Group, BTreeSet<Version>>;
+
+/// The hosts, and what the deploy host has for them.
+pub struct Fleet {
+    hosts: BTreeMap<HostName, Host>,
+    /// What each version and the configuration consist of.
+    pub contents: Contents,
+    artefacts: Vec<ArtefactRule>,
+    groups: Vec<(Group, BTreeSet<crate::model::names::Wiki>)>,
+    /// Hosts that can't be reached, with what ssh says.
+    pub down: BTreeMap<HostName, String>,
+    /// What each host serves, as it was read last.
+    serving: BTreeMap<HostName, Arc<Serving>>,
+    /// Hosts on which something may be missing.
+    reinstalled: BTreeSet<HostName>,
+}
+
+impl Fleet {
+    /// Empty hosts of a site that may come to hold these versions.
+    pub fn new(policy: &Policy, versions: &BTreeSet<Version>) -> Self {
+        let mut contents = Contents::default();
+        let inputs: Vec<String> = policy.artefacts.iter().flat_map(|rule| &rule.inputs).cloned().collect();
+        for version in versions {
+            let mut files = vec![("index.php".to_owned(), format!("the code of {version}"))];
+            files.extend(inputs.iter().map(|path| (format!("{path}/messages.json"), format!("messages of {version}"))));
+            let files: Vec<(&str, String)> = files.iter().map(|(path, text)| (path.as_str(), text.clone())).collect();
+            contents.add(Component::Version(version.clone()), &files);
+        }
+        for component in &policy.configuration {
+            contents.add(component.clone(), &[("Settings.php", "settings".to_owned())]);
+        }
+        let hook = build_hook(policy.artefacts.clone());
+        let host = |(seed, name): (u64, &HostName)| {
+            let mut fs = MemFs::new(seed);
+            fs.hook = Some(hook.clone());
+            (name.clone(), Host { fs, dead_until: 0 })
+        };
+        let serving = policy.hosts.iter().filter(|(_, host)| host.serves());
+        Self {
+            hosts: (1..).zip(serving.map(|(name, _)| name)).map(host).collect(),
+            contents,
+            artefacts: policy.artefacts.clone(),
+            groups: policy.groups.iter().map(|group| (group.name.clone(), group.wikis.clone())).collect(),
+            down: BTreeMap::new(),
+            serving: BTreeMap::new(),
+            reinstalled: BTreeSet::new(),
+        }
+    }
+
+    /// What a command comes to there.
+    pub fn deliver(&mut self, name: &HostName, command: &Command) -> Result<Reply, Fault> {
+        if let Some(words) = self.down.get(name) {
+            return Err(Fault::Other(words.clone()));
+        }
+        let host = self.hosts.get_mut(name).ok_or(Fault::NoRoute)?;
+        let reply = host.deliver(&self.contents, command);
+        if let Reply::Switched { .. } = &reply {
+            self.serving.remove(name);
+        }
+        Ok(reply)
+    }
+
+    /// What hosts show when every file that is wanted of them is read.
+    pub fn look(&self, asked: &BTreeMap<HostName, Vec<Want>>) -> BTreeMap<HostName, Looked> {
+        asked.iter().map(|(host, prove)| (host.clone(), self.look_at(host, prove))).collect()
+    }
+
+    /// The same of one host.
+    pub fn look_at(&self, name: &HostName, prove: &[Want]) -> Looked {
+        if let Some(words) = self.down.get(name) {
+            return Err(LookError::Fault(Fault::Other(words.clone())));
+        }
+        let host = self.hosts.get(name).ok_or(LookError::Fault(Fault::NoRoute))?;
+        let peek = Peek { prove: prove.to_vec(), level: Level::L3, confirmed: false };
+        Agent::new(host.fs.clone()).peek(&peek).map_err(LookError::Refused)
+    }
+
+    /// What each host serves now.
+    pub fn serving(&mut self) -> &BTreeMap<HostName, Arc<Serving>> {
+        let mut known = BTreeMap::new();
+        for (name, host) in self.hosts.iter().filter(|(name, _)| !self.serving.contains_key(*name)).collect::<Vec<_>>()
+        {
+            let Some(active) = look::active(&host.fs) else { continue };
+            let serving = known.entry(active).or_insert_with(|| Arc::new(by_group(&self.groups, &host.fs)));
+            self.serving.insert(name.clone(), Arc::clone(serving));
+        }
+        &self.serving
+    }
+
+    /// Whether a host serves a version of which something that is built there is missing.
+    pub fn lacks(&self, name: &HostName) -> bool {
+        let (Some(host), Some(serving)) = (self.hosts.get(name), self.serving.get(name)) else { return false };
+        let complete = |version: &Version, rule: &ArtefactRule| {
+            let at = Place::root(version.directory()).join(&rule.path);
+            host.fs.list(&at).is_ok_and(|files| files.len() as u64 >= rule.files)
+        };
+        let served: BTreeSet<&Version> = serving.values().flatten().collect();
+        self.reinstalled.contains(name)
+            && served.iter().any(|version| self.artefacts.iter().any(|rule| !complete(version, rule)))
+    }
+
+    /// The host is installed anew, by whoever: trees of all versions that the others hold, without the agent's state, and
+    /// without what is built for `lacking`.
+    pub fn reinstall(&mut self, name: &HostName, lacking: &BTreeSet<Version>) -> io::Result<()> {
+        let (Some(host), artefacts) = (self.hosts.get_mut(name), &self.artefacts) else { return Ok(()) };
+        host.fs.machine_id = format!("{:032x}", u128::from_str_radix(&host.fs.machine_id, 16).unwrap_or_default() + 1);
+        present(host.fs.remove_tree(&Place::state("")))?;
+        for (version, rule) in lacking.iter().flat_map(|version| artefacts.iter().map(move |rule| (version, rule))) {
+            present(host.fs.remove_tree(&Place::root(version.directory()).join(&rule.path)))?;
+        }
+        self.reinstalled.insert(name.clone());
+        Ok(())
+    }
+}
+
+/// The versions of each group's wikis in the map that a host serves.
+fn by_group(groups: &[(Group, BTreeSet<crate::model::names::Wiki>)], fs: &MemFs) -> Serving {
+    let served = VersionMap(look::served(fs));
+    let of = |wikis: &BTreeSet<_>| wikis.iter().filter_map(|wiki| served.0.get(wiki).cloned()).collect();
+    groups.iter().map(|(group, wikis)| (group.clone(), of(wikis))).collect()
+}
+
+/// Builds what the site's rules say, a file for each that they count.
+fn build_hook(artefacts: Vec<ArtefactRule>) -> Hook {
+    Hook(Arc::new(move |fs, program| {
+        for rule in &artefacts {
+            for number in 0..rule.files {
+                let at = program.directory.join(&format!("{}/{number}.cdb", rule.path));
+                fs.put(&at, format!("built for {number}").as_bytes())?;
+            }
+        }
+        Ok(Ended { success: true, how: "exit code 0".to_owned(), output: String::new() })
+    }))
+}

@@ -1,0 +1,207 @@
+//! A small incident, told in the three ways that the big one can be told.
+
+use super::play;
+use super::played::{Act, ActEnd, ChapterPlayed, Side};
+use crate::config::incident::spec::{Cause, Chapter, Event, HostEvent, Incident, Shows, Signal, What};
+use crate::config::policy::Policy;
+use crate::model::names::HostName;
+use crate::model::time::Time;
+use std::path::Path;
+
+const SITE: &str = r#"
+deploy: {root: /srv/mediawiki, state: /var/lib/pointsman, staging: staging, books: books}
+configuration: [wmf-config]
+wikis: [testwiki, labswiki, hewiki, cawiki, enwiki, dewiki]
+groups:
+  - {name: group0, wikis: [testwiki]}
+  - {name: group1, wikis: [hewiki, cawiki, labswiki]}
+  - {name: group2, wikis: [enwiki, dewiki]}
+hosts:
+  - {name: mw1017.eqiad.wmnet, roles: [debug], datacenter: eqiad}
+  - {name: "mw[1018-1019].eqiad.wmnet", roles: [canary], datacenter: eqiad}
+  - {name: "mw[2016-2020].codfw.wmnet", roles: [appserver], datacenter: codfw}
+pins:
+  - {wiki: labswiki, version: "1.27.0-wmf.9", reason: by hand, owner: labs}
+hooks: {build: [build]}
+artefacts: [{path: cache/l10n, files: 3, inputs: [languages]}]
+soak: {wave: 1m, group: 2m, max: 30m, watch: 6h}
+gates:
+  - {name: text-5xx, kind: threshold, graphite: {server: "http://graphite", target: reqstats}, interval: 1m, window: 10m,
+     percent_above: {crit: 1000, percent: 40}}
+  - {name: new-signatures, kind: signatures, files: [/var/log/mediawiki/exception.log], interval: 1m}
+  - {name: load, kind: threshold, graphite: {server: "http://graphite", target: load}, failure: "> 9"}
+"#;
+
+fn time(text: &str) -> Time {
+    Time::parse(text).expect("a time")
+}
+
+fn site() -> Policy {
+    let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    crate::config::parse(Path::new("/site/groups.yaml"), SITE, &read).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn mw2020() -> HostName {
+    "mw2020.codfw.wmnet".parse().expect("a host")
+}
+
+fn event(at: &str, what: What) -> Event {
+    Event { at: time(at), what, text: String::new(), prov: "assumed".to_owned(), because: None }
+}
+
+fn promote(at: &str, group: &str) -> Event {
+    let (group, version) = (group.parse().expect("a group"), "1.27.0-wmf.11".parse().expect("a version"));
+    event(at, What::Promote(group, version))
+}
+
+fn back(at: &str, to: &str) -> Event {
+    event(at, What::Rollback(None, to.parse().expect("a version")))
+}
+
+fn errors(name: &str, text: &str, cause: Cause) -> Signal {
+    let shows = Shows::Errors { text: text.to_owned(), per_minute: 2.0 };
+    let (name, prov) = (name.to_owned(), "assumed".to_owned());
+    Signal { name, shows, cause, after_ms: 0, from: None, until: None, prov }
+}
+
+/// A release that shows nothing, and a host that was installed anew.
+fn incident() -> Incident {
+    let map = |group: &str| (group.parse().expect("a group"), "1.27.0-wmf.10".parse().expect("a version"));
+    let mut forward_again = back("2016-01-23T01:28:00Z", "1.27.0-wmf.11");
+    forward_again.because = Some("l10n-errors".to_owned());
+    let lacks = ["1.27.0-wmf.10".parse().expect("a version")].into();
+    let reinstalled = What::Host(mw2020(), HostEvent::Reinstalled { lacks });
+    let quiet = Shows::Series { gates: ["text-5xx".parse().expect("a gate")].into(), base: 200.0, value: 2500.0 };
+    let never = Cause {
+        version: Some("1.27.0-wmf.9".parse().expect("a version")),
+        group: Some("group2".parse().expect("a group")),
+        ..Cause::default()
+    };
+    Incident {
+        name: "small".to_owned(),
+        title: "a small incident".to_owned(),
+        site: site(),
+        version: "1.27.0-wmf.11".parse().expect("a version"),
+        from: time("2016-01-19T23:00:00Z"),
+        to: time("2016-01-23T02:00:00Z"),
+        map: ["group0", "group1", "group2"].map(map).into(),
+        requests_per_minute: 60,
+        events: vec![
+            promote("2016-01-19T23:14:00Z", "group0"),
+            promote("2016-01-20T19:27:00Z", "group1"),
+            promote("2016-01-21T22:19:00Z", "group2"),
+            event("2016-01-22T07:34:00Z", reinstalled),
+            back("2016-01-23T01:09:00Z", "1.27.0-wmf.10"),
+            forward_again,
+            back("2016-01-23T01:33:00Z", "1.27.0-wmf.10"),
+        ],
+        signals: vec![
+            errors(
+                "l10n-errors",
+                "No localisation cache found for English",
+                Cause { lacks_artefacts: true, ..Cause::default() },
+            ),
+            Signal { shows: quiet, ..errors("text5xx", "", never) },
+        ],
+        chapters: Vec::new(),
+    }
+}
+
+fn played(incident: &Incident, from: &str) -> ChapterPlayed {
+    let chapter = Chapter { name: "one".to_owned(), from: time(from), to: None };
+    let mut played = play(incident, &[chapter]).expect("it can be played");
+    played.chapters.pop().expect("one chapter")
+}
+
+fn ends(chapter: &ChapterPlayed) -> Vec<(&str, ActEnd)> {
+    chapter.acts.iter().map(|act: &Act| (act.what.as_str(), act.end)).collect()
+}
+
+fn lines(chapter: &ChapterPlayed) -> String {
+    let rows = chapter.rows.iter().map(|row| {
+        let side = if row.side == Side::History { "then" } else { "now " };
+        format!("{} {side} {}\n", row.at, row.text)
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_night_names_the_host_and_what_it_lacks_and_needs_one_pass() {
+    let chapter = played(&incident(), "2016-01-23T01:00:00Z");
+    expect_test::expect![[""]].assert_eq(&lines(&chapter));
+    assert_eq!(ends(&chapter), [("rollback", ActEnd::Done)]);
+    assert!(chapter.acts[0].repaired[&mw2020()].contains("cache/l10n"), "{:?}", chapter.acts[0]);
+    assert!(chapter.acts[0].left.is_empty());
+    assert_eq!(chapter.unmeasured, ["load"]);
+}
+
+#[test]
+fn a_host_whose_tree_is_intact_needs_no_repair() {
+    let mut incident = incident();
+    incident.events.retain(|event| !matches!(event.what, What::Host(..)));
+    let chapter = played(&incident, "2016-01-23T01:00:00Z");
+    assert_eq!(ends(&chapter), [("rollback", ActEnd::Done)]);
+    assert!(chapter.acts[0].repaired.is_empty() && chapter.acts[0].left.is_empty());
+}
+
+#[test]
+fn errors_on_all_hosts_after_the_rollback_are_the_releases() {
+    let mut incident = incident();
+    incident.events.retain(|event| !matches!(event.what, What::Host(..)));
+    incident.signals[0].cause =
+        Cause { version: Some("1.27.0-wmf.10".parse().expect("a version")), ..Cause::default() };
+    incident.signals[0].from = Some(time("2016-01-23T01:09:00Z"));
+    let chapter = played(&incident, "2016-01-23T01:00:00Z");
+    assert_eq!(chapter.acts[0].end, ActEnd::Paused, "{}", lines(&chapter));
+    assert!(chapter.acts[0].repaired.is_empty());
+    assert!(chapter.acts.iter().all(|act| !act.forward), "nothing goes forward: {:?}", ends(&chapter));
+}
+
+#[test]
+fn a_new_signature_of_group0_takes_it_back_and_holds_group1() {
+    let mut incident = incident();
+    let cause = Cause { version: Some(incident.version.clone()), ..Cause::default() };
+    let signal = errors("session", "Can neither load the session nor create an empty session", cause);
+    incident.signals.push(Signal { after_ms: 2 * 3_600_000, ..signal });
+    let chapter = played(&incident, "2016-01-19T23:00:00Z");
+    expect_test::expect![[""]].assert_eq(&lines(&chapter));
+    assert_eq!(
+        ends(&chapter)[..3],
+        [
+            ("promote group0 1.27.0-wmf.11", ActEnd::RolledBack),
+            ("promote group1 1.27.0-wmf.11", ActEnd::Held),
+            ("promote group2 1.27.0-wmf.11", ActEnd::Held)
+        ]
+    );
+    let served = chapter.served[&"group1".parse().expect("a group")];
+    assert_eq!(served.pointsman_ms, 0);
+    assert_eq!(served.history_ms, time("2016-01-23T01:09:00Z").ms_since(time("2016-01-20T19:27:00Z")) + 5 * 60_000);
+}
+
+#[test]
+fn the_alert_takes_group1_back_within_minutes() {
+    let mut incident = incident();
+    let group1 = Cause {
+        version: Some(incident.version.clone()),
+        group: Some("group1".parse().expect("a group")),
+        ..Cause::default()
+    };
+    (incident.signals[1].cause, incident.signals[1].after_ms) = (group1, 600_000);
+    let chapter = played(&incident, "2016-01-20T19:00:00Z");
+    let act = &chapter.acts[0];
+    assert_eq!(
+        (act.what.as_str(), act.end),
+        ("promote group1 1.27.0-wmf.11", ActEnd::RolledBack),
+        "{}",
+        lines(&chapter)
+    );
+    assert!(act.why[0].starts_with("text-5xx"), "{:?}", act.why);
+    let minutes = act.ended.ms_since(act.began) / 60_000;
+    assert!((10..=20).contains(&minutes), "{minutes} minutes of virtual time");
+}
+
+#[test]
+fn the_same_incident_plays_the_same_twice() {
+    let incident = incident();
+    assert_eq!(played(&incident, "2016-01-19T23:00:00Z"), played(&incident, "2016-01-19T23:00:00Z"));
+}
