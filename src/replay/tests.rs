@@ -1,7 +1,7 @@
 //! A small incident, told in the three ways that the big one can be told.
 
-use super::play;
-use super::played::{Act, ActEnd, ChapterPlayed, Side};
+use super::played::{Act, ActEnd, ChapterPlayed, Played, Row, Served, Side};
+use super::{columns, page, play};
 use crate::config::incident::spec::{Cause, Chapter, Event, HostEvent, Incident, Shows, Signal, What};
 use crate::config::policy::Policy;
 use crate::model::names::HostName;
@@ -228,4 +228,75 @@ fn the_alert_takes_group1_back_within_minutes() {
 fn the_same_incident_plays_the_same_twice() {
     let incident = incident();
     assert_eq!(played(&incident, "2016-01-19T23:00:00Z"), played(&incident, "2016-01-19T23:00:00Z"));
+}
+
+/// A chapter with text that means harm.
+fn told() -> Played {
+    let row = |at: &str, side, text: &str, prov: &str| Row {
+        at: time(at),
+        side,
+        text: text.to_owned(),
+        prov: prov.to_owned(),
+    };
+    let long = "rollback: done: group0: 5 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10; 477 of 477 hosts proven";
+    let rows = vec![
+        row("2016-01-22T22:00:00Z", Side::History, "<script>alert(1)</script>\u{1b}[2J & \"so\" on", "assumed"),
+        row("2016-01-23T01:09:00Z", Side::History, "all wikis are moved to 1.27.0-wmf.10", "config-repo"),
+        row("2016-01-23T01:09:08Z", Side::Pointsman, long, ""),
+    ];
+    let served = Served { history_ms: 6_540_000, pointsman_ms: 0 };
+    let chapter = ChapterPlayed {
+        name: "night".to_owned(),
+        from: time("2016-01-22T22:00:00Z"),
+        to: time("2016-01-23T02:00:00Z"),
+        rows,
+        acts: Vec::new(),
+        unmeasured: vec!["load".to_owned()],
+        served: [("group1".parse().expect("a group"), served)].into(),
+    };
+    Played { incident: "small".to_owned(), title: "a <small> incident".to_owned(), chapters: vec![chapter] }
+}
+
+#[test]
+fn two_columns_are_told_by_day_and_no_line_is_too_wide() {
+    let text = columns::text(&told(), 80);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    expect_test::expect![[r#"
+        small: a <small> incident
+
+        == night: from 2016-01-22T22:00:00Z to 2016-01-23T02:00:00Z, with pointsman
+                 what happened                      | what pointsman would have done
+        2016-01-22
+        22:00:00 <script>alert(1)</script>�[2J &    |
+                 "so" on (assumed)                  |
+        2016-01-23
+        01:09:00 all wikis are moved to 1.27.0-     |
+                 wmf.10                             |
+        01:09:08                                    | rollback: done: group0: 5 wikis
+                                                    | 1.27.0-wmf.11 -> 1.27.0-wmf.10;
+                                                    | 477 of 477 hosts proven
+
+        group1 served it for 1 h 49 min; with pointsman not at all: 109 minutes saved
+        not asked, because the incident says nothing about them: load
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    let page = page::html(&told());
+    assert!(page.contains("default-src 'none'"));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+    assert!(
+        !page.contains("<script") && !page.contains('\u{1b}') && !page.contains("http:") && !page.contains("https:"),
+        "{page}"
+    );
+    assert!(page.contains("<title>a &lt;small&gt; incident</title>"));
+}
+
+#[test]
+fn json_has_both_columns_and_what_was_saved() {
+    let json = page::json(&told());
+    assert_eq!(json["chapters"][0]["rows"][2]["side"], "pointsman");
+    assert_eq!(json["chapters"][0]["served"]["group1"]["history_ms"], 6_540_000);
 }
