@@ -6,8 +6,10 @@
 //!
 //! Deliberately absent: the wire, and how long transfers take. A round trip counts as a second.
 
+pub mod columns;
 mod engine;
 mod fleet;
+pub mod page;
 mod past;
 pub mod played;
 mod signals;

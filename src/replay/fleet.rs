@@ -11,7 +11,7 @@ use crate::drive::look::{LookError, Looked};
 use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::fault::Fault;
 use crate::model::map::VersionMap;
-use crate::model::names::{Group, HostName, Version};
+use crate::model::names::{Group, HostName, Version, Wiki};
 use crate::model::protocol::{Command, Level, Peek, Reply};
 use crate::sim::fleet::Host;
 use crate::sim::look;
@@ -28,8 +28,9 @@ pub struct Fleet {
     hosts: BTreeMap<HostName, Host>,
     /// What each version and the configuration consist of.
     pub contents: Contents,
+    versions: BTreeSet<Version>,
     artefacts: Vec<ArtefactRule>,
-    groups: Vec<(Group, BTreeSet<crate::model::names::Wiki>)>,
+    groups: Vec<(Group, BTreeSet<Wiki>)>,
     /// Hosts that can't be reached, with what ssh says.
     pub down: BTreeMap<HostName, String>,
     /// What each host serves, as it was read last.
@@ -62,6 +63,7 @@ impl Fleet {
         Self {
             hosts: (1..).zip(serving.map(|(name, _)| name)).map(host).collect(),
             contents,
+            versions: versions.clone(),
             artefacts: policy.artefacts.clone(),
             groups: policy.groups.iter().map(|group| (group.name.clone(), group.wikis.clone())).collect(),
             down: BTreeMap::new(),
@@ -123,8 +125,12 @@ impl Fleet {
     }
 
     /// The host is installed anew, by whoever: trees of all versions that the others hold, without the agent's state, and
-    /// without what is built for `lacking`.
+    /// without what is built for `lacking`; empty: for versions that it does not serve.
     pub fn reinstall(&mut self, name: &HostName, lacking: &BTreeSet<Version>) -> io::Result<()> {
+        let served: BTreeSet<&Version> =
+            self.serving.get(name).iter().flat_map(|serving| serving.values().flatten()).collect();
+        let unserved = self.versions.iter().filter(|version| !served.contains(version)).cloned();
+        let lacking = if lacking.is_empty() { unserved.collect() } else { lacking.clone() };
         let (Some(host), artefacts) = (self.hosts.get_mut(name), &self.artefacts) else { return Ok(()) };
         host.fs.machine_id = format!("{:032x}", u128::from_str_radix(&host.fs.machine_id, 16).unwrap_or_default() + 1);
         present(host.fs.remove_tree(&Place::state("")))?;
@@ -137,7 +143,7 @@ impl Fleet {
 }
 
 /// The versions of each group's wikis in the map that a host serves.
-fn by_group(groups: &[(Group, BTreeSet<crate::model::names::Wiki>)], fs: &MemFs) -> Serving {
+fn by_group(groups: &[(Group, BTreeSet<Wiki>)], fs: &MemFs) -> Serving {
     let served = VersionMap(look::served(fs));
     let of = |wikis: &BTreeSet<_>| wikis.iter().filter_map(|wiki| served.0.get(wiki).cloned()).collect();
     groups.iter().map(|(group, wikis)| (group.clone(), of(wikis))).collect()

@@ -1,0 +1,106 @@
+//! A replay as text: what happened on the left, what pointsman would have done on the right.
+//!
+//! Invariant: every text is made harmless before it is wrapped; no line is wider than asked.
+
+use super::played::{ChapterPlayed, Played, Row, Served, Side};
+use crate::gate::signature::harmless;
+use crate::model::limits::LINE_BYTES_MAX;
+use crate::model::time::Time;
+use crate::model::words::count;
+use std::fmt::Write;
+
+/// `HH:MM:SS` and a space.
+const TIME_WIDTH: usize = 9;
+/// Between the columns.
+const GAP: &str = " | ";
+
+/// The whole of it, no line wider than `width` columns.
+pub fn text(played: &Played, width: usize) -> String {
+    let mut out = format!("{}: {}\n", shown(&played.incident), shown(&played.title));
+    for chapter in &played.chapters {
+        out.push('\n');
+        out.push_str(&self::chapter(chapter, width));
+    }
+    out
+}
+
+fn chapter(chapter: &ChapterPlayed, width: usize) -> String {
+    let column = (width.saturating_sub(TIME_WIDTH + GAP.len()) / 2).max(20);
+    let mut out = format!("== {}: from {} to {}, with pointsman\n", shown(&chapter.name), chapter.from, chapter.to);
+    let _ = writeln!(out, "{:TIME_WIDTH$}{:column$}{GAP}what pointsman would have done", "", "what happened");
+    let mut day = String::new();
+    for row in &chapter.rows {
+        let (date, time) = parts(row.at);
+        if date != day {
+            let _ = writeln!(out, "{date}");
+            day = date;
+        }
+        self::row(&mut out, row, &time, column);
+    }
+    out.push('\n');
+    for line in sums(chapter) {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+fn row(out: &mut String, row: &Row, time: &str, column: usize) {
+    let text = match row.prov.as_str() {
+        "assumed" => format!("{} (assumed)", shown(&row.text)),
+        _ => shown(&row.text),
+    };
+    for (number, line) in textwrap::wrap(&text, column).iter().enumerate() {
+        let time = if number == 0 { time } else { "" };
+        let line = match row.side {
+            Side::History => format!("{time:TIME_WIDTH$}{line:column$}{GAP}"),
+            Side::Pointsman => format!("{time:TIME_WIDTH$}{:column$}{GAP}{line}", ""),
+        };
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// For how long each group served the version, what is saved, and what could not be asked.
+pub fn sums(chapter: &ChapterPlayed) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (group, served) in &chapter.served {
+        let Served { history_ms, pointsman_ms } = *served;
+        if history_ms.max(pointsman_ms) > 0 {
+            let saved = history_ms.saturating_sub(pointsman_ms) / 60_000;
+            let (then, now) = (span(history_ms), span(pointsman_ms));
+            let saved = count(usize::try_from(saved).unwrap_or(usize::MAX), "minute");
+            lines.push(format!("{group} served it for {then}; with pointsman {now}: {saved} saved"));
+        }
+    }
+    if !chapter.unmeasured.is_empty() {
+        lines.push(format!(
+            "not asked, because the incident says nothing about them: {}",
+            chapter.unmeasured.join(", ")
+        ));
+    }
+    lines
+}
+
+/// `1 h 49 min`, `3 min`, `not at all`.
+fn span(ms: u64) -> String {
+    let minutes = ms.div_ceil(60_000);
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => "not at all".to_owned(),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// The day and the time of day of a moment, UTC.
+fn parts(at: Time) -> (String, String) {
+    let text = at.to_string();
+    match text.split_once('T') {
+        Some((day, time)) => (day.to_owned(), time.trim_end_matches('Z').to_owned()),
+        None => (text, String::new()),
+    }
+}
+
+/// A text that may come from the incident's file.
+pub fn shown(text: &str) -> String {
+    harmless(text, LINE_BYTES_MAX)
+}
