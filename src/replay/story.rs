@@ -3,6 +3,8 @@
 //! Invariant: what people wanted then is what is asked of pointsman now, but for what they did because of something that
 //! never shows now. A chapter begins with the fleet, the map and the hosts as they were at that moment in history.
 
+mod train;
+
 use super::engine::{BY, Engine, ReplayError, Said};
 use super::fleet::Fleet;
 use super::past;
@@ -10,6 +12,7 @@ use super::played::{Act, ActEnd, ChapterPlayed, Played, Row, Served, Side};
 use super::signals::Signals;
 use super::words;
 use crate::config::incident::spec::{Chapter, Event, Incident, What};
+use crate::config::playbook::spec::Playbook;
 use crate::config::policy::Policy;
 use crate::drive::watch;
 use crate::gate::spec::Gate;
@@ -24,14 +27,15 @@ use crate::rollout::effect::{GateEnd, Outcome};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Replays these chapters of an incident.
+/// Replays these chapters of an incident; with a playbook, that is run in the place of the first promotion of each chapter,
+/// and the other promotions are not asked for.
 ///
 /// # Errors
 ///
 /// The start, or what people did before a chapter, can't be carried out with the incident's site.
-pub fn play(incident: &Incident, chapters: &[Chapter]) -> Result<Played, ReplayError> {
+pub fn play(incident: &Incident, chapters: &[Chapter], playbook: Option<&Playbook>) -> Result<Played, ReplayError> {
     let site = Sites::new(incident);
-    let played = chapters.iter().map(|chapter| Story::of(incident, &site, chapter)?.play());
+    let played = chapters.iter().map(|chapter| Story::of(incident, &site, chapter)?.play(playbook));
     let chapters = played.collect::<Result<_, _>>()?;
     Ok(Played { incident: incident.name.clone(), title: incident.title.clone(), chapters })
 }
@@ -96,14 +100,19 @@ impl<'a> Story<'a> {
         Ok(Self { incident, site, chapter, to, engine, rows: Vec::new(), acts: Vec::new(), watching: None })
     }
 
-    fn play(mut self) -> Result<ChapterPlayed, ReplayError> {
+    fn play(mut self, playbook: Option<&Playbook>) -> Result<ChapterPlayed, ReplayError> {
+        let mut ran = false;
         let within = |event: &&Event| event.at >= self.chapter.from && event.at <= self.to;
         for event in self.incident.events.iter().filter(within).collect::<Vec<_>>() {
             self.watch(event.at)?;
             self.engine.pass(event.at)?;
             let (text, prov) = (words::history(event), event.prov.clone());
             self.rows.push(Row { at: event.at, side: Side::History, text, prov });
-            self.wanted(event)?;
+            match (&event.what, playbook) {
+                (What::Promote(..), Some(playbook)) if !std::mem::replace(&mut ran, true) => self.run(playbook)?,
+                (What::Promote(..), Some(_)) => {}
+                _ => self.wanted(event)?,
+            }
         }
         self.watch(self.to)?;
         self.engine.pass(self.to)?;

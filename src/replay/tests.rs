@@ -108,7 +108,7 @@ fn incident() -> Incident {
 
 fn played(incident: &Incident, from: &str) -> ChapterPlayed {
     let chapter = Chapter { name: "one".to_owned(), from: time(from), to: None };
-    let mut played = play(incident, &[chapter]).expect("it can be played");
+    let mut played = play(incident, &[chapter], None).expect("it can be played");
     played.chapters.pop().expect("one chapter")
 }
 
@@ -228,6 +228,48 @@ fn the_alert_takes_group1_back_within_minutes() {
 fn the_same_incident_plays_the_same_twice() {
     let incident = incident();
     assert_eq!(played(&incident, "2016-01-19T23:00:00Z"), played(&incident, "2016-01-19T23:00:00Z"));
+}
+
+#[test]
+fn a_playbook_runs_in_the_place_of_the_people_and_waits_for_its_hours() {
+    let mut incident = incident();
+    incident.events.retain(|event| matches!(event.what, What::Promote(..)));
+    let text = include_str!("../../playbooks/train.yaml");
+    let given = [("version", "1.27.0-wmf.11"), ("soak", "24h")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let playbook = crate::config::playbook::parse(Path::new("train.yaml"), text, &incident.site, &given);
+    let playbook = playbook.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    incident.to = time("2016-02-01T00:00:00Z");
+    let chapter = Chapter { name: "one".to_owned(), from: time("2016-01-19T23:00:00Z"), to: None };
+    let played = play(&incident, &[chapter], Some(&playbook)).expect("it can be played");
+    expect_test::expect![[r#"
+        2016-01-19T23:14:00Z then group0 is moved to 1.27.0-wmf.11
+        2016-01-19T23:14:00Z now  train: the playbook begins
+        2016-01-19T23:14:00Z now  ready: not replayed, taken to succeed
+        2016-01-19T23:14:00Z now  train: group0: outside of the allowed hours, 08:00 to 22:00 in UTC on mon, tue, wed, thu
+        2016-01-20T08:04:12Z now  promote group0 1.27.0-wmf.11: done, and watched from now on: group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-20T19:27:00Z then group1 is moved to 1.27.0-wmf.11
+        2016-01-21T08:08:24Z now  promote group1 1.27.0-wmf.11: done, and watched from now on: group1: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-21T22:19:00Z then group2 is moved to 1.27.0-wmf.11
+        2016-01-22T08:08:24Z now  train: group2: outside of the allowed hours, 08:00 to 22:00 in UTC on mon, tue, wed, thu
+        2016-01-25T08:04:36Z now  promote group2 1.27.0-wmf.11: done, and watched from now on: group2: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-26T08:04:36Z now  said: not replayed, taken to succeed
+        2016-01-26T08:04:36Z now  train: the playbook is through
+    "#]].assert_eq(&lines(&played.chapters[0]));
+    let cause = Cause { version: Some(incident.version.clone()), ..Cause::default() };
+    let signal = errors("session", "Can neither load the session nor create an empty session", cause);
+    incident.signals.push(Signal { after_ms: 2 * 3_600_000, ..signal });
+    let played = play(
+        &incident,
+        &played
+            .chapters
+            .iter()
+            .map(|one| Chapter { name: one.name.clone(), from: one.from, to: None })
+            .collect::<Vec<_>>(),
+        Some(&playbook),
+    )
+    .expect("it can be played");
+    let ended: Vec<_> = ends(&played.chapters[0]);
+    assert_eq!(ended, [("promote group0 1.27.0-wmf.11", ActEnd::RolledBack)]);
 }
 
 /// A chapter with text that means harm.
