@@ -29,6 +29,7 @@ mod lock;
 mod pin;
 mod playbook;
 mod promote;
+mod replay;
 mod resume;
 mod rollback;
 mod run;
@@ -100,6 +101,7 @@ enum Command {
     History(history::History),
     Show(history::Show),
     Timeline(timeline::Timeline),
+    Replay(replay::Replay),
     Journal(journal::Journal),
     Hosts(hosts::Hosts),
     Coverage(coverage::Coverage),
@@ -158,6 +160,7 @@ impl Command {
             Self::History(command) => command.run(seat),
             Self::Show(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
+            Self::Replay(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
             Self::Coverage(command) => command.run(seat),

@@ -111,6 +111,12 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Columns of a line on stdout: the terminal's, from 80 on; 110 where there is none.
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).map_or(110, |columns| columns.max(80))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

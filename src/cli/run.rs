@@ -38,7 +38,8 @@ pub struct Run {
     override_freeze: Option<String>,
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it is a name, `=` and the value")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -178,3 +178,9 @@ pub const TIMELINE_SAMPLES_MAX: usize = 3;
 pub const TIMELINE_TOGETHER_MS: u64 = 60_000;
 /// Events of the books that a timeline reads at a time; some hold a whole map.
 pub const TIMELINE_EVENTS_MAX: usize = 500;
+/// Events of an incident.
+pub const INCIDENT_EVENTS_MAX: usize = 10_000;
+/// Signals of an incident.
+pub const INCIDENT_SIGNALS_MAX: usize = 200;
+/// Incidents that are based on one another.
+pub const INCIDENT_BASES_MAX: usize = 4;

@@ -8,6 +8,7 @@ use crate::model::limits::LINE_BYTES_MAX;
 use crate::model::time::Time;
 use crate::model::words::count;
 use std::fmt::Write;
+use textwrap::core::display_width;
 
 /// `HH:MM:SS` and a space.
 const TIME_WIDTH: usize = 9;
@@ -16,7 +17,7 @@ const GAP: &str = " | ";
 
 /// The whole of it, no line wider than `width` columns.
 pub fn text(played: &Played, width: usize) -> String {
-    let mut out = format!("{}: {}\n", shown(&played.incident), shown(&played.title));
+    let mut out = wrapped(&format!("{}: {}", shown(&played.incident), shown(&played.title)), width);
     for chapter in &played.chapters {
         out.push('\n');
         out.push_str(&self::chapter(chapter, width));
@@ -26,7 +27,8 @@ pub fn text(played: &Played, width: usize) -> String {
 
 fn chapter(chapter: &ChapterPlayed, width: usize) -> String {
     let column = (width.saturating_sub(TIME_WIDTH + GAP.len()) / 2).max(20);
-    let mut out = format!("== {}: from {} to {}, with pointsman\n", shown(&chapter.name), chapter.from, chapter.to);
+    let head = format!("== {}: from {} to {}, with pointsman", shown(&chapter.name), chapter.from, chapter.to);
+    let mut out = wrapped(&head, width);
     let _ = writeln!(out, "{:TIME_WIDTH$}{:column$}{GAP}what pointsman would have done", "", "what happened");
     let mut day = String::new();
     for row in &chapter.rows {
@@ -39,9 +41,14 @@ fn chapter(chapter: &ChapterPlayed, width: usize) -> String {
     }
     out.push('\n');
     for line in sums(chapter) {
-        let _ = writeln!(out, "{line}");
+        out.push_str(&wrapped(&line, width));
     }
     out
+}
+
+/// Lines of at most `width` columns.
+fn wrapped(text: &str, width: usize) -> String {
+    textwrap::wrap(text, width).iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn row(out: &mut String, row: &Row, time: &str, column: usize) {
@@ -52,7 +59,10 @@ fn row(out: &mut String, row: &Row, time: &str, column: usize) {
     for (number, line) in textwrap::wrap(&text, column).iter().enumerate() {
         let time = if number == 0 { time } else { "" };
         let line = match row.side {
-            Side::History => format!("{time:TIME_WIDTH$}{line:column$}{GAP}"),
+            Side::History => {
+                let pad = column.saturating_sub(display_width(line));
+                format!("{time:TIME_WIDTH$}{line}{:pad$}{GAP}", "")
+            }
             Side::Pointsman => format!("{time:TIME_WIDTH$}{:column$}{GAP}{line}", ""),
         };
         let _ = writeln!(out, "{}", line.trim_end());
@@ -65,16 +75,17 @@ pub fn sums(chapter: &ChapterPlayed) -> Vec<String> {
     for (group, served) in &chapter.served {
         let Served { history_ms, pointsman_ms } = *served;
         if history_ms.max(pointsman_ms) > 0 {
-            let saved = history_ms.saturating_sub(pointsman_ms) / 60_000;
+            let minutes = history_ms.abs_diff(pointsman_ms) / 60_000;
+            let minutes = count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute");
+            let word = if pointsman_ms > history_ms { "longer" } else { "saved" };
             let (then, now) = (span(history_ms), span(pointsman_ms));
-            let saved = count(usize::try_from(saved).unwrap_or(usize::MAX), "minute");
-            lines.push(format!("{group} served it for {then}; with pointsman {now}: {saved} saved"));
+            lines.push(format!("{group} served it for {then}; with pointsman {now}: {minutes} {word}"));
         }
     }
     if !chapter.unmeasured.is_empty() {
         lines.push(format!(
             "not asked, because the incident says nothing about them: {}",
-            chapter.unmeasured.join(", ")
+            shown(&chapter.unmeasured.join(", "))
         ));
     }
     lines

@@ -4,26 +4,28 @@
 
 use super::columns::{shown, sums};
 use super::played::{Act, ChapterPlayed, Played, Row, Side};
+use crate::model::names::HostName;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
 /// The whole of it for machines; times as RFC 3339 and milliseconds where it says so.
 pub fn json(played: &Played) -> Value {
     let chapters: Vec<Value> = played.chapters.iter().map(chapter_json).collect();
-    json!({"incident": played.incident, "title": played.title, "chapters": chapters})
+    json!({"incident": shown(&played.incident), "title": shown(&played.title), "chapters": chapters})
 }
 
 fn chapter_json(chapter: &ChapterPlayed) -> Value {
     let row = |row: &Row| {
         let side = if row.side == Side::History { "history" } else { "pointsman" };
-        json!({"at": row.at.to_string(), "side": side, "text": row.text, "prov": row.prov})
+        json!({"at": row.at.to_string(), "side": side, "text": shown(&row.text), "prov": shown(&row.prov)})
     };
     let served = chapter.served.iter().map(|(group, served)| {
         let served = json!({"history_ms": served.history_ms, "pointsman_ms": served.pointsman_ms});
         (group.to_string(), served)
     });
     json!({
-        "name": chapter.name,
+        "name": shown(&chapter.name),
         "from": chapter.from.to_string(),
         "to": chapter.to.to_string(),
         "rows": chapter.rows.iter().map(row).collect::<Vec<_>>(),
@@ -39,11 +41,19 @@ fn act_json(act: &Act) -> Value {
         "began": act.began.to_string(),
         "ended": act.ended.to_string(),
         "end": act.end.word(),
-        "why": act.why,
-        "repaired": act.repaired,
-        "left": act.left,
+        "why": act.why.iter().map(|why| shown(why)).collect::<Vec<_>>(),
+        "repaired": hosts(&act.repaired),
+        "left": hosts(&act.left),
         "forward": act.forward,
     })
+}
+
+/// Hosts and words about each.
+fn hosts(all: &BTreeMap<HostName, String>) -> Value {
+    all.iter()
+        .map(|(host, words)| (host.to_string(), Value::from(shown(words))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\

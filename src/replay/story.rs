@@ -275,12 +275,13 @@ impl<'a> Story<'a> {
         let only = blamed.keys().cloned().collect();
         let goal = |site: Site<'_>| content::converge(site, Extent::Served, "repair of hosts that a gate blames");
         let outcome = self.engine.act(&self.site.gated, "repair by the watch", Some(&only), &goal)?;
-        self.spoken();
+        let repaired = self.spoken();
+        let (_, _, left) = words::ended("", &outcome);
         for (host, why) in blamed {
             self.say(&format!("{host} is to blame and not the release: {why}"));
-            self.acts[act].repaired.insert(host.clone(), why.clone());
         }
-        self.acts[act].left.extend(words::ended("", &outcome).2);
+        self.acts[act].repaired.extend(repaired.into_iter().filter(|(host, _)| !left.contains_key(host)));
+        self.acts[act].left.extend(left);
         Ok(())
     }
 
@@ -290,11 +291,14 @@ impl<'a> Story<'a> {
         let goal = |site: Site<'_>| back::rollback(site, &Scope::Last, &reason);
         let outcome = self.engine.act(&self.site.gated, "rollback by the watch", None, &goal)?;
         let repaired = self.spoken();
-        let (_, effect, left) = words::ended("", &outcome);
-        self.say(&format!("the release is to blame and is taken back: {}", effect.join("; ")));
+        let (end, effect, left) = words::ended("", &outcome);
+        let end = if end == ActEnd::Done { ActEnd::RolledBack } else { end };
+        self.say(&format!("the release is to blame: {}", words::told(end, &effect)));
         let now = self.engine.now;
         let act = &mut self.acts[act];
-        (act.end, act.why, act.ended) = (ActEnd::RolledBack, why, now);
+        (act.end, act.ended) = (end, now);
+        // Where the way back did not begin, that is what has to be known.
+        act.why = if end == ActEnd::RolledBack { why } else { effect };
         act.repaired.extend(repaired);
         act.left.extend(left);
         Ok(())

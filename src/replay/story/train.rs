@@ -34,8 +34,9 @@ impl Story<'_> {
                 }
                 Effect::Do(at) => self.stage(&playbook.stages[at])?,
                 Effect::Back(_) => {
+                    let before = self.acts.len();
                     self.rollback(None, &format!("playbook {}", playbook.name))?;
-                    Event::WentBack(0)
+                    Event::WentBack(self.code(before))
                 }
                 Effect::Finish(_) if self.waits_for_hours(playbook, &machine)? => {
                     waiting.extend(machine.go_on(self.engine.now));
@@ -66,15 +67,16 @@ impl Story<'_> {
     }
 
     fn stage(&mut self, stage: &Stage) -> Result<Event, ReplayError> {
+        let before = self.acts.len();
         let code = match &stage.verb {
             Verb::Commands(commands) => match &commands.moves {
                 Moves::Promote(group, version) => {
                     self.promote(group, version, &stage.name)?;
-                    self.code()
+                    self.code(before)
                 }
                 Moves::Back => {
                     self.rollback(None, &stage.name)?;
-                    0
+                    self.code(before)
                 }
                 Moves::Nothing | Moves::Content | Moves::Pin(_) | Moves::Unpin => self.not_replayed(stage),
             },
@@ -96,7 +98,7 @@ impl Story<'_> {
         self.watching.iter_mut().for_each(|watching| watching.until = until);
         self.watch(until)?;
         // Where nothing is left to watch the time passes all the same, but not after it was taken back.
-        let code = self.code();
+        let code = self.code(self.acts.len().saturating_sub(1));
         if code == 0 {
             self.watching = None;
             self.engine.pass(until)?;
@@ -104,9 +106,9 @@ impl Story<'_> {
         Ok(code)
     }
 
-    /// How the last undertaking stands, as an exit code of the command line.
-    fn code(&self) -> u8 {
-        match self.acts.last().map(|act| act.end) {
+    /// How the last undertaking since `before` stands, as an exit code of the command line; none: nothing was to be done.
+    fn code(&self, before: usize) -> u8 {
+        match self.acts[before..].last().map(|act| act.end) {
             Some(ActEnd::Held) => 10,
             Some(ActEnd::Stale) => 7,
             Some(ActEnd::RolledBack) => 3,
