@@ -121,12 +121,12 @@ impl Index {
             "" => None,
             id => Some(Incarnation::try_from(id.to_owned()).ok()?),
         };
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         while let Some(field) = fields.next() {
-            let (path, indexed) = parse_entry(field, &mut fields)?;
-            entries.insert(path, indexed);
+            entries.push(parse_entry(field, &mut fields)?);
         }
-        Some(Self { here: Here { boot_id, incarnation }, entries })
+        // They were written in order, so that a map is made of them at once.
+        Some(Self { here: Here { boot_id, incarnation }, entries: entries.into_iter().collect() })
     }
 }
 
