@@ -93,6 +93,12 @@ impl MemFs {
         self.boots += 1;
     }
 
+    /// The disk becomes a copy of another one's, in this machine.
+    pub fn image(&mut self, of: &MemFs) {
+        (self.root, self.state) = (of.root.clone(), of.state.clone());
+        self.ticks = self.ticks.max(of.ticks);
+    }
+
     /// Reinstalled: nothing is left but the machine's clock, disk size and hook.
     pub fn wipe(&mut self) {
         self.root.clear();

@@ -8,6 +8,7 @@ use crate::config::incident::spec::{HostEvent, Incident};
 use crate::config::policy::Policy;
 use crate::drive::gating::asking::{Asked, Asking, Decided};
 use crate::model::books::{Books, Record};
+use crate::model::fault::Fault;
 use crate::model::ids::BooksId;
 use crate::model::names::{Group, HostName};
 use crate::model::protocol::{Command, Reply};
@@ -182,10 +183,12 @@ impl<'a> Engine<'a> {
         let mut machine = Machine::new(policy, books, plan, *operator);
         let mut effects = machine.start(self.now);
         for _ in 0..ROUNDS_MAX {
-            let mut events = Vec::new();
+            let (mut events, mut sent) = (Vec::new(), Vec::new());
             for effect in effects {
                 match self.execute(policy, operator.epoch, effect)? {
                     Step::Happened(event) => events.push(event),
+                    // Commands leave together, after everything that was to be written before the first of them.
+                    Step::Leaves(host, command) => sent.push((host, command)),
                     Step::Ended(outcome) => {
                         operator.seq = machine.seq();
                         return Ok(Ok(outcome));
@@ -193,6 +196,7 @@ impl<'a> Engine<'a> {
                     Step::Nothing => {}
                 }
             }
+            events.extend(self.send(&sent));
             self.pass(Time(self.now.0 + ROUND_MS))?;
             self.changed();
             effects = machine.step(self.now, events);
@@ -206,7 +210,7 @@ impl<'a> Engine<'a> {
                 self.store.append(self.now, epoch, &records)?;
                 Step::Nothing
             }
-            Effect::Send { host, command, .. } => Step::Happened(self.send(host, &command)),
+            Effect::Send { host, command, .. } => Step::Leaves(host, command),
             Effect::Ask(_) => Step::Happened(Event::Approved),
             Effect::Depool(host) => Step::Happened(Event::Depooled { host, result: Ok(()) }),
             Effect::Gate(call) => {
@@ -222,13 +226,16 @@ impl<'a> Engine<'a> {
         })
     }
 
-    fn send(&mut self, host: HostName, command: &Command) -> Event {
-        let answer = self.fleet.deliver(&host, command);
-        let refused = matches!(answer, Ok(Reply::Refused(_)) | Err(_));
-        if matches!(command, Command::Prepare { .. }) && refused {
-            self.said.repaired.remove(&host);
-        }
-        Event::Reply { host, generation: command.stamp().generation, answer }
+    fn send(&mut self, sent: &[(HostName, Box<Command>)]) -> Vec<Event> {
+        let answers = self.fleet.deliver(sent).into_iter().zip(sent);
+        let event = |(answer, (host, command)): (Result<Reply, Fault>, &(HostName, Box<Command>))| {
+            let failed = matches!(answer, Ok(Reply::Refused(_)) | Err(_));
+            if matches!(**command, Command::Prepare { .. }) && failed {
+                self.said.repaired.remove(host);
+            }
+            Event::Reply { host: host.clone(), generation: command.stamp().generation, answer }
+        };
+        answers.map(event).collect()
     }
 
     /// Asks gates until something is decided; `None`: `until` came first.
@@ -330,5 +337,6 @@ impl<'a> Engine<'a> {
 enum Step {
     Nothing,
     Happened(Event),
+    Leaves(HostName, Box<Command>),
     Ended(Outcome),
 }

@@ -72,17 +72,43 @@ impl Fleet {
         }
     }
 
-    /// What a command comes to there.
-    pub fn deliver(&mut self, name: &HostName, command: &Command) -> Result<Reply, Fault> {
-        if let Some(words) = self.down.get(name) {
-            return Err(Fault::Other(words.clone()));
+    /// What commands come to, one a host, in their order; hosts are apart, so several work at the same time.
+    pub fn deliver(&mut self, sent: &[(HostName, Box<Command>)]) -> Vec<Result<Reply, Fault>> {
+        let mut hosts: BTreeMap<&HostName, &mut Host> = self.hosts.iter_mut().collect();
+        let mut work: Vec<_> = sent.iter().map(|(name, command)| (hosts.remove(name), name, command)).collect();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (down, contents, part) = (&self.down, &self.contents, work.len().div_ceil(threads).max(1));
+        let replies: Vec<Result<Reply, Fault>> = std::thread::scope(|scope| {
+            let of = |(host, name, command): &mut (Option<&mut Host>, &HostName, &Box<Command>)| match down.get(*name) {
+                Some(words) => Err(Fault::Other(words.clone())),
+                None => host.as_mut().ok_or(Fault::NoRoute).map(|host| host.deliver(contents, command)),
+            };
+            let parts = work.chunks_mut(part);
+            let running: Vec<_> = parts.map(|part| scope.spawn(move || part.iter_mut().map(of).collect())).collect();
+            let ended = running.into_iter().map(|thread| thread.join().expect("an agent does not panic"));
+            ended.flat_map(|replies: Vec<_>| replies).collect()
+        });
+        for ((name, _), reply) in sent.iter().zip(&replies) {
+            if matches!(reply, Ok(Reply::Switched { .. })) {
+                self.serving.remove(name);
+            }
         }
-        let host = self.hosts.get_mut(name).ok_or(Fault::NoRoute)?;
-        let reply = host.deliver(&self.contents, command);
-        if let Reply::Switched { .. } = &reply {
-            self.serving.remove(name);
+        replies
+    }
+
+    /// One of them.
+    pub fn first(&self) -> Option<HostName> {
+        self.hosts.keys().next().cloned()
+    }
+
+    /// All others get what `first` holds, as hosts that are installed from one image do, each with an identity of its own.
+    pub fn image(&mut self, first: &HostName) -> io::Result<()> {
+        let Some(image) = self.hosts.get(first).cloned() else { return Ok(()) };
+        for (_, host) in self.hosts.iter_mut().filter(|(name, _)| *name != first) {
+            host.fs.image(&image.fs);
+            present(host.fs.remove_file(&Place::state("incarnation")))?;
         }
-        Ok(reply)
+        Ok(())
     }
 
     /// What hosts show when every file that is wanted of them is read.

@@ -13,7 +13,7 @@ use crate::model::names::{Group, HostName, Version, Wiki};
 use crate::model::time::Time;
 use crate::plan::back::{self, Scope};
 use crate::plan::content;
-use crate::plan::forward::{self, Subject};
+use crate::plan::forward;
 use crate::plan::goal::{Extent, Site};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ pub fn versions(incident: &Incident) -> BTreeSet<Version> {
 
 /// Every host holds every version and serves the map of the start.
 pub fn found(engine: &mut Engine<'_>, incident: &Incident, policy: &Policy) -> Result<(), ReplayError> {
-    let pinned = |wiki: &Wiki| policy.pins.wikis.get(wiki).map(|pin| pin.version.clone());
+    let pinned = |wiki: &Wiki| incident.site.pins.wikis.get(wiki).map(|pin| pin.version.clone());
     let wikis = policy.groups.iter().flat_map(|group| group.wikis.iter().map(move |wiki| (wiki, &group.name)));
     let version = |(wiki, group): (&Wiki, &Group)| {
         let version = pinned(wiki).or_else(|| incident.map.get(group).cloned())?;
@@ -44,7 +44,15 @@ pub fn found(engine: &mut Engine<'_>, incident: &Incident, policy: &Policy) -> R
     let map = VersionMap(wikis.filter_map(version).collect());
     let content = engine.fleet.contents.first();
     let goal = |site: Site<'_>| content::sync(site, &content, Some(&map), false, "the start");
-    carry(engine, policy, "the start", &goal)
+    // One host is filled, the others are copies of it: that is also how hosts are installed, and much less work.
+    let first = engine.fleet.first();
+    let only = first.iter().cloned().collect();
+    let begun = engine.act(policy, "the start", Some(&only), &goal)?;
+    begun.map_err(|blocked| ReplayError::AsItWas { what: "the start".to_owned(), blocked })?;
+    if let Some(host) = first {
+        engine.fleet.image(&host).map_err(|error| ReplayError::Host { host, error })?;
+    }
+    carry(engine, policy, "the start", &|site| content::converge(site, Extent::Wanted, "the start"))
 }
 
 /// What people did before the chapter, with nothing in their way.
@@ -79,15 +87,7 @@ pub fn as_it_was(
             let outcome = engine.act(policy, "as it was", Some(&only), &goal)?;
             outcome.map(drop).map_err(|blocked| ReplayError::AsItWas { what: history(event), blocked })
         }
-        What::LostPins(wikis) => {
-            engine.write("as it was", &freed)?;
-            for wiki in wikis {
-                let subject = Subject::Wiki(wiki.clone());
-                carry(engine, policy, &history(event), &|site| forward::unpin(site, &subject, "overwritten"))?;
-            }
-            Ok(())
-        }
-        What::Host(..) | What::Note => Ok(()),
+        What::LostPins(_) | What::Host(..) | What::Note => Ok(()),
     }
 }
 

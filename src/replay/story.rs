@@ -53,7 +53,13 @@ impl Sites {
         let (gates, others): (Vec<_>, Vec<_>) = incident.site.gates.iter().cloned().partition(known);
         let unmeasured = others.iter().map(|gate| gate.name.to_string()).collect();
         let gated = Policy { gates, ..incident.site.clone() };
-        let plain = Policy { gates: Vec::new(), ..incident.site.clone() };
+        let mut plain = Policy { gates: Vec::new(), ..incident.site.clone() };
+        // Who moved wikis then did not know these pins.
+        let lost = incident.events.iter().filter_map(|event| match &event.what {
+            What::LostPins(wikis) => Some(wikis),
+            _ => None,
+        });
+        lost.flatten().for_each(|wiki| drop(plain.pins.wikis.remove(wiki)));
         Self { gated, plain, unmeasured }
     }
 }
@@ -293,7 +299,7 @@ impl<'a> Story<'a> {
         let repaired = self.spoken();
         let (end, effect, left) = words::ended("", &outcome);
         let end = if end == ActEnd::Done { ActEnd::RolledBack } else { end };
-        self.say(&format!("the release is to blame: {}", words::told(end, &effect)));
+        self.say(&words::told(end, &effect));
         let now = self.engine.now;
         let act = &mut self.acts[act];
         (act.end, act.ended) = (end, now);

@@ -65,7 +65,7 @@ pub fn told(end: ActEnd, why: &[String]) -> String {
         ActEnd::Promoted => "done, and watched from now on",
         ActEnd::Held => "not begun",
         ActEnd::Stale => "not begun, hosts are not ready",
-        ActEnd::RolledBack => "the release is to blame and was taken back",
+        ActEnd::RolledBack => "the release is to blame and is taken back",
         ActEnd::Paused => "waits for a person",
         ActEnd::Done => "done",
         ActEnd::Nothing => "nothing to do",

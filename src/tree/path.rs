@@ -84,15 +84,20 @@ impl fmt::Debug for RelPath {
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
-        // Neighbours in a tree share their directory, which one comparison of memory skips.
-        let shared = self.0.rfind('/').filter(|at| b.get(..*at) == Some(&a[..*at])).unwrap_or(0);
-        let common = a[shared..].iter().zip(&b[shared..]).position(|(x, y)| x != y).map(|at| at + shared);
+        let common = mismatch(a, b);
         let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
         match common {
             Some(at) => rank(a[at]).cmp(&rank(b[at])),
             None => a.len().cmp(&b.len()),
         }
     }
+}
+
+/// Where two texts differ first, within the shorter one; eight bytes at a time, because neighbours in a tree share much.
+fn mismatch(a: &[u8], b: &[u8]) -> Option<usize> {
+    let ((a8, _), (b8, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let alike = a8.iter().zip(b8).take_while(|(x, y)| x == y).count() * 8;
+    a[alike..].iter().zip(&b[alike..]).position(|(x, y)| x != y).map(|at| at + alike)
 }
 
 impl PartialOrd for RelPath {
@@ -119,6 +124,17 @@ mod tests {
         let deep = ["d"; TREE_DEPTH_MAX + 1].join("/");
         for bad in ["", ".", "..", "/a", "a/", "a//b", "a/../b", "./a", "a/.", "a\0b", &long, &deep] {
             assert!(bad.parse::<RelPath>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_found_wherever_it_is() {
+        let same = b"includes/session/SessionManager.php";
+        for at in 0..same.len() {
+            let mut other = *same;
+            other[at] ^= 1;
+            assert_eq!(mismatch(same, &other), Some(at));
+            assert_eq!(mismatch(same, &same[..at]), None);
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Asking {
     pub(super) readings: BTreeMap<GateName, Reading>,
     /// The verdict that was said last.
     pub(super) said: BTreeMap<GateName, Verdict>,
+    /// Gates that only observe and have failed, which is said once.
+    observed: BTreeSet<GateName>,
     pub(super) records: Vec<Record>,
     pub(super) told: Vec<Told>,
     /// Hosts that are looked at a second time, and what they showed.
@@ -80,6 +82,7 @@ impl Asking {
             fresh: true,
             readings: BTreeMap::new(),
             said: BTreeMap::new(),
+            observed: BTreeSet::new(),
             records: Vec::new(),
             told: Vec::new(),
             suspects: BTreeSet::new(),
@@ -144,13 +147,13 @@ impl Asking {
             self.told.push(Told::Judged(Box::new(judgement.clone())));
         }
         self.soak.take(now, judgement);
-        let observed = self.soak.standing().filter(|(gate, standing, _)| {
-            gate.mode == Mode::Observe && *standing == Standing::Failed && before.is_none()
+        let failed = self.soak.standing().filter(|(gate, standing, _)| {
+            gate.mode == Mode::Observe && *standing == Standing::Failed && !self.observed.contains(&gate.name)
         });
-        let would: Vec<Told> = observed
-            .map(|(gate, ..)| Told::Blamed(format!("{} would have stopped this; it only observes", gate.name)))
-            .collect();
-        self.told.extend(would);
+        let failed: Vec<GateName> = failed.map(|(gate, ..)| gate.name.clone()).collect();
+        let words = |gate: &GateName| Told::Blamed(format!("{gate} would have stopped this; it only observes"));
+        self.told.extend(failed.iter().map(words));
+        self.observed.extend(failed);
     }
 
     /// When something is due, if no answer comes before; `None`: suspected hosts are looked at first.
