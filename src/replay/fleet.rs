@@ -96,15 +96,10 @@ impl Fleet {
         replies
     }
 
-    /// One of them.
-    pub fn first(&self) -> Option<HostName> {
-        self.hosts.keys().next().cloned()
-    }
-
-    /// All others get what `first` holds, as hosts that are installed from one image do, each with an identity of its own.
-    pub fn image(&mut self, first: &HostName) -> io::Result<()> {
+    /// Hosts get what `first` holds, as those that are installed from one image do, each with an identity of its own.
+    pub fn image(&mut self, first: &HostName, others: &BTreeSet<HostName>) -> io::Result<()> {
         let Some(image) = self.hosts.get(first).cloned() else { return Ok(()) };
-        for (_, host) in self.hosts.iter_mut().filter(|(name, _)| *name != first) {
+        for (_, host) in self.hosts.iter_mut().filter(|(name, _)| others.contains(*name)) {
             host.fs.image(&image.fs);
             present(host.fs.remove_file(&Place::state("incarnation")))?;
         }

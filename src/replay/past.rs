@@ -44,15 +44,35 @@ pub fn found(engine: &mut Engine<'_>, incident: &Incident, policy: &Policy) -> R
     let map = VersionMap(wikis.filter_map(version).collect());
     let content = engine.fleet.contents.first();
     let goal = |site: Site<'_>| content::sync(site, &content, Some(&map), false, "the start");
-    // One host is filled, the others are copies of it: that is also how hosts are installed, and much less work.
-    let first = engine.fleet.first();
-    let only = first.iter().cloned().collect();
-    let begun = engine.act(policy, "the start", Some(&only), &goal)?;
-    begun.map_err(|blocked| ReplayError::AsItWas { what: "the start".to_owned(), blocked })?;
-    if let Some(host) = first {
-        engine.fleet.image(&host).map_err(|error| ReplayError::Host { host, error })?;
+    carry(engine, policy, "the start", &goal)
+}
+
+/// The hosts that need a past of their own: one to which nothing happens, and those to which something does.
+pub fn few(incident: &Incident) -> (Option<HostName>, BTreeSet<HostName>) {
+    let happens = |event: &Event| match &event.what {
+        What::Host(host, _) | What::Repair(host) => Some(host.clone()),
+        _ => None,
+    };
+    let mut few: BTreeSet<HostName> = incident.events.iter().filter_map(happens).collect();
+    let serving = incident.site.hosts.iter().filter(|(_, host)| host.serves());
+    let first = serving.map(|(name, _)| name).find(|name| !few.contains(*name)).cloned();
+    few.extend(first.clone());
+    (first, few)
+}
+
+/// All other hosts join: they had the past of the first one, and are copies of it. That spares proving hundreds of hosts again
+/// and again for moves in which nothing could differ.
+pub fn muster(engine: &mut Engine<'_>, incident: &Incident, policy: &Policy) -> Result<(), ReplayError> {
+    let (first, few) = few(incident);
+    let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
+    let others: BTreeSet<HostName> = serving.filter(|name| !few.contains(name)).collect();
+    if let (Some(host), false) = (first, others.is_empty()) {
+        engine.fleet.image(&host, &others).map_err(|error| ReplayError::Host { host, error })?;
+        let goal = |site: Site<'_>| content::converge(site, Extent::Wanted, "the start");
+        let outcome = engine.act(policy, "the start", Some(&others), &goal)?;
+        outcome.map_err(|blocked| ReplayError::AsItWas { what: "the start".to_owned(), blocked })?;
     }
-    carry(engine, policy, "the start", &|site| content::converge(site, Extent::Wanted, "the start"))
+    Ok(())
 }
 
 /// What people did before the chapter, with nothing in their way.

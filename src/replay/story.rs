@@ -44,6 +44,8 @@ pub fn play(incident: &Incident, chapters: &[Chapter], playbook: Option<&Playboo
 struct Sites {
     gated: Policy,
     plain: Policy,
+    /// The same for the few hosts that need a past of their own.
+    few: Policy,
     unmeasured: Vec<String>,
 }
 
@@ -60,7 +62,10 @@ impl Sites {
             _ => None,
         });
         lost.flatten().for_each(|wiki| drop(plain.pins.wikis.remove(wiki)));
-        Self { gated, plain, unmeasured }
+        let (_, names) = past::few(incident);
+        let hosts = plain.hosts.iter().filter(|(name, _)| names.contains(*name));
+        let few = Policy { hosts: hosts.map(|(name, host)| (name.clone(), host.clone())).collect(), ..plain.clone() };
+        Self { gated, plain, few, unmeasured }
     }
 }
 
@@ -90,7 +95,7 @@ impl<'a> Story<'a> {
     fn of(incident: &'a Incident, site: &'a Sites, chapter: &'a Chapter) -> Result<Self, ReplayError> {
         let mut engine = Engine::new(incident, Fleet::new(&incident.site, &past::versions(incident)));
         let to = chapter.to.unwrap_or(incident.to);
-        past::found(&mut engine, incident, &site.plain)?;
+        past::found(&mut engine, incident, &site.few)?;
         for event in &incident.events {
             if let What::Host(host, what) = &event.what {
                 engine.accidents.push_back((event.at, host.clone(), what.clone()));
@@ -98,8 +103,9 @@ impl<'a> Story<'a> {
         }
         for event in incident.events.iter().take_while(|event| event.at < chapter.from) {
             engine.pass(event.at)?;
-            past::as_it_was(&mut engine, incident, &site.plain, event)?;
+            past::as_it_was(&mut engine, incident, &site.few, event)?;
         }
+        past::muster(&mut engine, incident, &site.plain)?;
         engine.pass(chapter.from)?;
         engine.served.values_mut().for_each(|(ms, _)| *ms = 0);
         engine.said = Said::default();
