@@ -37,10 +37,12 @@ mod seat;
 mod status;
 mod sync_common;
 mod sync_file;
+mod test;
 mod timeline;
 mod undo;
 mod usage;
 mod watch;
+mod whole;
 mod wishes;
 
 use clap::{Parser, Subcommand};
@@ -102,6 +104,7 @@ enum Command {
     Show(history::Show),
     Timeline(timeline::Timeline),
     Replay(replay::Replay),
+    Test(test::Test),
     Journal(journal::Journal),
     Hosts(hosts::Hosts),
     Coverage(coverage::Coverage),
@@ -161,6 +164,7 @@ impl Command {
             Self::Show(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
             Self::Replay(command) => command.run(seat),
+            Self::Test(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
             Self::Coverage(command) => command.run(seat),

@@ -14,6 +14,7 @@ pub mod incident;
 mod pins;
 pub mod playbook;
 pub mod policy;
+pub mod policytest;
 pub mod ranges;
 pub mod raw;
 mod resolve;

@@ -8,6 +8,7 @@
 
 pub mod columns;
 mod engine;
+pub mod expect;
 mod fleet;
 pub mod page;
 mod past;

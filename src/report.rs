@@ -16,6 +16,7 @@ pub mod junit;
 pub mod markdown;
 pub mod nagios;
 pub mod plan;
+pub mod policytests;
 pub mod stale;
 pub mod status;
 mod table;

@@ -3,16 +3,14 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::{Usage, duration};
+use super::whole;
 use crate::drive::canary::{Check, canary};
 use crate::model::verdict::Verdict;
 use crate::report::canary::{CanaryView, gate_json, json, lines};
 use crate::report::{junit, nagios, textfile};
 use anyhow::Context;
 use clap::Args;
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Check readiness and gates without changing anything, for timers, monitoring and CI
 ///
@@ -80,10 +78,10 @@ impl Canary {
         let check = Check { hosts: &hosts, narrowed: self.hosts.is_some(), window_ms: self.window };
         let view = seat.block_on(canary(&deploy, &mut store, check))??;
         if let Some(file) = &self.junit {
-            whole(file, junit::xml(&view).context("failed to write JUnit XML")?.as_bytes())?;
+            whole::write(file, junit::xml(&view).context("failed to write JUnit XML")?.as_bytes())?;
         }
         if let Some(file) = &self.prometheus {
-            whole(file, textfile::text(&view).as_bytes())?;
+            whole::write(file, textfile::text(&view).as_bytes())?;
         }
         Ok(view)
     }
@@ -122,17 +120,4 @@ fn plugin(state: nagios::State) -> Exit {
         nagios::State::Critical => Exit::Usage,
         nagios::State::Unknown => Exit::Held,
     }
-}
-
-/// Writes a file so that its readers find the old one or the whole new one; they may be other users.
-fn whole(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut new = tempfile::Builder::new().prefix(".pointsman-").suffix(".tmp").tempfile_in(directory)?;
-        new.write_all(bytes)?;
-        new.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        new.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("failed to write {}", file.display()))
 }

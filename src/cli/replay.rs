@@ -4,12 +4,12 @@ use super::exit::Exit;
 use super::run::variable;
 use super::seat::Seat;
 use super::usage::Usage;
+use super::whole;
 use crate::config::diagnostic::did_you_mean;
 use crate::config::incident;
 use crate::config::incident::spec::{Chapter, Incident};
 use crate::config::playbook;
 use crate::replay::{columns, page, play};
-use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -52,8 +52,7 @@ impl Replay {
         let playbook = self.playbook.as_deref().map(read).transpose()?;
         let played = play(&incident, &chapters, playbook.as_ref())?;
         if let Some(file) = &self.html {
-            std::fs::write(file, page::html(&played))
-                .with_context(|| format!("{} can't be written", file.display()))?;
+            whole::write(file, page::html(&played).as_bytes())?;
         }
         match seat.json {
             true => seat.printer.data(&page::json(&played).to_string()),

@@ -160,22 +160,32 @@ fn site(node: &Node, text: &str, read: Reader<'_>, sink: &mut Sink) -> Option<Po
         let raw = decode::file(node, sink)?;
         return resolve::policy(&raw, text, read, sink);
     }
+    let file = "a groups.yaml beside this file, or its keys as a mapping";
+    nested(node, read, sink, file, |file, body| super::parse(file, body, read))
+}
+
+/// What stands in another file beside this one, whose mistakes are noted in that file; `hint` says what is to be named.
+pub(super) fn nested<T>(
+    node: &Node,
+    read: Reader<'_>,
+    sink: &mut Sink,
+    hint: &str,
+    parse: impl Fn(&Path, &str) -> Result<T, Diagnostics>,
+) -> Option<T> {
     let file = beside(node, sink)?;
     let body = match read(&file) {
         Ok(body) => body,
         Err(error) => {
-            let hint = "a groups.yaml beside this file, or its keys as a mapping".to_owned();
-            sink.hint(node.place, format!("{} cannot be read: {error}", file.display()), Some(hint));
+            sink.hint(node.place, format!("{} cannot be read: {error}", file.display()), Some(hint.to_owned()));
             return None;
         }
     };
-    match super::parse(&file, &body, read) {
-        Ok(policy) => Some(policy),
-        Err(mistakes) => {
-            mistakes.list.into_iter().for_each(|one| sink.push(&one.file, one.place, one.message, one.suggestion));
-            None
-        }
-    }
+    let mistakes = match parse(&file, &body) {
+        Ok(value) => return Some(value),
+        Err(mistakes) => mistakes,
+    };
+    mistakes.list.into_iter().for_each(|one| sink.push(&one.file, one.place, one.message, one.suggestion));
+    None
 }
 
 /// What each group serves at the start.
@@ -239,7 +249,7 @@ fn version(node: &Node, sink: &mut Sink) -> Option<Version> {
 }
 
 /// One of the names that are there.
-fn known<T: Clone>(node: &Node, what: &str, of: &[(&str, T)], sink: &mut Sink) -> Option<T> {
+pub(super) fn known<T: Clone>(node: &Node, what: &str, of: &[(&str, T)], sink: &mut Sink) -> Option<T> {
     let name = text(node, sink)?;
     let found = of.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
     if found.is_none() {

@@ -184,3 +184,9 @@ pub const INCIDENT_EVENTS_MAX: usize = 10_000;
 pub const INCIDENT_SIGNALS_MAX: usize = 200;
 /// Incidents that are based on one another.
 pub const INCIDENT_BASES_MAX: usize = 4;
+/// What a policy test expects.
+pub const POLICY_TEST_EXPECT_MAX: usize = 200;
+/// Files and directories among which policy tests are looked for.
+pub const POLICY_TEST_ENTRIES_MAX: usize = 10_000;
+/// Directories within one another that are looked through for policy tests.
+pub const POLICY_TEST_DEPTH_MAX: usize = 16;

@@ -6,7 +6,6 @@ use super::played::{ChapterPlayed, Played, Row, Served, Side};
 use crate::gate::signature::harmless;
 use crate::model::limits::LINE_BYTES_MAX;
 use crate::model::time::Time;
-use crate::model::words::count;
 use std::fmt::Write;
 use textwrap::core::display_width;
 
@@ -75,11 +74,12 @@ pub fn sums(chapter: &ChapterPlayed) -> Vec<String> {
     for (group, served) in &chapter.served {
         let Served { history_ms, pointsman_ms } = *served;
         if history_ms.max(pointsman_ms) > 0 {
-            let minutes = history_ms.abs_diff(pointsman_ms) / 60_000;
-            let minutes = count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute");
             let word = if pointsman_ms > history_ms { "longer" } else { "saved" };
-            let (then, now) = (span(history_ms), span(pointsman_ms));
-            lines.push(format!("{group} served it for {then}; with pointsman {now}: {minutes} {word}"));
+            let (then, now, less) = (span(history_ms), span(pointsman_ms), span(history_ms.abs_diff(pointsman_ms)));
+            lines.push(match history_ms == pointsman_ms {
+                true => format!("{group} served it for {then}; with pointsman as long"),
+                false => format!("{group} served it for {then}; with pointsman {now}: {less} {word}"),
+            });
         }
     }
     if !chapter.unmeasured.is_empty() {
@@ -91,15 +91,16 @@ pub fn sums(chapter: &ChapterPlayed) -> Vec<String> {
     lines
 }
 
-/// `1 h 49 min`, `3 min`, `not at all`.
-fn span(ms: u64) -> String {
-    let minutes = ms.div_ceil(60_000);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => "not at all".to_owned(),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
+/// `1 h 49 min`, `4 min 39 s`, `not at all`.
+pub fn span(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    let parts = match seconds {
+        0 => return "not at all".to_owned(),
+        1..3600 => [(seconds / 60, "min"), (seconds % 60, "s")],
+        _ => [(seconds / 3600, "h"), (seconds % 3600 / 60, "min")],
+    };
+    let there = parts.iter().filter(|(number, _)| *number > 0);
+    there.map(|(number, unit)| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The day and the time of day of a moment, UTC.

@@ -36,13 +36,13 @@ pub fn xml(view: &CanaryView) -> Result<String, SerializeError> {
     report.to_string()
 }
 
-fn case(class: &str, name: &str, status: TestCaseStatus) -> TestCase {
+pub(super) fn case(class: &str, name: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
     case.set_classname(class);
     case
 }
 
-fn said(kind: NonSuccessKind, class: &str, message: &str, whole: &str) -> TestCaseStatus {
+pub(super) fn said(kind: NonSuccessKind, class: &str, message: &str, whole: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(class).set_message(message).set_description(whole);
     status

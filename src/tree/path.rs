@@ -95,9 +95,11 @@ impl Ord for RelPath {
 
 /// Where two texts differ first, within the shorter one; eight bytes at a time, because neighbours in a tree share much.
 fn mismatch(a: &[u8], b: &[u8]) -> Option<usize> {
-    let ((a8, _), (b8, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let alike = a8.iter().zip(b8).take_while(|(x, y)| x == y).count() * 8;
-    a[alike..].iter().zip(&b[alike..]).position(|(x, y)| x != y).map(|at| at + alike)
+    let (common, mut at) = (a.len().min(b.len()), 0);
+    while at + 8 <= common && a[at..at + 8] == b[at..at + 8] {
+        at += 8;
+    }
+    (at..common).find(|&at| a[at] != b[at])
 }
 
 impl PartialOrd for RelPath {
