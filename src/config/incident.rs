@@ -3,6 +3,8 @@
 //! Invariant: what comes out names only what its site has, in order of time. The site is a groups.yaml beside the file or
 //! the same keys inline, so there is one grammar of fleets and gates.
 
+#[cfg(test)]
+mod corpus;
 mod events;
 mod signals;
 pub mod spec;
@@ -13,7 +15,7 @@ use super::fields::{Fields, list, number, text};
 use super::policy::Policy;
 use super::raw::At;
 use super::resolve::{local_path, parsed};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Key, Node, Value};
 use super::{decode, resolve, trust};
 use crate::model::limits::{INCIDENT_BASES_MAX, INCIDENT_EVENTS_MAX, INCIDENT_SIGNALS_MAX};
 use crate::model::names::{Group, Version};
@@ -72,7 +74,12 @@ pub fn parse(file: &Path, text: &str, read: Reader<'_>) -> Result<Incident, Diag
 /// An incident that stands in a file of this sink, whole or as a part of it. `text` is the file's.
 pub fn of_node(tree: &Node, text: &str, read: Reader<'_>, sink: &mut Sink) -> Option<Incident> {
     let tree = with_base(tree.clone(), read, sink, INCIDENT_BASES_MAX)?;
-    let mut f = Fields::of(&tree, KEYS, "an incident", sink)?;
+    incident(&tree, text, read, sink)
+}
+
+/// One that has all its keys.
+fn incident(tree: &Node, text: &str, read: Reader<'_>, sink: &mut Sink) -> Option<Incident> {
+    let mut f = Fields::of(tree, KEYS, "an incident", sink)?;
     let (name, title) = (f.need("name", self::text), f.need("title", self::text));
     let version = f.need("version", version);
     let (from, to) = (f.need("from", time), f.need("to", time));
@@ -87,11 +94,14 @@ pub fn of_node(tree: &Node, text: &str, read: Reader<'_>, sink: &mut Sink) -> Op
         return None;
     }
     let span = (from.value, to.value);
-    let mut f = Fields::of(&tree, KEYS, "an incident", sink)?;
+    let mut f = Fields::of(tree, KEYS, "an incident", sink)?;
     let map = f.need("map", |n, s| map(n, &site, s));
     let signals = f.optional("signals", |n, s| signals::signals(n, &site, s));
+    // Where a signal is wrong nothing is said about those that name it.
+    let whole = !f.broken.contains("signals");
     let signals: Vec<Signal> = signals?.map(|at| at.value).unwrap_or_default();
-    let events = f.need("events", |n, s| events::events(n, &site, span, &signals, s));
+    let named = whole.then_some(signals.as_slice());
+    let events = f.need("events", |n, s| events::events(n, &site, span, named, s));
     let chapters = f.optional("chapters", |n, s| chapters(n, span, s));
     let events: At<Vec<Event>> = events?;
     bounded(events.place, events.value.len(), INCIDENT_EVENTS_MAX, "events", f.sink);
@@ -118,7 +128,8 @@ fn bounded(place: Place, there: usize, most: usize, what: &str, sink: &mut Sink)
     }
 }
 
-/// The keys that are missing here come from the incident that `base` names, and so on.
+/// The keys that are missing here come from the incident that `base` names, which must be right by itself. What they
+/// bring along stands at that name: a mistake that is left comes from what this file put in the place of others.
 fn with_base(mut tree: Node, read: Reader<'_>, sink: &mut Sink, left: usize) -> Option<Node> {
     let Value::Map(entries) = &tree.value else { return Some(tree) };
     let Some((_, base)) = entries.iter().find(|(key, _)| key.text == "base").cloned() else { return Some(tree) };
@@ -126,25 +137,42 @@ fn with_base(mut tree: Node, read: Reader<'_>, sink: &mut Sink, left: usize) -> 
         sink.add(base.place, format!("more than {INCIDENT_BASES_MAX} files are based on one another"));
         return None;
     }
-    let file = beside(&base, sink)?;
-    let body = match read(&file) {
-        Ok(body) => body,
-        Err(error) => {
-            sink.add(base.place, format!("{} cannot be read: {error}", file.display()));
-            return None;
+    let other = nested(&base, read, sink, "an incident beside this file", |file, body| {
+        let mut sink = Sink::new(file);
+        let other = yaml::read(body, &mut sink).and_then(|tree| with_base(tree, read, &mut sink, left - 1));
+        if let Some(other) = &other {
+            incident(other, body, read, &mut sink);
         }
-    };
-    let mut inner = Sink::new(&file);
-    let other = yaml::read(&body, &mut inner);
-    sink.absorb(inner);
-    let other = with_base(other?, read, sink, left - 1)?;
+        sink.finish(other)
+    })?;
+    let directory = text(&base, sink).map(std::path::PathBuf::from).unwrap_or_default();
+    let directory = directory.parent().unwrap_or(Path::new(""));
     if let (Value::Map(entries), Value::Map(others)) = (&mut tree.value, other.value) {
         entries.retain(|(key, _)| key.text != "base");
         let missing = others.into_iter().filter(|(key, _)| entries.iter().all(|(mine, _)| mine.text != key.text));
-        let missing: Vec<_> = missing.collect();
-        entries.extend(missing);
+        let missing: Vec<_> = missing.map(|(key, node)| (key, moved(node, base.place))).collect();
+        entries.extend(missing.into_iter().map(|(key, node)| match node.value {
+            // It stands beside the other file.
+            Value::Text(path) if key.text == "site" => {
+                let path = directory.join(path).to_string_lossy().into_owned();
+                (key, Node { value: Value::Text(path), ..node })
+            }
+            value => (key, Node { value, ..node }),
+        }));
     }
     Some(tree)
+}
+
+/// The same at another place.
+fn moved(node: Node, place: Place) -> Node {
+    let value = match node.value {
+        Value::List(nodes) => Value::List(nodes.into_iter().map(|node| moved(node, place)).collect()),
+        Value::Map(entries) => {
+            Value::Map(entries.into_iter().map(|(key, node)| (Key { place, ..key }, moved(node, place))).collect())
+        }
+        value => value,
+    };
+    Node { value, place }
 }
 
 /// A path beside the file.

@@ -3,6 +3,9 @@
 //! Invariant: an expectation that comes out can be met and can be missed: what it names is in the incident's site, and
 //! a test expects at least one thing.
 
+#[cfg(test)]
+mod corpus;
+
 use super::diagnostic::{Diagnostics, Place, Sink, did_you_mean};
 use super::fields::{Fields, choice, duration, list, number, text};
 use super::incident::spec::{Chapter, Incident};
@@ -118,8 +121,9 @@ fn test(tree: &Node, body: &str, read: super::dblist::Reader<'_>, sink: &mut Sin
             None
         }
     };
-    let policy =
-        f.optional("policy", |n, s| nested(n, read, s, "a groups.yaml", |file, body| super::parse(file, body, read)));
+    let policy = f.optional("policy", |n, s| {
+        nested(n, read, s, "a groups.yaml beside this file", |file, body| super::parse(file, body, read))
+    });
     let incident = match policy?.map(|at| at.value) {
         Some(policy) => incident::with_policy(incident?, policy),
         None => incident?,

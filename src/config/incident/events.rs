@@ -30,12 +30,12 @@ const KEYS: &[&str] = &[
 /// Which keys go with a verb alone.
 const OWN: &[(&str, &[&str])] = &[("to", &["promote", "rollback"]), ("is", &["host"]), ("lacks", &["host"])];
 
-/// Events in order of time, within `span`.
+/// Events in order of time, within `span`; `None` for signals: they are wrong themselves, so names are not held against them.
 pub fn events(
     node: &Node,
     site: &Policy,
     span: (Time, Time),
-    signals: &[Signal],
+    signals: Option<&[Signal]>,
     sink: &mut Sink,
 ) -> Option<Vec<Event>> {
     let Value::List(nodes) = &node.value else {
@@ -55,12 +55,17 @@ pub fn events(
     Some(events)
 }
 
-fn event(node: &Node, site: &Policy, signals: &[Signal], sink: &mut Sink) -> Option<Event> {
+fn event(node: &Node, site: &Policy, signals: Option<&[Signal]>, sink: &mut Sink) -> Option<Event> {
     let mut f = Fields::of(node, KEYS, "an event", sink)?;
     let at = f.need("at", time);
     let (text, prov) = (f.optional("text", self::text), f.optional("prov", self::text));
-    let names: Vec<(&str, String)> = signals.iter().map(|signal| (signal.name.as_str(), signal.name.clone())).collect();
-    let because = f.optional("because", |n, s| known(n, "signal", &names, s));
+    let because = f.optional("because", |n, s| match signals {
+        Some(signals) => {
+            let names: Vec<_> = signals.iter().map(|signal| (signal.name.as_str(), signal.name.clone())).collect();
+            known(n, "signal", &names, s)
+        }
+        None => self::text(n, s),
+    });
     let there: Vec<&str> = VERBS.iter().copied().filter(|verb| f.get(verb).is_some()).collect();
     let [verb] = there.as_slice() else {
         let hint = format!("one of {}", VERBS.join(", "));

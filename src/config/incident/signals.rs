@@ -114,8 +114,9 @@ fn gates(
         }
         Some(gate.name.clone())
     };
+    let before = sink.count();
     let gates = list(node, "gates", gate, sink)?;
-    if gates.is_empty() {
+    if gates.is_empty() && sink.count() == before {
         sink.add(node.place, "no gate measures this");
     }
     Some(gates.into_iter().collect())
