@@ -8,6 +8,7 @@ use crate::model::limits::LINE_BYTES_MAX;
 use crate::model::time::Time;
 use std::fmt::Write;
 use textwrap::core::display_width;
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 /// `HH:MM:SS` and a space.
 const TIME_WIDTH: usize = 9;
@@ -45,9 +46,14 @@ fn chapter(chapter: &ChapterPlayed, width: usize) -> String {
     out
 }
 
+/// Times and names of hosts are not broken at their hyphens.
+fn whole_words(width: usize) -> Options<'static> {
+    Options::new(width).word_splitter(WordSplitter::NoHyphenation).word_separator(WordSeparator::AsciiSpace)
+}
+
 /// Lines of at most `width` columns.
 fn wrapped(text: &str, width: usize) -> String {
-    textwrap::wrap(text, width).iter().map(|line| format!("{line}\n")).collect()
+    textwrap::wrap(text, whole_words(width)).iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn row(out: &mut String, row: &Row, time: &str, column: usize) {
@@ -55,7 +61,7 @@ fn row(out: &mut String, row: &Row, time: &str, column: usize) {
         "assumed" => format!("{} (assumed)", shown(&row.text)),
         _ => shown(&row.text),
     };
-    for (number, line) in textwrap::wrap(&text, column).iter().enumerate() {
+    for (number, line) in textwrap::wrap(&text, whole_words(column)).iter().enumerate() {
         let time = if number == 0 { time } else { "" };
         let line = match row.side {
             Side::History => {

@@ -312,13 +312,13 @@ fn two_columns_are_told_by_day_and_no_line_is_too_wide() {
         22:00:00 <script>alert(1)</script>�[2J &    |
                  "so" on (assumed)                  |
         2016-01-23
-        01:09:00 all wikis are moved to 1.27.0-     |
-                 wmf.10                             |
+        01:09:00 all wikis are moved to             |
+                 1.27.0-wmf.10                      |
         01:09:08                                    | rollback: done: group0: 5 wikis
                                                     | 1.27.0-wmf.11 -> 1.27.0-wmf.10;
                                                     | 477 of 477 hosts proven
 
-        group1 served it for 1 h 49 min; with pointsman not at all: 109 minutes saved
+        group1 served it for 1 h 49 min; with pointsman not at all: 1 h 49 min saved
         not asked, because the incident says nothing about them: load
     "#]]
     .assert_eq(&text);

@@ -90,6 +90,7 @@ pub fn junit(all: &[Ran]) -> Result<String, SerializeError> {
 }
 
 fn named(file: &Path) -> String {
+    let file = file.strip_prefix(".").unwrap_or(file);
     file.to_string_lossy().into_owned()
 }
 

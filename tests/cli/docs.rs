@@ -1,11 +1,11 @@
-//! Every block of YAML in docs/gates.md is what the program reads.
+//! Every block of YAML in the documentation is what the program reads.
 
 use crate::site::Site;
 use std::fs;
 use std::path::Path;
 
 /// The blocks of YAML, each with the line it begins at.
-fn blocks(text: &str) -> Vec<(usize, String)> {
+pub fn blocks(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (number, line) in text.lines().enumerate() {

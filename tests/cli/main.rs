@@ -13,6 +13,8 @@ mod hosts;
 mod killed;
 mod machines;
 mod playbooks;
+mod policies;
+mod replay;
 mod site;
 mod story;
 mod timeline;
