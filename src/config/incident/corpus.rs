@@ -168,6 +168,10 @@ fn what_the_site_does_not_have() {
         small.yaml:16:75: the incident has no signal `sesion`
           hint: did you mean `session`?"#]],
     );
+}
+
+#[test]
+fn groups_and_gates_that_the_site_does_not_have() {
     check(
         "group1: 1.27.0-wmf.10}",
         "group2: 1.27.0-wmf.10}",

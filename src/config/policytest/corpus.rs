@@ -97,6 +97,10 @@ fn a_test_that_names_what_is_not_there() {
         small.test.yaml:1:1: a policy test has one incident
           hint: `incident: FILE`, or the keys of one below `given:`"#]],
     );
+}
+
+#[test]
+fn a_test_whose_chapter_or_policy_is_not_there() {
     check(
         "chapter: back",
         "chapter: bak",
@@ -197,6 +201,10 @@ fn expectations_that_can_not_be_meant() {
         small.test.yaml:8:5: nothing is expected here
           hint: one of act, never, served"#]],
     );
+}
+
+#[test]
+fn undertakings_that_are_none() {
     check(
         "act: promote group1",
         "act: promote group7",
