@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod nagios;
 pub mod plan;
 pub mod policytests;
+pub mod recording;
 pub mod stale;
 pub mod status;
 mod table;

@@ -3,18 +3,49 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
+use crate::model::books::Rollout;
 use crate::model::ids::RolloutId;
+use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report;
-use crate::store::Store;
-use clap::Args;
+use crate::report::recording::{NotRecorded, Recorder, Source};
+use crate::report::timeline::Mark;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoredEvent};
+use clap::{Args, Subcommand};
 
 /// What was done, newest first: one line of effect each
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman history -n 5")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  pointsman history -n 5\n  pointsman history export r12 > incidents/r12.yaml"
+)]
 pub struct History {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many
     #[arg(short, default_value_t = 20)]
     n: usize,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Export(Export),
+}
+
+/// A promotion or rollback and what followed, as an incident file for `replay` and `test`
+///
+/// Up to the rollback of its version, the promotion of another one, or the end of the journal. Nothing is in it that was
+/// logged, measured at an address, or typed: see --words.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  pointsman history export r12 > incidents/r12.yaml\n  pointsman replay incidents/r12.yaml --policy groups.yaml"
+)]
+struct Export {
+    /// Which, as `history` names it
+    id: RolloutId,
+    /// Keep what people typed: reasons and answers; read them before the file is passed on
+    #[arg(long)]
+    words: bool,
 }
 
 /// One undertaking in full
@@ -28,6 +59,9 @@ pub struct Show {
 impl History {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        if let Some(Command::Export(export)) = self.command {
+            return export.run(seat);
+        }
         let rollouts = seat.read_books(&seat.policy()?)?.rollouts(self.n)?;
         match seat.json {
             true => seat.printer.data(&report::history::json(&rollouts).to_string()),
@@ -37,13 +71,41 @@ impl History {
     }
 }
 
+impl Export {
+    fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        let (policy, groups_yaml) = (seat.policy()?, seat.groups_yaml()?);
+        let store = seat.read_books(&policy)?;
+        let rollout = known(&store, self.id)?;
+        let before = rollout.from.map(|from| store.snapshot(from)).transpose()?.flatten();
+        let before = before.ok_or_else(|| Usage(NotRecorded::NoStart(self.id).to_string()))?;
+        let (policy, groups_yaml, rollout, before) = (&policy, groups_yaml.as_str(), &rollout, &before);
+        let source = Source { policy, groups_yaml, rollout, before, words: self.words };
+        let mut recorder = Recorder::new(source).map_err(|error| Usage(error.to_string()))?;
+        let mut last = 0;
+        loop {
+            let events = store.events(last, TIMELINE_EVENTS_MAX)?;
+            let Some(newest) = events.last() else { break };
+            last = newest.seq;
+            let mark = |event: &StoredEvent| Mark { seq: event.seq, at: event.at, epoch: event.epoch };
+            if !events.iter().all(|event| recorder.take(mark(event), &event.record)) {
+                break;
+            }
+        }
+        seat.printer.data(recorder.text().trim_end());
+        Ok(Exit::Done)
+    }
+}
+
+fn known(store: &SqliteStore, id: RolloutId) -> anyhow::Result<Rollout> {
+    let missing = || Usage(format!("the books have no {id}; pointsman history lists what they have")).into();
+    store.rollout(id)?.ok_or_else(missing)
+}
+
 impl Show {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let store = seat.read_books(&seat.policy()?)?;
-        let Some(rollout) = store.rollout(self.id)? else {
-            return Err(Usage(format!("the books have no {}; pointsman history lists what they have", self.id)).into());
-        };
+        let rollout = known(&store, self.id)?;
         let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);
         let health = store.load()?.health;
         let (after, gates) = (after.as_ref(), health.gates.get(&self.id));

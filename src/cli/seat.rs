@@ -2,6 +2,7 @@
 
 use super::usage::Usage;
 use crate::config::policy::Policy;
+use crate::config::trust::Invoker;
 use crate::drive::deploy::{Deploy, who};
 use crate::fleet::{Fleet, runtime};
 use crate::model::names::HostName;
@@ -48,6 +49,13 @@ impl Seat {
     pub fn policy(&self) -> anyhow::Result<Policy> {
         let file = crate::config::find(self.site.as_deref())?;
         Ok(crate::config::load(&file)?)
+    }
+
+    /// The text of groups.yaml.
+    pub fn groups_yaml(&self) -> anyhow::Result<String> {
+        let file = crate::config::find(self.site.as_deref())?;
+        crate::config::trust::read(&file, Invoker::of_process())
+            .with_context(|| format!("{} cannot be read", file.display()))
     }
 
     /// Everything that a command needs that talks to hosts.

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod corpus;
 mod events;
+pub mod recorded;
 mod signals;
 pub mod spec;
 
