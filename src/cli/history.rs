@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
-use crate::model::books::Rollout;
+use crate::model::books::{Kind, Rollout};
 use crate::model::ids::RolloutId;
 use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report;
@@ -78,8 +78,13 @@ impl Export {
         let rollout = known(&store, self.id)?;
         let before = rollout.from.map(|from| store.snapshot(from)).transpose()?.flatten();
         let before = before.ok_or_else(|| Usage(NotRecorded::NoStart(self.id).to_string()))?;
-        let (policy, groups_yaml, rollout, before) = (&policy, groups_yaml.as_str(), &rollout, &before);
-        let source = Source { policy, groups_yaml, rollout, before, words: self.words };
+        let after = store.snapshot(rollout.to)?.filter(|_| rollout.kind == Kind::Rollback);
+        let (start, moved) = match &after {
+            Some(after) => (after, Some(&before)),
+            None => (&before, None),
+        };
+        let (policy, groups_yaml, rollout) = (&policy, groups_yaml.as_str(), &rollout);
+        let source = Source { policy, groups_yaml, rollout, start, moved, words: self.words };
         let mut recorder = Recorder::new(source).map_err(|error| Usage(error.to_string()))?;
         let mut last = 0;
         loop {

@@ -9,8 +9,6 @@
 
 mod measured;
 mod site;
-#[cfg(test)]
-mod tests;
 
 use super::timeline::Mark;
 use crate::config::policy::Policy;
@@ -23,6 +21,9 @@ use crate::model::time::Time;
 use measured::Measured;
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// How much earlier a recording begins than its undertaking, and how much later it ends than the journal, ms.
+const EARLIER_MS: u64 = 60_000;
 
 /// Why an undertaking can't be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,8 +45,10 @@ pub struct Source<'a> {
     pub groups_yaml: &'a str,
     /// The undertaking that it begins with.
     pub rollout: &'a Rollout,
-    /// The state before that.
-    pub before: &'a Snapshot,
+    /// The state before that; of a rollback, the one that it went back to.
+    pub start: &'a Snapshot,
+    /// Of a rollback, the state before it: how the fleet got there stands at the beginning of the recording.
+    pub moved: Option<&'a Snapshot>,
     /// Whether what people typed is kept.
     pub words: bool,
 }
@@ -79,10 +82,10 @@ impl<'a> Recorder<'a> {
             (Kind::Promote | Kind::Rollback, Some(version)) => version.clone(),
             _ => return Err(NotRecorded::Kind(rollout.id, kind(rollout.kind))),
         };
-        Ok(Self {
+        let mut recorder = Self {
             source,
             version,
-            serves: site::most(source.policy, source.before),
+            serves: site::most(source.policy, source.start),
             snapshots: BTreeMap::new(),
             under_way: BTreeMap::new(),
             stale: BTreeMap::new(),
@@ -91,7 +94,16 @@ impl<'a> Recorder<'a> {
             over: false,
             last: rollout.at,
             events: Vec::new(),
-        })
+        };
+        let moved = source.moved.map(|moved| site::most(source.policy, moved)).unwrap_or_default();
+        for (group, version) in moved {
+            if recorder.serves.get(&group) != Some(&version) {
+                let event = json!({"promote": group, "to": version, "text": "as it was before", "prov": "assumed"});
+                recorder.event(Time(rollout.at.0.saturating_sub(EARLIER_MS / 2)), event);
+                recorder.serves.insert(group, version);
+            }
+        }
+        Ok(recorder)
     }
 
     /// Takes the next event. Whether more is needed: a recording ends before the promotion of another version, and
@@ -122,7 +134,10 @@ impl<'a> Recorder<'a> {
 
     fn tell(&mut self, at: Time, record: &Record) {
         match record {
-            Record::Opened { rollout, .. } => _ = self.under_way.insert(rollout.id, (at, rollout.clone())),
+            Record::Opened { rollout, .. } => {
+                self.measured.opened(rollout);
+                self.under_way.insert(rollout.id, (at, rollout.clone()));
+            }
             Record::Ended { rollout, status, .. } => {
                 if let Some((began, rollout)) = self.under_way.remove(rollout) {
                     self.ended(began, at, &rollout, *status);
@@ -178,9 +193,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn rolled_back(&mut self, at: Time, rollout: &Rollout) {
-        let Some(to) =
-            self.snapshots.get(&rollout.to).or((rollout.to == self.source.before.id).then_some(self.source.before))
-        else {
+        let start = (rollout.to == self.source.start.id).then_some(self.source.start);
+        let Some(to) = self.snapshots.get(&rollout.to).or(start) else {
             return self.note(at, &format!("{} went back to a state that the books no longer have", rollout.id));
         };
         let (serves, why) = (site::most(self.source.policy, to), self.why(rollout));
@@ -214,7 +228,9 @@ impl<'a> Recorder<'a> {
 
     fn event(&mut self, at: Time, mut event: serde_json::Value) {
         event["at"] = json!(at.to_string());
-        event["prov"] = json!("journal");
+        if event.get("prov").is_none() {
+            event["prov"] = json!("journal");
+        }
         self.events.push(event.to_string());
     }
 
@@ -250,10 +266,10 @@ impl<'a> Recorder<'a> {
         line("name", json!(format!("rollout-{}", rollout.id)).to_string());
         line("title", json!(what).to_string());
         line("version", json!(self.version).to_string());
-        // A minute before, so that everything lies within.
-        line("from", Time(from.0.saturating_sub(60_000)).to_string());
-        line("to", Time(self.last.0.saturating_add(60_000)).to_string());
-        line("map", json!(site::most(self.source.policy, self.source.before)).to_string());
+        line("from", Time(from.0.saturating_sub(EARLIER_MS)).to_string());
+        line("to", Time(self.last.0.saturating_add(EARLIER_MS)).to_string());
+        line("chapters", json!([{"name": rollout.id.to_string(), "from": from.to_string()}]).to_string());
+        line("map", json!(site::most(self.source.policy, self.source.start)).to_string());
         out += &site::text(self.source);
         out += "events:\n";
         // A rollout is written when it has ended, and stands where it began.

@@ -14,6 +14,7 @@ mod killed;
 mod machines;
 mod playbooks;
 mod policies;
+mod recording;
 mod replay;
 mod site;
 mod story;

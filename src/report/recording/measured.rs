@@ -3,9 +3,10 @@
 use crate::config::policy::Policy;
 use crate::gate::spec::numbers::Rule;
 use crate::gate::spec::{Gate, Kind};
+use crate::model::books::Rollout;
 use crate::model::health::HealthRecord;
 use crate::model::ids::RolloutId;
-use crate::model::names::{GateName, HostName, Version};
+use crate::model::names::{GateName, Group, HostName, Version};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Failures, and what is needed to tell them.
 #[derive(Debug, Default)]
 pub struct Measured {
+    /// The group that each moved last.
+    groups: BTreeMap<RolloutId, Group>,
     switched: BTreeMap<RolloutId, Time>,
     /// The last value that a gate passed with.
     passed: BTreeMap<GateName, f64>,
@@ -27,6 +30,8 @@ pub struct Measured {
 #[derive(Debug)]
 struct Failed {
     judgement: Judgement,
+    /// What was moved when it failed.
+    group: Option<Group>,
     /// From the first switch to the failure, ms.
     after_ms: u64,
     /// Hosts that were to blame; empty: the release.
@@ -34,6 +39,11 @@ struct Failed {
 }
 
 impl Measured {
+    /// An undertaking began.
+    pub fn opened(&mut self, rollout: &Rollout) {
+        self.groups.extend(rollout.groups.last().map(|group| (rollout.id, group.clone())));
+    }
+
     /// A host was switched.
     pub fn switched(&mut self, rollout: RolloutId, at: Time) {
         self.switched.entry(rollout).or_insert(at);
@@ -56,7 +66,8 @@ impl Measured {
                     (Verdict::Pass, Some(value)) => _ = self.passed.insert(gate, value),
                     (Verdict::Fail, _) if !self.failed.contains_key(&gate) => {
                         let after_ms = self.switched.get(rollout).map_or(0, |switched| at.ms_since(*switched));
-                        let failed = Failed { judgement: judgement.clone(), after_ms, blamed: BTreeSet::new() };
+                        let group = self.groups.get(rollout).cloned();
+                        let failed = Failed { judgement: judgement.clone(), group, after_ms, blamed: BTreeSet::new() };
                         self.newest = Some(gate.clone());
                         self.failed.insert(gate.clone(), failed);
                         return Some(format!("the gate {gate} fails"));
@@ -87,10 +98,13 @@ impl Measured {
             };
             signal["name"] = json!(format!("recorded-{name}"));
             signal["prov"] = json!("assumed");
-            signal["cause"] = match failed.blamed.is_empty() {
-                true => json!({"version": version}),
-                false => json!({"version": version, "hosts": failed.blamed}),
-            };
+            signal["cause"] = json!({"version": version});
+            if let Some(group) = &failed.group {
+                signal["cause"]["group"] = json!(group);
+            }
+            if !failed.blamed.is_empty() {
+                signal["cause"]["hosts"] = json!(failed.blamed);
+            }
             out += &format!("  - {signal}\n");
         }
         let out = if out.is_empty() { out } else { format!("signals:\n{out}") };

@@ -79,7 +79,7 @@ fn role_name(role: Role) -> Option<&'static str> {
 
 /// Pins as they were, and every wiki that was not where most of its group was.
 fn pins(source: Source<'_>) -> Value {
-    let (before, most) = (source.before, most(source.policy, source.before));
+    let (before, most) = (source.start, most(source.policy, source.start));
     let pin = |key: &str, name: &str, version: &Version| json!({key: name, "version": version, "reason": "recorded", "owner": "recorded"});
     let elsewhere = source.policy.groups.iter().flat_map(|group| {
         let usual = most.get(&group.name);
