@@ -6,6 +6,9 @@
 //!
 //! Absent on purpose: a language. A stage is one verb with values; there are no conditions, loops or expressions.
 
+pub mod back;
 pub mod budget;
 pub mod machine;
+#[cfg(test)]
+mod tests;
 pub mod windows;

@@ -16,6 +16,7 @@ use crate::drive::deploy::who;
 use crate::model::books::{Books, Kind, Record};
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
+use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -69,23 +70,25 @@ impl<'a> Player<'a> {
         playbook: &'a Playbook,
         run: PlaybookRun,
     ) -> anyhow::Result<Self> {
-        let Some(alive) = hold(policy, run.id)? else {
-            let since = run.at;
-            let lock = crate::model::books::Lock { epoch: 0, holder: run.by, reason: format!("{}", run.id), since };
-            return Err(StoreError::Locked(lock)).context(format!("{} is run by another process", run.id));
-        };
-        Ok(Self { alive: Some(alive), ..Self::watching(seat, policy, store, playbook, run) })
+        let (id, by, since) = (run.id, run.by.clone(), run.at);
+        let player = Self::watching(seat, policy, store, playbook, run)?;
+        if player.alive.is_none() {
+            let lock = crate::model::books::Lock { epoch: 0, holder: by, reason: id.to_string(), since };
+            return Err(StoreError::Locked(lock)).context(format!("{id} is run by another process"));
+        }
+        Ok(player)
     }
 
-    /// A run that another process may be running.
+    /// A run that another process may be running; where none is, none begins to.
     pub fn watching(
         seat: &'a Seat,
         policy: &'a Policy,
         store: SqliteStore,
         playbook: &'a Playbook,
         run: PlaybookRun,
-    ) -> Self {
-        Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: None }
+    ) -> anyhow::Result<Self> {
+        let alive = hold(policy, run.id)?;
+        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive })
     }
 
     /// Goes on to the end, or until it pauses.
@@ -119,11 +122,20 @@ impl<'a> Player<'a> {
                     Some(event) => event,
                     None => self.stage(at)?,
                 },
-                Effect::Back(lines) => Event::WentBack(self.all(&lines)),
+                Effect::Back(why) => Event::WentBack(self.back(&why)?),
             };
             waiting.extend(self.machine.step(clock::now(), event));
         }
         Ok(Exit::Ours)
+    }
+
+    /// Takes back what is left to be taken back; the gravest code.
+    fn back(&self, why: &str) -> anyhow::Result<u8> {
+        let lines = back::lines(self.playbook, self.machine.run(), &self.store.load()?, why);
+        if lines.is_empty() {
+            self.seat.printer.talk(&format!("{}: nothing is left to be taken back", self.machine.run().id));
+        }
+        Ok(self.all(&lines))
     }
 
     fn finish(&self, code: u8) -> Exit {
@@ -134,6 +146,10 @@ impl<'a> Player<'a> {
             PlaybookStatus::Paused => {
                 self.seat.printer.talk(&format!("{id}: paused: {}", run.why));
                 self.seat.printer.talk(&format!("  hint: pointsman resume {id}, or pointsman abort {id} --rollback"));
+            }
+            PlaybookStatus::GoingBack => {
+                self.seat.printer.talk(&format!("{id}: goes back and is not through: {}", run.why));
+                self.seat.printer.talk(&format!("  hint: pointsman resume {id} goes on with that"));
             }
             _ => {}
         }
@@ -148,7 +164,7 @@ impl<'a> Player<'a> {
     fn interrupted(&self, at: usize) -> anyhow::Result<Option<Event>> {
         let books = self.store.load()?;
         let run = self.machine.run();
-        if books.playbooks.get(&run.id).is_some_and(|row| !row.status.is_unfinished()) {
+        if books.playbooks.get(&run.id).is_some_and(|row| row.status != PlaybookStatus::Open) {
             return Ok(Some(Event::Aborted));
         }
         let ours = matches!(&self.playbook.stages[at].verb, Verb::Commands(c) if c.lines[0][0] == "rollback");

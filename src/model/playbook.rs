@@ -46,7 +46,9 @@ pub enum PlaybookStatus {
     Paused,
     /// Through its last stage.
     Done,
-    /// A stage failed; what it had moved was taken back.
+    /// What it moved is being taken back; after a crash `resume` goes on with that.
+    GoingBack,
+    /// What it had moved was taken back.
     TakenBack,
     /// A person ended it.
     Aborted,
@@ -184,8 +186,8 @@ impl PlaybookRecord {
                 run.stages.entry(stage.clone()).or_default().answer = Some((*yes, by.clone(), reason.clone()));
             }
             Self::Overridden { reason, .. } => run.override_freeze = Some(reason.clone()),
-            // What a person ended at another terminal stays so, but for being taken back.
-            Self::Stands { status, .. } if !run.status.is_unfinished() && *status != PlaybookStatus::TakenBack => {}
+            // What a person ended at another terminal stays so, and what goes back never goes on.
+            Self::Stands { status, .. } if !run.status.may_become(*status) => {}
             Self::Stands { status, why, .. } => (run.status, run.why) = (*status, why.clone()),
         }
     }
@@ -194,6 +196,15 @@ impl PlaybookRecord {
 impl PlaybookStatus {
     /// Whether `resume` and `abort` may still be said of it.
     pub fn is_unfinished(self) -> bool {
-        matches!(self, Self::Open | Self::Paused)
+        matches!(self, Self::Open | Self::Paused | Self::GoingBack)
+    }
+
+    /// Whether a run that stands so may stand as `next` from now on.
+    fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Open | Self::Paused => true,
+            Self::GoingBack => matches!(next, Self::GoingBack | Self::TakenBack),
+            Self::Done | Self::TakenBack | Self::Aborted | Self::Superseded => false,
+        }
     }
 }

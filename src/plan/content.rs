@@ -2,7 +2,7 @@
 
 use super::back;
 use super::goal::{Blocked, Extent, Goal, Mode, Site, Why, changes};
-use crate::model::books::{Kind, Rollout, Snapshot, Status};
+use crate::model::books::{Books, Kind, Rollout, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::ids::RolloutId;
@@ -107,26 +107,27 @@ fn covers_every_wiki(site: Site<'_>, map: &VersionMap) -> Result<(), Blocked> {
 }
 
 /// A sync of what was wanted already, which would only stand before the one that is meant.
-fn changed_nothing(site: Site<'_>, sync: &Rollout) -> bool {
-    let wanted = |id| site.books.snapshots.get(&id).map(|snapshot| &snapshot.wanted);
+fn changed_nothing(books: &Books, sync: &Rollout) -> bool {
+    let wanted = |id| books.snapshots.get(&id).map(|snapshot| &snapshot.wanted);
     sync.from.is_some_and(|from| wanted(from).is_some() && wanted(from) == wanted(sync.to))
 }
 
+fn is_sync(rollout: &&Rollout) -> bool {
+    rollout.kind == Kind::Sync && rollout.status != Status::Dropped
+}
+
+/// Syncs that changed something and were not undone, newest first.
+pub fn undoable(books: &Books) -> impl Iterator<Item = &Rollout> {
+    let undos = books.rollouts.values().filter(|r| r.kind == Kind::Undo && r.status != Status::Dropped);
+    let undone: BTreeSet<&str> = undos.filter_map(|r| r.effect.split(' ').next()).collect();
+    let syncs = books.rollouts.values().rev().filter(is_sync);
+    syncs.filter(move |r| !undone.contains(r.id.to_string().as_str()) && !changed_nothing(books, r))
+}
+
 fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Blocked> {
-    let undone: BTreeSet<&str> = site
-        .books
-        .rollouts
-        .values()
-        .filter(|r| r.kind == Kind::Undo && r.status != Status::Dropped)
-        .filter_map(|r| r.effect.split(' ').next())
-        .collect();
-    let is_sync = |r: &&Rollout| r.kind == Kind::Sync && r.status != Status::Dropped;
     let found = match which {
         Some(id) => site.books.rollouts.get(&id).filter(is_sync),
-        None => {
-            let undoable = |r: &&Rollout| !undone.contains(r.id.to_string().as_str()) && !changed_nothing(site, r);
-            site.books.rollouts.values().rev().filter(is_sync).find(undoable)
-        }
+        None => undoable(site.books).next(),
     };
     found.ok_or_else(|| Blocked::new(Why::Usage, "there is no such sync to undo").hint("pointsman history"))
 }

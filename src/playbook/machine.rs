@@ -38,7 +38,7 @@ pub enum Event {
     Superseded(String),
     /// A person ended the run from another terminal, or wants it back too.
     Aborted,
-    /// What was moved is taken back; the gravest code of that.
+    /// What was moved is taken back, or not; the gravest code of that.
     WentBack(u8),
 }
 
@@ -49,8 +49,8 @@ pub enum Effect {
     Persist(Vec<PlaybookRecord>),
     /// Carry out this stage; answer with [`Event::Ended`].
     Do(usize),
-    /// Run these commands, which take back what was moved; answer with [`Event::WentBack`].
-    Back(Vec<Vec<String>>),
+    /// Take back what was moved, for this reason, by [`super::back::lines`]; answer with [`Event::WentBack`].
+    Back(String),
     /// For people.
     Tell(String),
     /// Nothing follows; the exit code.
@@ -62,14 +62,12 @@ pub enum Effect {
 pub struct Machine<'a> {
     playbook: &'a Playbook,
     run: PlaybookRun,
-    /// Why what was moved is taken back, while it is.
-    back: Option<String>,
 }
 
 impl<'a> Machine<'a> {
     /// The machine of a run that stands as `run`, new or taken up.
     pub fn new(playbook: &'a Playbook, run: PlaybookRun) -> Self {
-        Self { playbook, run, back: None }
+        Self { playbook, run }
     }
 
     /// The run as everything emitted so far leaves it.
@@ -91,6 +89,9 @@ impl<'a> Machine<'a> {
 
     /// Goes on from where the run stands.
     pub fn go_on(&mut self, now: Time) -> Vec<Effect> {
+        if self.run.status == PlaybookStatus::GoingBack {
+            return vec![Effect::Back(self.run.why.clone())];
+        }
         let Some(at) = self.position() else {
             let mut effects = vec![self.stands(now, PlaybookStatus::Done, String::new())];
             effects.push(Effect::Finish(if self.is_owed() { code::OWED } else { code::DONE }));
@@ -165,55 +166,21 @@ impl<'a> Machine<'a> {
         effects
     }
 
-    /// Takes back what the run moved, newest first.
+    /// Takes back what the run moved, newest first. That it goes back is on the books first: a run that died on its way
+    /// goes on going back.
     pub fn take_back(&mut self, now: Time, why: String) -> Vec<Effect> {
-        let lines = self.inverse(&why);
-        self.back = Some(why);
-        match lines.is_empty() {
-            true => self.went_back(now, code::DONE),
-            false => vec![Effect::Back(lines)],
-        }
+        vec![self.stands(now, PlaybookStatus::GoingBack, why.clone()), Effect::Back(why)]
     }
 
     fn went_back(&mut self, now: Time, worst: u8) -> Vec<Effect> {
-        let why = self.back.take().unwrap_or_default();
         if !matches!(worst, code::DONE | code::OWED) {
-            let why = format!("{why}; taking it back ended with code {worst}");
-            return vec![self.stands(now, PlaybookStatus::Paused, why), Effect::Finish(worst)];
+            return vec![
+                Effect::Tell(format!("taking it back ended with code {worst}: it is not through")),
+                Effect::Finish(worst),
+            ];
         }
-        let ended = self.stands(now, PlaybookStatus::TakenBack, why);
+        let ended = self.stands(now, PlaybookStatus::TakenBack, self.run.why.clone());
         vec![ended, Effect::Finish(if worst == code::OWED { code::OWED } else { code::TAKEN_BACK })]
-    }
-
-    /// The commands that take back what was moved, newest first; promotions of one version are one rollback.
-    fn inverse(&self, why: &str) -> Vec<Vec<String>> {
-        let began = |stage: &&Stage| self.run.stages.contains_key(&stage.name);
-        let mut lines: Vec<Vec<String>> = Vec::new();
-        for stage in self.playbook.stages.iter().rev().filter(began) {
-            let Verb::Commands(commands) = &stage.verb else { continue };
-            let message = format!("--message=playbook {}: {why}", self.run.id);
-            let words = match &commands.moves {
-                Moves::Promote(..) => vec!["rollback".to_owned(), message, "--yes".to_owned()],
-                // One that failed or was refused before it was recorded has nothing to undo.
-                Moves::Content if self.moved(stage) => vec!["undo".to_owned(), message, "--yes".to_owned()],
-                Moves::Pin(subject) if self.moved(stage) => {
-                    let reason = format!("--reason=playbook {}: {why}", self.run.id);
-                    vec!["unpin".to_owned(), subject.clone(), reason, "--yes".to_owned()]
-                }
-                _ => continue,
-            };
-            let again = words[0] == "rollback" && lines.iter().any(|line| line[0] == "rollback");
-            if !again && (words[0] != "rollback" || self.moved(stage)) {
-                lines.push(words);
-            }
-        }
-        lines
-    }
-
-    /// Whether a stage had its effect, or may have had it.
-    fn moved(&self, stage: &Stage) -> bool {
-        let code = self.run.stages.get(&stage.name).map(|row| row.code);
-        matches!(code, Some(None | Some(code::DONE | code::OWED | code::PAUSED | code::STOPPED | code::TERMINATED)))
     }
 
     fn is_owed(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::drive::{clock, hook};
 use crate::model::books::{Books, Kind, Record, Rollout, Status};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
-use crate::model::playbook::{PlaybookRecord, StageRow};
+use crate::model::playbook::{PlaybookRecord, PlaybookStatus, StageRow};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::words::count;
@@ -117,7 +117,7 @@ impl Player<'_> {
             loop {
                 let books = store.load()?;
                 let run = books.playbooks.get(&id);
-                if run.is_some_and(|run| !run.status.is_unfinished()) {
+                if run.is_some_and(|run| run.status != PlaybookStatus::Open) {
                     return Ok(Exit::Paused as u8);
                 }
                 let row = run.and_then(|run| run.stages.get(&stage.name));
@@ -174,7 +174,7 @@ impl Player<'_> {
                 let items = ended.into_iter().map(|(item, what)| (item, what == Through::Done)).collect();
                 let record = PlaybookRecord::Items { id, stage: stage.name.clone(), items };
                 store.note(clock::now(), 0, &[Record::Playbook(record)])?;
-                let aborted = store.load()?.playbooks.get(&id).is_some_and(|run| !run.status.is_unfinished());
+                let aborted = store.load()?.playbooks.get(&id).is_some_and(|run| run.status != PlaybookStatus::Open);
                 Ok(!aborted && exceeded(stage.budget, *broken, stage.targets).is_none())
             };
             let stop = self.seat.block_on(items::run(&deploy, run, &left, on_through))???;

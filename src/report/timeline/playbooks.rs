@@ -106,6 +106,7 @@ fn stands(id: PlaybookId, status: PlaybookStatus, why: &str, by: &str) -> String
         PlaybookStatus::Open => "goes on",
         PlaybookStatus::Paused => "**paused**",
         PlaybookStatus::Done => "done",
+        PlaybookStatus::GoingBack => "goes back",
         PlaybookStatus::TakenBack => "**taken back**",
         PlaybookStatus::Aborted => "**aborted**",
         PlaybookStatus::Superseded => "**superseded**",
