@@ -13,6 +13,7 @@ mod hosts;
 mod killed;
 mod machines;
 mod playbooks;
+mod played;
 mod policies;
 mod recording;
 mod replay;
