@@ -68,6 +68,8 @@ pub struct Said {
     pub lines: Vec<(Time, String)>,
     /// Hosts that were repaired, and what they lacked.
     pub repaired: BTreeMap<HostName, String>,
+    /// What was said once and is not said again, however often it is seen: failures by their gate, else whole lines.
+    once: BTreeSet<String>,
 }
 
 /// The world of a replay.
@@ -300,14 +302,12 @@ impl<'a> Engine<'a> {
             }
             Told::Left(host, reason) => format!("{host} is left behind: {}", stale::reason(reason)),
             Told::Judged(judgement) if judgement.verdict == Verdict::Fail => {
-                let said = format!("{}: {}", judgement.gate, judgement.sentence);
-                // A failure is told once, however often it is seen.
-                let alike = |(_, line): &(Time, String)| line.starts_with(&format!("{}: ", judgement.gate));
-                if self.said.lines.iter().any(alike) {
+                if !self.said.once.insert(judgement.gate.to_string()) {
                     return;
                 }
-                said
+                format!("{}: {}", judgement.gate, judgement.sentence)
             }
+            Told::Blamed(said) if !self.said.once.insert(said.clone()) => return,
             Told::Blamed(said) => said.clone(),
             _ => return,
         };

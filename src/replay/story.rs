@@ -217,10 +217,9 @@ impl<'a> Story<'a> {
 
     /// What the engine said, as rows; the hosts that were repaired.
     fn spoken(&mut self) -> BTreeMap<HostName, String> {
-        let said = std::mem::take(&mut self.engine.said);
         let row = |(at, text)| Row { at, side: Side::Pointsman, text, prov: String::new() };
-        self.rows.extend(said.lines.into_iter().map(row));
-        said.repaired
+        self.rows.extend(std::mem::take(&mut self.engine.said.lines).into_iter().map(row));
+        std::mem::take(&mut self.engine.said.repaired)
     }
 
     fn say(&mut self, text: &str) {
