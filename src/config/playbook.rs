@@ -4,6 +4,8 @@
 //! reached, nothing leads back, and what a stage names is in groups.yaml. There is no expression language: a variable
 //! stands for a whole value.
 
+#[cfg(test)]
+mod corpus;
 mod order;
 pub mod spec;
 mod vars;
@@ -64,7 +66,7 @@ pub fn parse(
 }
 
 fn playbook(mut tree: Node, policy: &Policy, given: &BTreeMap<String, String>, sink: &mut Sink) -> Option<Playbook> {
-    let vars = vars::replace(&mut tree, policy, given, sink);
+    let vars = vars::replace(&mut tree, policy, given, sink)?;
     let mut f = Fields::of(&tree, KEYS, "a playbook", sink)?;
     let name = f.need("name", text);
     let hours = f.optional("hours", when::hours);
@@ -82,7 +84,7 @@ fn playbook(mut tree: Node, policy: &Policy, given: &BTreeMap<String, String>, s
     let stages = if whole { order::check(stages.value, policy, sink) } else { Vec::new() };
     Some(Playbook {
         name: name?.value,
-        vars: vars?,
+        vars,
         stages,
         freezes: freezes?.map(|at| at.value).unwrap_or_default(),
         hours: hours?.map(|at| at.value),

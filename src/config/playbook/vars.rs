@@ -39,7 +39,7 @@ struct Variable {
 }
 
 /// Puts values where variables stand, and gives the values; what is undeclared, unused, missing or of the wrong type is
-/// noted.
+/// noted. `None`: values are missing in the tree, so that nothing more can be said about it.
 pub fn replace(
     tree: &mut Node,
     policy: &Policy,
@@ -53,16 +53,17 @@ pub fn replace(
         let hint = did_you_mean(name, variables.iter().map(|variable| variable.name.as_str()));
         sink.hint(Place::default(), format!("`--var {name}`: the playbook declares no such variable"), hint);
     }
-    let mut used = BTreeSet::new();
+    let (mut used, before) = (BTreeSet::new(), sink.count());
     for (_, node) in entries.iter_mut().filter(|(key, _)| key.text != "variables") {
         put(node, &variables, &mut used, sink);
     }
+    let whole = sink.count() == before && variables.iter().all(|variable| variable.value.is_some());
     for variable in variables.iter().filter(|variable| !used.contains(&variable.name)) {
         let hint = format!("remove it, or write `${}` where it belongs", variable.name);
         sink.hint(variable.place, format!("the variable `{}` is never used", variable.name), Some(hint));
     }
     let shown = |variable: &Variable| Some((variable.name.clone(), shown(variable.value.as_ref()?)));
-    Some(variables.iter().filter_map(shown).collect())
+    whole.then(|| variables.iter().filter_map(shown).collect())
 }
 
 fn shown(value: &Value) -> String {

@@ -115,6 +115,9 @@ fn sync_file(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Optio
     let (paths, selector) = (f.need("paths", texts), f.optional("hosts", text));
     let message = f.need("message", text);
     let sink = f.sink;
+    if let Some(at) = paths.as_ref().filter(|at| at.value.is_empty()) {
+        sink.add(at.place, "at least one path must stand here");
+    }
     let selector = selector?;
     let hosts = hosts(selector.as_ref(), policy, sink)?;
     let mut words = line(["sync-file", "--yes"]);

@@ -92,7 +92,11 @@ pub fn run(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
             return None;
         }
     };
-    let parallel = parallel?.map_or(1, |at| at.value.clamp(1, PLAYBOOK_PARALLEL_MAX));
+    let parallel = parallel?;
+    if let Some(at) = parallel.as_ref().filter(|at| !(1..=PLAYBOOK_PARALLEL_MAX).contains(&at.value)) {
+        sink.add(at.place, format!("`parallel` is from 1 to {PLAYBOOK_PARALLEL_MAX}"));
+    }
+    let parallel = parallel.map_or(1, |at| at.value);
     let targets = waves.iter().map(Vec::len).sum();
     if waves.iter().flatten().collect::<BTreeSet<_>>().len() < targets {
         sink.add(place, "an item stands twice");
