@@ -1,6 +1,6 @@
 //! Every block of YAML in the documentation is what the program reads.
 
-use crate::site::Site;
+use crate::site::{Site, V11};
 use std::fs;
 use std::path::Path;
 
@@ -61,4 +61,29 @@ fn every_kind_and_key_of_the_schema_is_named() {
         );
     }
     assert_eq!(seen, 12, "{kinds}");
+}
+
+#[test]
+fn every_playbook_of_the_documentation_is_run_or_refused() {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/playbooks.md")).expect("it is there");
+    let (mut ran, mut refused) = (0, 0);
+    for (line, block) in blocks(&text) {
+        let site = Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n");
+        site.write("playbooks/one.yaml", &block.replace("soak: {time: 3s}", "soak: {time: 10ms}"));
+        let first = block.lines().next().unwrap_or_default();
+        let mut arguments = vec!["run", "one", "--override-freeze", "a test"];
+        arguments.extend(
+            first.strip_prefix("# ").filter(|words| words.starts_with("--var")).iter().flat_map(|w| w.split(' ')),
+        );
+        let is_bad = first == "# refused";
+        let said = site.run(&arguments);
+        assert_eq!(said.code, if is_bad { 2 } else { 0 }, "docs/playbooks.md:{line}: {said}");
+        match is_bad {
+            true => refused += 1,
+            false => ran += 1,
+        }
+        assert!(is_bad || block.contains("shards") || site.counts().contains(".11"), "{V11} is served: {said}");
+    }
+    assert_eq!((ran, refused), (3, 1));
 }
