@@ -13,6 +13,8 @@ mod fleet;
 pub mod page;
 mod past;
 pub mod played;
+#[cfg(test)]
+mod recorded;
 mod signals;
 mod story;
 #[cfg(test)]

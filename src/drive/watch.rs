@@ -9,7 +9,7 @@ use super::deploy::Deploy;
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
 use crate::gate::spec::Moment;
-use crate::model::books::{Kind, Rollout};
+use crate::model::books::{BY_THE_WATCH, Kind, Rollout};
 use crate::model::names::HostName;
 use crate::plan::goal::{Extent, Site};
 use crate::plan::{back, content, gates, hosts};
@@ -152,7 +152,7 @@ async fn take_back(
     audience: &mut dyn Audience,
     why: &[String],
 ) -> Result<Ended, ActError> {
-    let why = format!("by the watch: {}", why.join("; "));
+    let why = format!("{BY_THE_WATCH}: {}", why.join("; "));
     let goal = |site: Site<'_>| back::rollback(site, &back::Scope::Last, &why);
     act(deploy, store, audience, &Order { take_over: true, ..Order::new("rollback by the watch", &goal) }).await
 }

@@ -156,6 +156,9 @@ pub enum Status {
     Superseded,
 }
 
+/// How the reason of a rollback begins that nobody asked for.
+pub const BY_THE_WATCH: &str = "by the watch";
+
 /// An undertaking in the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {

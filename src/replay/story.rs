@@ -16,7 +16,7 @@ use crate::config::playbook::spec::Playbook;
 use crate::config::policy::Policy;
 use crate::drive::watch;
 use crate::gate::spec::Gate;
-use crate::model::books::{Kind, Rollout};
+use crate::model::books::{BY_THE_WATCH, Kind, Rollout};
 use crate::model::map::VersionMap;
 use crate::model::names::{Group, HostName, Version};
 use crate::model::time::Time;
@@ -143,6 +143,9 @@ impl<'a> Story<'a> {
     /// What people wanted then is asked of pointsman.
     fn wanted(&mut self, event: &Event) -> Result<(), ReplayError> {
         if matches!(event.what, What::Host(..) | What::LostPins(_) | What::Note) {
+            return Ok(());
+        }
+        if event.by_itself {
             return Ok(());
         }
         if let Some(signal) = event.because.as_ref().filter(|signal| !self.engine.signals.shown(signal, event.at)) {
@@ -298,7 +301,7 @@ impl<'a> Story<'a> {
 
     /// The release is to blame: everything goes back to before its first promotion.
     fn take_back(&mut self, act: usize, why: Vec<String>) -> Result<(), ReplayError> {
-        let reason = format!("by the watch: {}", why.join("; "));
+        let reason = format!("{BY_THE_WATCH}: {}", why.join("; "));
         let goal = |site: Site<'_>| back::rollback(site, &Scope::Last, &reason);
         let outcome = self.engine.act(&self.site.gated, "rollback by the watch", None, &goal)?;
         let repaired = self.spoken();

@@ -46,7 +46,7 @@ fn mw2020() -> HostName {
 }
 
 fn event(at: &str, what: What) -> Event {
-    Event { at: time(at), what, text: String::new(), prov: "assumed".to_owned(), because: None }
+    Event { at: time(at), what, text: String::new(), prov: "assumed".to_owned(), because: None, by_itself: false }
 }
 
 fn promote(at: &str, group: &str) -> Event {

@@ -12,7 +12,7 @@ mod site;
 
 use super::timeline::Mark;
 use crate::config::policy::Policy;
-use crate::model::books::{Kind, Record, Rollout, Snapshot, Status};
+use crate::model::books::{BY_THE_WATCH, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::ids::RolloutId;
 use crate::model::names::{Group, HostName, Version};
@@ -22,7 +22,7 @@ use measured::Measured;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// How much earlier a recording begins than its undertaking, and how much later it ends than the journal, ms.
+/// How much earlier a recording begins than its undertaking, and how much later it ends at least, ms.
 const EARLIER_MS: u64 = 60_000;
 
 /// Why an undertaking can't be recorded.
@@ -182,7 +182,10 @@ impl<'a> Recorder<'a> {
                     self.event(began, json!({"promote": group, "to": version, "text": self.why(rollout)}));
                     let before = self.serves.insert(group.clone(), version.clone());
                     if let Some(before) = before.filter(|_| status == Status::WentBack) {
-                        self.event(ended, json!({"rollback": group, "to": before, "text": "it was taken back"}));
+                        self.event(
+                            ended,
+                            json!({"rollback": group, "to": before, "text": "it was taken back", "by_itself": true}),
+                        );
                         self.serves.insert(group.clone(), before);
                     }
                 }
@@ -198,9 +201,10 @@ impl<'a> Recorder<'a> {
             return self.note(at, &format!("{} went back to a state that the books no longer have", rollout.id));
         };
         let (serves, why) = (site::most(self.source.policy, to), self.why(rollout));
+        let by_itself = rollout.why.starts_with(BY_THE_WATCH);
         for (group, version) in &serves {
             if self.serves.get(group) != Some(version) {
-                self.event(at, json!({"rollback": group, "to": version, "text": why}));
+                self.event(at, json!({"rollback": group, "to": version, "text": why, "by_itself": by_itself}));
             }
         }
         self.serves = serves;
@@ -267,7 +271,9 @@ impl<'a> Recorder<'a> {
         line("title", json!(what).to_string());
         line("version", json!(self.version).to_string());
         line("from", Time(from.0.saturating_sub(EARLIER_MS)).to_string());
-        line("to", Time(self.last.0.saturating_add(EARLIER_MS)).to_string());
+        // As long as gates are asked.
+        let later = EARLIER_MS.max(self.source.policy.soak.watch_ms);
+        line("to", Time(self.last.0.saturating_add(later)).to_string());
         line("chapters", json!([{"name": rollout.id.to_string(), "from": from.to_string()}]).to_string());
         line("map", json!(site::most(self.source.policy, self.source.start)).to_string());
         out += &site::text(self.source);

@@ -3,7 +3,7 @@
 use super::spec::{Event, HostEvent, Signal, What};
 use super::{known, time, version};
 use crate::config::diagnostic::Sink;
-use crate::config::fields::{Fields, choice, list, text};
+use crate::config::fields::{Fields, choice, flag, list, text};
 use crate::config::policy::Policy;
 use crate::config::yaml::{Node, Value};
 use crate::model::names::{Group, HostName, Version, Wiki};
@@ -26,9 +26,15 @@ const KEYS: &[&str] = &[
     "lost_pins",
     "host",
     "note",
+    "by_itself",
 ];
 /// Which keys go with a verb alone.
-const OWN: &[(&str, &[&str])] = &[("to", &["promote", "rollback"]), ("is", &["host"]), ("lacks", &["host"])];
+const OWN: &[(&str, &[&str])] = &[
+    ("to", &["promote", "rollback"]),
+    ("is", &["host"]),
+    ("lacks", &["host"]),
+    ("by_itself", &["promote", "rollback", "repair"]),
+];
 
 /// Events in order of time, within `span`; `None` for signals: they are wrong themselves, so names are not held against them.
 pub fn events(
@@ -77,6 +83,7 @@ fn event(node: &Node, site: &Policy, signals: Option<&[Signal]>, sink: &mut Sink
     for (key, verbs) in astray {
         f.sink.add(node.place, format!("`{key}` goes with {} only", verbs.join(" and ")));
     }
+    let by_itself = f.optional("by_itself", flag);
     let what = what(&mut f, verb, site)?;
     let note = f.optional("note", self::text)?.map(|at| at.value);
     Some(Event {
@@ -85,6 +92,7 @@ fn event(node: &Node, site: &Policy, signals: Option<&[Signal]>, sink: &mut Sink
         text: text?.map(|at| at.value).or(note).unwrap_or_default(),
         prov: prov?.map_or_else(|| "assumed".to_owned(), |at| at.value),
         because: because?.map(|at| at.value),
+        by_itself: by_itself?.is_some_and(|at| at.value),
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Event {
     pub prov: String,
     /// People did it because of this signal: where that never shows, they don't.
     pub because: Option<String>,
+    /// The tool did it by itself, as recordings have it: in a replay it is not asked for, but found again or not.
+    pub by_itself: bool,
 }
 
 /// What happened.

@@ -32,6 +32,8 @@ struct Failed {
     judgement: Judgement,
     /// What was moved when it failed.
     group: Option<Group>,
+    /// When.
+    at: Time,
     /// From the first switch to the failure, ms.
     after_ms: u64,
     /// Hosts that were to blame; empty: the release.
@@ -67,7 +69,8 @@ impl Measured {
                     (Verdict::Fail, _) if !self.failed.contains_key(&gate) => {
                         let after_ms = self.switched.get(rollout).map_or(0, |switched| at.ms_since(*switched));
                         let group = self.groups.get(rollout).cloned();
-                        let failed = Failed { judgement: judgement.clone(), group, after_ms, blamed: BTreeSet::new() };
+                        let failed =
+                            Failed { judgement: judgement.clone(), at, group, after_ms, blamed: BTreeSet::new() };
                         self.newest = Some(gate.clone());
                         self.failed.insert(gate.clone(), failed);
                         return Some(format!("the gate {gate} fails"));
@@ -126,7 +129,8 @@ impl Measured {
                 Some(json!({"series": [gate.name], "base": base, "value": value, "after": after}))
             }
             Kind::Probe(_) | Kind::Contract(_) => {
-                Some(json!({"fails": [gate.name], "text": "as recorded", "after": after}))
+                // By the clock: waves were switched one after the other, and all of them failed then.
+                Some(json!({"fails": [gate.name], "text": "as recorded", "from": failed.at.to_string()}))
             }
             Kind::Signatures(signatures) => {
                 let each = signatures.min_events.div_ceil(signatures.min_hosts.max(1)).max(1);
