@@ -27,6 +27,7 @@ mod hosts;
 mod journal;
 mod lock;
 mod pin;
+mod plan;
 mod playbook;
 mod promote;
 mod replay;
@@ -80,6 +81,7 @@ enum Command {
     Canary(canary::Canary),
     Promote(promote::Promote),
     Run(run::Run),
+    Plan(plan::Plan),
     Resume(resume::Resume),
     Abort(abort::Abort),
     Watch(watch::Watch),
@@ -140,6 +142,7 @@ impl Command {
             Self::Canary(command) => command.run(seat),
             Self::Promote(command) => command.run(seat),
             Self::Run(command) => command.run(seat),
+            Self::Plan(command) => command.run(seat),
             Self::Resume(command) => command.run(seat),
             Self::Abort(command) => command.run(seat),
             Self::Watch(command) => command.run(seat),

@@ -45,6 +45,11 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl Run {
+    /// One that only shows.
+    pub(super) fn dry(playbook: PathBuf, vars: Vec<(String, String)>) -> Self {
+        Self { playbook, vars, dry_run: true, override_freeze: None }
+    }
+
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let policy = seat.policy()?;
