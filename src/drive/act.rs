@@ -175,7 +175,9 @@ impl Held<'_> {
 
     fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, ActError> {
         let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
-        Ok(plan(site, goal(site)?, only)?)
+        let mut goal = goal(site)?;
+        goal.rollout.playbook = self.deploy.playbook;
+        Ok(plan(site, goal, only)?)
     }
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {

@@ -186,6 +186,9 @@ pub struct Rollout {
     pub dispatched: bool,
     /// One line of effect, written when it ended.
     pub effect: String,
+    /// For which run of a playbook; `None`: a person or a timer typed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PlaybookId>,
 }
 
 /// What the books know of a host.

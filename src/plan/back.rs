@@ -111,6 +111,19 @@ pub fn restored(site: Site<'_>, scope: &Scope) -> Result<Restored, Blocked> {
     }
 }
 
+/// The promotions that a rollback with this scope would take back, newest first; none when it would finish a rollback,
+/// and for a state by name.
+pub fn taken_back<'a>(books: &'a Books, scope: &Scope) -> Vec<&'a Rollout> {
+    let group = match scope {
+        Scope::Last if last_move(books).is_none_or(|last| last.kind == Kind::Rollback) => return Vec::new(),
+        Scope::To(_) => return Vec::new(),
+        Scope::Last => None,
+        Scope::Group(group) => Some(group),
+    };
+    let last = last_promote(books, group);
+    last.and_then(|last| Some(run(books, last.version.as_ref()?, last, group))).unwrap_or_default()
+}
+
 fn nothing_to_take_back() -> Blocked {
     Blocked::new(Why::Usage, "the books record no promotion that could be taken back")
         .hint("pointsman history, then pointsman rollback --to SNAPSHOT")
@@ -124,7 +137,7 @@ fn snapshot(books: &Books, id: SnapshotId) -> Result<&Snapshot, Blocked> {
 }
 
 /// Whether it moved wikis: neither dropped nor brought back whole by itself.
-fn moved(rollout: &Rollout) -> bool {
+pub fn moved(rollout: &Rollout) -> bool {
     match rollout.status {
         Status::Done | Status::Owed => true,
         Status::Open | Status::Superseded => rollout.dispatched || rollout.kind == Kind::Rollback,

@@ -174,6 +174,7 @@ impl Site<'_> {
             status: Status::Open,
             dispatched: false,
             effect: String::new(),
+            playbook: None,
         }
     }
 

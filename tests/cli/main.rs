@@ -20,3 +20,4 @@ mod replay;
 mod site;
 mod story;
 mod timeline;
+mod together;
