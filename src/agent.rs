@@ -1,4 +1,4 @@
-//! The host's side: looks, receives, prepares, switches and confirms on a small file system boundary.
+//! The host's side: looks, receives, prepares, switches, confirms and collects on a small file system boundary.
 //!
 //! Invariant: the agent keeps nothing in memory between two calls. Everything it knows is on the host, so many
 //! processes of it, one after another or side by side, are one agent; the switch lock puts their effects in order.
@@ -6,6 +6,8 @@
 //! Deliberately absent: the network, and any decision. What is wanted comes with each command; what is refused, and why,
 //! goes back.
 
+mod collect;
+mod diskagents;
 mod diskask;
 pub mod diskfs;
 mod diskrun;
@@ -83,9 +85,12 @@ impl<F: HostFs> Agent<F> {
                 switch::switch(fs, stamp, expect, map, needs)?;
                 Ok(Reply::Switched { restart_failed: switch::restart(fs, restart) })
             }
-            Command::Confirm { stamp, expect, note } => {
+            Command::Confirm { stamp, expect, note, keep } => {
                 switch::confirm(fs, stamp, expect, note)?;
-                Ok(Reply::Confirmed)
+                match keep {
+                    Some(keep) => Ok(Reply::Collected(collect::collect(fs, stamp, keep)?)),
+                    None => Ok(Reply::Confirmed),
+                }
             }
             Command::Prepare { .. } => Err(Refusal::Failed("a prepare came without its manifest".to_owned()).into()),
         }

@@ -21,6 +21,7 @@ mod dry;
 mod ended;
 mod exit;
 mod gate;
+mod gc;
 mod history;
 mod hold;
 mod hosts;
@@ -97,6 +98,7 @@ enum Command {
     Pin(pin::Pin),
     Unpin(pin::Unpin),
     Depool(depool::Depool),
+    Gc(gc::Gc),
     Pool(depool::Pool),
     Lock(lock::Lock),
     Unlock(lock::Unlock),
@@ -158,6 +160,7 @@ impl Command {
             Self::Pin(command) => command.run(seat),
             Self::Unpin(command) => command.run(seat),
             Self::Depool(command) => command.run(seat),
+            Self::Gc(command) => command.run(seat),
             Self::Pool(command) => command.run(seat),
             Self::Lock(command) => command.run(seat),
             Self::Unlock(command) => command.run(seat),

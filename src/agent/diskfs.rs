@@ -357,6 +357,10 @@ impl HostFs for DiskFs {
         super::hostfs::present(removed).map(|_| ())
     }
 
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64> {
+        super::diskagents::remove(&std::env::current_exe()?, kept)
+    }
+
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {
         Ok(fs::fsync(self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)?)
     }

@@ -200,6 +200,8 @@ pub trait HostFs {
     fn remove_file(&mut self, at: &Place) -> io::Result<()>;
     /// Removes whatever stands there, with all that is below; nothing there is no error.
     fn remove_tree(&mut self, at: &Place) -> io::Result<()>;
+    /// Removes programs of earlier agents until `kept` are left, this one among them; how many it removed.
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64>;
     /// Makes the names of a directory outlast a power cut.
     fn sync_dir(&mut self, at: &Place) -> io::Result<()>;
     /// Makes everything written below the deploy root outlast a power cut.

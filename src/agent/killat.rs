@@ -156,6 +156,10 @@ impl<F: HostFs> HostFs for KillAt<F> {
         self.step()?.remove_tree(at)
     }
 
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64> {
+        self.step()?.remove_old_agents(kept)
+    }
+
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {
         self.step()?.sync_dir(at)
     }

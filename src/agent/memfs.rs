@@ -390,6 +390,10 @@ impl HostFs for MemFs {
         super::hostfs::present(self.take(at)).map(|_| ())
     }
 
+    fn remove_old_agents(&mut self, _kept: usize) -> io::Result<u64> {
+        Ok(0)
+    }
+
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {
         self.is_directory(at)
     }

@@ -152,11 +152,17 @@ fn bury(fs: &mut impl HostFs, component: &Component, generation: Generation) -> 
         let older = |of: Generation| of < generation;
         let stale = of.is_none_or(|(c, of)| older(of) && (of.epoch < generation.epoch || c == *component));
         if stale && !name.starts_with(GRAVE) {
-            let grave = format!("{GRAVE}{:032x}", fs.random()?);
-            fs.rename(&Place::root(STAGING).join(name), &Place::root(STAGING).join(&grave))?;
+            take_away(fs, &Place::root(STAGING).join(name))?;
         }
     }
     Ok(())
+}
+
+/// Renames a tree so that [`clear`] removes it.
+pub(super) fn take_away(fs: &mut impl HostFs, tree: &Place) -> io::Result<()> {
+    fs.make_dir(&Place::root(STAGING))?;
+    let grave = format!("{GRAVE}{:032x}", fs.random()?);
+    fs.rename(tree, &Place::root(STAGING).join(&grave))
 }
 
 /// The beginning of the names of what is to be removed.

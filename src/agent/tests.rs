@@ -3,6 +3,7 @@
 mod asked;
 mod bench;
 mod bundles;
+mod collected;
 mod disk;
 mod guards;
 mod killed;

@@ -290,7 +290,8 @@ fn checked(command: &Command, reply: Reply) -> Result<Reply, Fault> {
         | (Command::Observe { .. }, Reply::Observed(_))
         | (Command::Prepare { .. }, Reply::Prepared { .. })
         | (Command::Switch { .. }, Reply::Switched { .. })
-        | (Command::Confirm { .. }, Reply::Confirmed) => Ok(reply),
+        | (Command::Confirm { .. }, Reply::Confirmed)
+        | (Command::Confirm { keep: Some(_), .. }, Reply::Collected(_)) => Ok(reply),
         _ => Err(wrong_reply()),
     }
 }

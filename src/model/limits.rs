@@ -190,3 +190,5 @@ pub const POLICY_TEST_EXPECT_MAX: usize = 200;
 pub const POLICY_TEST_ENTRIES_MAX: usize = 10_000;
 /// Directories within one another that are looked through for policy tests.
 pub const POLICY_TEST_DEPTH_MAX: usize = 16;
+/// Programs of agents that a host keeps: one of today, and those that a rollback of pointsman itself would need.
+pub const AGENTS_KEPT_MAX: usize = 3;

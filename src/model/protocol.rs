@@ -10,7 +10,7 @@ use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::Version;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose command it is and its place in the order of all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,10 @@ pub enum Command {
         expect: Expect,
         /// What is written down beside the map.
         note: ConfirmNote,
+        /// Versions that stay, when everything else that the agent once brought is to be removed; the host adds what it
+        /// serves and what it has confirmed. An agent that is older than this passes it over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<BTreeSet<Version>>,
     },
 }
 
@@ -121,6 +125,17 @@ pub struct ConfirmNote {
     pub snapshot: SnapshotId,
     /// The rollout that led here.
     pub rollout: RolloutId,
+}
+
+/// What a host no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Collected {
+    /// Whole versions, built artefacts too.
+    pub versions: BTreeSet<Version>,
+    /// What they took, bytes; artefacts not counted.
+    pub bytes: u64,
+    /// Programs of earlier agents.
+    pub agents: u64,
 }
 
 /// A confirmed map as a host keeps it, newest first.
@@ -264,6 +279,8 @@ pub enum Reply {
     },
     /// To confirm.
     Confirmed,
+    /// To confirm with versions to keep: what was removed.
+    Collected(Collected),
     /// Nothing was changed.
     Refused(Refusal),
 }

@@ -58,7 +58,7 @@ pub fn rollback(site: Site<'_>, scope: &Scope, why: &str) -> Result<Goal, Blocke
     rollout.version = restored.version;
     let hold = Some(format!("rollback {}: {why}", rollout.id));
     let (mode, extent, fallback) = (Mode::Each, Extent::Served, BTreeSet::new());
-    Ok(Goal { rollout, snapshot, is_new: true, mode, extent, changes, pins, fallback, hold })
+    Ok(Goal { rollout, snapshot, is_new: true, mode, extent, changes, pins, fallback, hold, keep: None })
 }
 
 /// The rollback that was begun last, taken up again: the wanted state does not move.
@@ -76,6 +76,7 @@ fn finish(site: Site<'_>, wanted: &Snapshot, last: &Rollout, why: &str) -> Goal 
         pins: Vec::new(),
         fallback: BTreeSet::new(),
         hold: site.books.hold.is_none().then(|| format!("rollback {}: {why}", last.id)),
+        keep: None,
     }
 }
 

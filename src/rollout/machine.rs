@@ -299,8 +299,12 @@ impl<'a> Machine<'a> {
             rollout: self.id(),
         };
         let Some(expect) = self.hosts[host].expect().map(|e| Expect { active: Some(target), ..e }) else { return };
-        let command = Command::Confirm { stamp: self.stamp(), expect, note };
-        self.send(host, Step::Confirming, command, self.policy.limits.command_ms_max);
+        let keep = self.plan.goal.keep.clone();
+        // Removing a large tree takes as long as bringing it.
+        let limits = &self.policy.limits;
+        let deadline_ms = if keep.is_some() { limits.prepare_ms_max } else { limits.command_ms_max };
+        let command = Command::Confirm { stamp: self.stamp(), expect, note, keep };
+        self.send(host, Step::Confirming, command, deadline_ms);
     }
 
     pub(super) fn ask(&mut self) {

@@ -9,6 +9,7 @@ mod docs;
 mod dry;
 mod gated;
 mod gates;
+mod gc;
 mod hosts;
 mod killed;
 mod machines;
