@@ -6,11 +6,13 @@
 //! Deliberately absent: the network, and any decision. What is wanted comes with each command; what is refused, and why,
 //! goes back.
 
+mod compare;
 mod diskask;
 pub mod diskfs;
 mod diskrun;
 mod disktree;
 mod guard;
+mod hashing;
 pub mod hostfs;
 mod index;
 mod install;
@@ -21,12 +23,14 @@ pub mod memhost;
 mod observe;
 pub mod prepare;
 mod question;
+mod seal;
 pub mod session;
 mod state;
 mod switch;
 #[cfg(test)]
 mod tests;
 pub mod unpack;
+mod walk;
 
 use crate::model::component::Want;
 use crate::model::digest::Digest;
@@ -56,7 +60,7 @@ impl<F: HostFs> Agent<F> {
 
     /// Looks, and changes nothing: not a byte, not a lock.
     pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
-        let seen = observe::view(&self.fs, peek);
+        let seen = observe::view(&self.fs, peek, None);
         seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
     }
 

@@ -84,7 +84,7 @@ impl Host {
 }
 
 fn peek(prove: Vec<Want>, level: Level) -> Peek {
-    Peek { prove, level, confirmed: false }
+    Peek::new(prove, level, 1)
 }
 
 fn stamp(seq: u64) -> Stamp {

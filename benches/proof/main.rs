@@ -38,7 +38,7 @@ fn main() -> io::Result<()> {
         };
         add(&|| host::lstat_all(&host.tree()));
         add(&|| host.prove(Level::L1));
-        //L2
+        add(&|| host.prove(Level::L2));
         add(&|| host.prove(Level::L3));
         add(&|| rsync(&copy, &host.tree()));
         writeln!(out, "{line}")?;

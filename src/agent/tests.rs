@@ -6,6 +6,7 @@ mod bundles;
 mod disk;
 mod guards;
 mod killed;
+mod levels;
 mod prepares;
 mod proofs;
 mod wired;

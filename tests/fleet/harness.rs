@@ -201,7 +201,7 @@ pub async fn look(fleet: &Fleet, host: &HostName, install: Install) -> Result<Se
     use pointsman::fleet::session::PeekError;
     use pointsman::model::protocol::{Level, Peek};
     let mut session = fleet.session(host, install).await?;
-    let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+    let peek = Peek::at_state();
     match session.peek(peek, LONG).await {
         Ok(_) => Ok(session),
         Err(PeekError::Fault(fault)) => {
