@@ -40,6 +40,7 @@ use crate::tree::manifest::Manifest;
 use diskfs::DiskFs;
 use guard::Stop;
 use hostfs::HostFs;
+use look::Depth;
 use prepare::Transfer;
 use session::SessionError;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -60,7 +61,7 @@ impl<F: HostFs> Agent<F> {
 
     /// Looks, and changes nothing: not a byte, not a lock.
     pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
-        let seen = observe::view(&self.fs, peek, None);
+        let seen = observe::view(&self.fs, peek, Depth::of(peek), None);
         seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
     }
 

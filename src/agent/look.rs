@@ -26,17 +26,20 @@ pub(super) struct Depth {
     level: Level,
     /// Chooses the sample of L2.
     nonce: Option<u64>,
+    /// Whether the web server's work goes before.
+    in_background: bool,
 }
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
     pub readiness: Readiness,
-    /// What is to be written down, when that on disk is not as good; never for a component that is not ready.
+    /// What is to be written down, when that on disk is not as good.
     pub renewed: Option<Renewed>,
 }
 
-/// An index with the stats of now.
+/// An index with the stats of now; or one that holds under no circumstances, because a file was another one though its
+/// stat was that of the index.
 #[derive(Debug)]
 pub(super) struct Renewed {
     pub index: Index,
@@ -46,12 +49,17 @@ pub(super) struct Renewed {
 
 impl Depth {
     /// What a proof right before an effect needs: every file that is too young to trust, and no sample.
-    pub const YOUNG: Self = Self { level: Level::L2, nonce: None };
+    pub const YOUNG: Self = Self { level: Level::L2, nonce: None, in_background: false };
 
-    /// As it is asked for.
+    /// As it is asked for. Nobody is thought to wait for an L3.
     pub fn of(peek: &Peek) -> Self {
         let level = if peek.nonce.is_some() { peek.level.max(Level::L2) } else { peek.level };
-        Self { level, nonce: peek.nonce }
+        Self { level, nonce: peek.nonce, in_background: level == Level::L3 }
+    }
+
+    /// The same for somebody who waits for it.
+    pub fn awaited(self) -> Self {
+        Self { in_background: false, ..self }
     }
 
     /// Whether it asks what the clock says, so that files that were too young can be called old.
@@ -175,10 +183,11 @@ impl<'a, F: HostFs> Proof<'a, F> {
         if compared.unreadable {
             return Ok(None);
         }
-        let in_background = self.depth.level == Level::L3;
-        let changed = hashing::changed(self.fs, &self.top, &compared.doubts, in_background)?;
+        let changed = hashing::changed(self.fs, &self.top, &compared.doubts, self.depth.in_background)?;
         let differing: BTreeSet<usize> = changed.iter().map(|spot| spot.number).collect();
         compared.changed.extend(changed);
+        let unseen = |doubt: &Doubt<'_>| doubt.spot.line.same_stat(&doubt.stat);
+        let lied = compared.doubts.iter().any(|doubt| unseen(doubt) && differing.contains(&doubt.spot.number));
         compared.doubts.retain(|doubt| !differing.contains(&doubt.spot.number));
         let readiness = self.verdict(&compared);
         // What was hashed because it was young, and is so no more, need not be hashed the next time.
@@ -188,7 +197,14 @@ impl<'a, F: HostFs> Proof<'a, F> {
             grown || !doubt.spot.line.same_stat(&doubt.stat)
         };
         let worth = (renews || compared.doubts.iter().any(news)) && readiness.is_ready();
-        let renewed = worth.then(|| self.renewed(&compared, now_ns.unwrap_or(taken_ns))).flatten();
+        let renewed = match (worth, lied && !renews) {
+            (true, _) => self.renewed(&compared, now_ns.unwrap_or(taken_ns), self.here.clone()),
+            // Without this the next look, which may be one before a repair, would believe the stat again.
+            (_, true) => {
+                self.renewed(&Compared::default(), taken_ns, Here { boot_id: String::new(), incarnation: None })
+            }
+            _ => None,
+        };
         Ok(Some(Look { readiness, renewed }))
     }
 
@@ -237,9 +253,9 @@ impl<'a, F: HostFs> Proof<'a, F> {
         known.or_else(|| Some(self.sealed.index()?.content()?.subset(&rule.inputs).id()))
     }
 
-    fn renewed(&self, compared: &Compared<'_>, taken_ns: i64) -> Option<Renewed> {
+    fn renewed(&self, compared: &Compared<'_>, taken_ns: i64, here: Here) -> Option<Renewed> {
         let mut index = self.sealed.index()?;
-        index.here = self.here.clone();
+        index.here = here;
         let seen: BTreeMap<usize, &Stat> = compared.doubts.iter().map(|d| (d.spot.number, &d.stat)).collect();
         for (number, indexed) in index.entries.values_mut().enumerate() {
             if let Some(stat) = seen.get(&number) {

@@ -20,6 +20,7 @@ use std::io;
 pub(super) fn view(
     fs: &impl HostFs,
     peek: &Peek,
+    depth: Depth,
     now_ns: Option<i64>,
 ) -> io::Result<(Observation, Vec<Option<Renewed>>)> {
     let here = look::here(fs)?;
@@ -27,7 +28,7 @@ pub(super) fn view(
     let versions = map.as_ref().and_then(|(bytes, _)| VersionMap::from_php(bytes).ok()).map(|map| map.counts());
     let (mut readiness, mut renewed) = (Vec::new(), Vec::new());
     for want in &peek.prove {
-        let look = look::look(fs, want, Depth::of(peek), &here, now_ns)?;
+        let look = look::look(fs, want, depth, &here, now_ns)?;
         readiness.push((want.component.clone(), look.readiness));
         renewed.push(look.renewed);
     }
@@ -78,7 +79,7 @@ pub(super) fn observe(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool, peek: &P
     let before = enter(fs, stamp, adopt)?;
     // A host that cannot say what time it is can still be looked at.
     let now_ns = if peek.prove.is_empty() { None } else { fs.now_ns().ok() };
-    let (mut observation, renewed) = view(fs, peek, now_ns)?;
+    let (mut observation, renewed) = view(fs, peek, Depth::of(peek).awaited(), now_ns)?;
     observation.fence = before;
     for (want, renewed) in peek.prove.iter().zip(renewed) {
         if let Some(renewed) = renewed {

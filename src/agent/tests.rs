@@ -9,4 +9,5 @@ mod killed;
 mod levels;
 mod prepares;
 mod proofs;
+mod trees;
 mod wired;

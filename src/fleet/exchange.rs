@@ -244,7 +244,7 @@ pub fn wrong_reply() -> Fault {
 mod tests {
     use super::*;
     use crate::model::limits::FRAME_BYTES_MAX;
-    use crate::model::protocol::{Level, Peek, Readiness};
+    use crate::model::protocol::{Peek, Readiness};
     use crate::wire::message::{encode, preface};
     use tokio::io::{AsyncReadExt, DuplexStream, duplex, split};
 

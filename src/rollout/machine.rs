@@ -264,7 +264,8 @@ impl<'a> Machine<'a> {
     /// Raises the fence of a host and asks for everything that its part of the plan needs.
     pub(super) fn send_observe(&mut self, host: &HostName) {
         let nonce = self.operator.nonce.wrapping_add(self.operator.seq);
-        let peek = Peek::new(self.plan.hosts[host].prove(), Level::L2, nonce);
+        let level = if self.books.was_damaged(host) { Level::L3 } else { Level::L2 };
+        let peek = Peek::new(self.plan.hosts[host].prove(), level, nonce);
         let command = Command::Observe { stamp: self.stamp(), adopt: self.operator.adopt, peek };
         let deadline_ms = self.policy.limits.connect_ms_max + self.policy.limits.command_ms_max;
         self.send(host, Step::Observing, command, deadline_ms);

@@ -5,7 +5,7 @@ use expect_test::expect;
 use pointsman::fleet::Install;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
-use pointsman::model::protocol::{Command, Level, Peek, Reply, Stamp};
+use pointsman::model::protocol::{Command, Peek, Reply, Stamp};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;

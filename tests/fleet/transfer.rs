@@ -9,7 +9,7 @@ use pointsman::model::component::Want;
 use pointsman::model::digest::Digest;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
-use pointsman::model::protocol::{Command, Expect, Level, Peek, Readiness, Refusal, Reply, Stamp};
+use pointsman::model::protocol::{Command, Expect, Peek, Readiness, Refusal, Reply, Stamp};
 use pointsman::tree::manifest::{Entry, EntryKind, Manifest};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -108,6 +108,21 @@ fn a_sample_finds_what_no_stat_shows_and_is_chosen_by_the_nonce() {
     assert_eq!(proven(&agent, &tree, Level::L3), None);
 }
 
+#[test]
+fn what_an_observe_finds_under_an_unchanged_stat_is_repaired() {
+    let (tree, mut agent) = rotten(40);
+    let mut controller = Controller::new(2);
+    let seen = observe(&mut agent, &mut controller, &tree, Level::L3);
+    let damaged = Readiness::Damaged { missing: 0, changed: 1, extra: 0, first: "file7".to_owned() };
+    assert_eq!(seen.readiness[0].1, damaged);
+    assert_eq!(readiness(&agent, &tree.want(), Level::L1), damaged, "its stats are not believed any more");
+    controller.observe(&mut agent, &[]).expect("obeyed");
+    controller.prepare(&mut agent, &tree, tree.want(), &[]).expect("prepared");
+    for level in LEVELS {
+        assert_eq!(proven(&agent, &tree, level), Some(level));
+    }
+}
+
 on_both! {
     fn a_state_without_a_seal_is_as_good_and_gets_one(agent) {
         let tree = tree("1.27.0-wmf.10");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::fault::Fault;
+use crate::model::protocol::Level;
 use crate::model::stale::StaleReason;
 use crate::report::{junit, nagios, textfile};
 use expect_test::expect;
@@ -35,6 +36,7 @@ fn well() -> CanaryView {
         took_ms: 1_234,
         hosts: (2018..2021).map(host).collect(),
         canaries: [host(2018)].into(),
+        levels: (2018..2021).map(|n| (host(n), Level::L2)).collect(),
         stale: BTreeMap::new(),
         gates: vec![gate(
             "errors",
