@@ -7,12 +7,14 @@
 //! goes back.
 
 mod collect;
+mod compare;
 mod diskagents;
 mod diskask;
 pub mod diskfs;
 mod diskrun;
 mod disktree;
 mod guard;
+mod hashing;
 pub mod hostfs;
 mod index;
 mod install;
@@ -23,12 +25,14 @@ pub mod memhost;
 mod observe;
 pub mod prepare;
 mod question;
+mod seal;
 pub mod session;
 mod state;
 mod switch;
 #[cfg(test)]
 mod tests;
 pub mod unpack;
+mod walk;
 
 use crate::model::component::Want;
 use crate::model::digest::Digest;
@@ -38,6 +42,7 @@ use crate::tree::manifest::Manifest;
 use diskfs::DiskFs;
 use guard::Stop;
 use hostfs::HostFs;
+use look::Depth;
 use prepare::Transfer;
 use session::SessionError;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -58,7 +63,7 @@ impl<F: HostFs> Agent<F> {
 
     /// Looks, and changes nothing: not a byte, not a lock.
     pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
-        let seen = observe::view(&self.fs, peek);
+        let seen = observe::view(&self.fs, peek, Depth::of(peek), None);
         seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
     }
 

@@ -136,7 +136,7 @@ impl Bench {
         }
         self.one_file(round);
         if self.wanted("W5") {
-            self.run(("W5", "pointsman L1"), |site| site.pointsman(&["check"], 0), |_| true);
+            self.run(("W5", "pointsman L2"), |site| site.pointsman(&["check"], 0), |_| true);
             self.run(("W5", "pointsman L3"), |site| site.pointsman(&["check", "--deep"], 0), |_| true);
         }
         self.site.stage(NEW);
@@ -203,7 +203,7 @@ impl Bench {
         bytes[0] ^= 1;
         fs::write(&victim, bytes).expect("the host is ours");
         fs::File::options().write(true).open(&victim).and_then(|f| f.set_modified(time)).expect("the host is ours");
-        for (tool, args) in [("pointsman L1", &["check"][..]), ("pointsman L3", &["check", "--deep"])] {
+        for (tool, args) in [("pointsman L2", &["check"][..]), ("pointsman L3", &["check", "--deep"])] {
             let found = synced && self.site.pointsman(args, 7);
             println!("planted: one byte changed, same length and time: {tool} {}", said(found));
         }

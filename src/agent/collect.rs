@@ -68,6 +68,7 @@ fn remove(fs: &mut impl HostFs, version: &Version) -> io::Result<u64> {
         prepare::take_away(fs, &tree)?;
         fs.sync_dir(&Place::root(""))?;
     }
+    fs.remove_file(&state::seal_place(&component))?;
     let index = state::index_place(&component);
     fs.remove_file(&index)?;
     fs.sync_dir(&index.split().0)?;

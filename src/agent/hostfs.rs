@@ -147,8 +147,8 @@ pub struct SwitchLock {
     pub handle: Option<OwnedFd>,
 }
 
-/// A host's files, hooks, identities and clock.
-pub trait HostFs {
+/// A host's files, hooks, identities and clock. Several threads may look at the same time.
+pub trait HostFs: Sync {
     /// The bytes of a regular file; an error when there are more than `bytes_max`.
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>>;
     /// The digest and length of a regular file.
@@ -176,9 +176,14 @@ pub trait HostFs {
     fn machine(&self) -> io::Result<MachineFacts>;
     /// Runs a plugin to its end, for at most so many ms; plugins are made to look and change nothing.
     fn plugin(&self, argv: &[String], ms_max: u64) -> io::Result<PluginSaid>;
+    /// Lets the calling thread work only where nobody else wants to, as far as the system can.
+    fn stand_back(&self);
 
     /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock.
     fn lock(&mut self) -> io::Result<SwitchLock>;
+    /// The time that a file below the deploy root would be given that is changed now, in the file system's own steps,
+    /// ns since 1970.
+    fn now_ns(&mut self) -> io::Result<i64>;
     /// 128 random bits.
     fn random(&mut self) -> io::Result<u128>;
     /// Puts a file with these bytes there, instead of whatever file or link stood there, and syncs it. Not atomic.

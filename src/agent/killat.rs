@@ -110,6 +110,14 @@ impl<F: HostFs> HostFs for KillAt<F> {
         self.step()?.lock()
     }
 
+    fn stand_back(&self) {
+        self.inner.stand_back();
+    }
+
+    fn now_ns(&mut self) -> io::Result<i64> {
+        self.inner.now_ns()
+    }
+
     fn random(&mut self) -> io::Result<u128> {
         self.inner.random()
     }

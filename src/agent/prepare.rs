@@ -8,12 +8,13 @@
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
 use super::index::Indexed;
-use super::look;
+use super::look::{self, Depth};
 use super::state::{self, Built, Ready, STAGING};
+use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Generation;
-use crate::model::protocol::{Expect, Level, Readiness, Refusal, Stamp};
+use crate::model::protocol::{Expect, Readiness, Refusal, Stamp};
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::path::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +80,7 @@ pub(super) fn begin(
     }
     let (written, pending) = (BTreeMap::new(), BTreeMap::new());
     let mut transfer = Transfer { stamp, want, manifest, staged, written, already: None, pending };
-    let readiness = look::look(fs, &transfer.want, Level::L1, &look::here(fs)?)?.readiness;
+    let readiness = look::look(fs, &transfer.want, Depth::YOUNG, &look::here(fs)?, None)?.readiness;
     if readiness.is_ready() {
         transfer.already = Some(readiness);
         clear(fs)?;
@@ -276,7 +277,7 @@ fn sources_in(
     found: &mut BTreeMap<Digest, Place>,
 ) {
     let sizes: BTreeSet<u64> = wanted.values().copied().collect();
-    let Ok(walk) = look::walk(fs, top) else { return };
+    let Ok(walk) = walk(fs, top) else { return };
     for (path, stat) in walk.files {
         if stat.kind != Kind::File || !sizes.contains(&stat.size) || found.len() == wanted.len() {
             continue;

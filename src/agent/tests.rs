@@ -7,6 +7,8 @@ mod collected;
 mod disk;
 mod guards;
 mod killed;
+mod levels;
 mod prepares;
 mod proofs;
+mod trees;
 mod wired;

@@ -137,7 +137,13 @@ impl Held<'_> {
     async fn carry_out(&mut self, order: &Order<'_>) -> Result<Ended, ActError> {
         let books = self.store.load()?;
         let plan = self.plan(&books, order.goal, order.only.as_ref())?;
-        let operator = Operator { epoch: self.epoch, seq: 0, adopt: order.adopt, resumes: order.resumes };
+        let operator = Operator {
+            epoch: self.epoch,
+            seq: 0,
+            nonce: super::look::nonce(),
+            adopt: order.adopt,
+            resumes: order.resumes,
+        };
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         let outcome = self.run(&mut machine).await?;
         let operator = Operator { seq: machine.seq(), resumes: false, ..operator };

@@ -192,3 +192,13 @@ pub const POLICY_TEST_ENTRIES_MAX: usize = 10_000;
 pub const POLICY_TEST_DEPTH_MAX: usize = 16;
 /// Programs of agents that a host keeps: one of today, and those that a rollback of pointsman itself would need.
 pub const AGENTS_KEPT_MAX: usize = 3;
+/// Threads that read and hash on a host: a web server is at work there.
+pub const PROOF_THREADS_MAX: usize = 4;
+/// Files from which on more than one thread is worth its start, for a proof.
+pub const PROOF_THREAD_FILES: usize = 64;
+/// Bytes from which on more than one thread is worth its start, for a proof.
+pub const PROOF_THREAD_BYTES: u64 = 4 << 20;
+/// How far the threads of a look at L3 stand back behind the web server, in steps of nice: about a tenth of its share.
+pub const PROOF_NICE: i32 = 10;
+/// Files that a look at L2 hashes in each component beside those that are too young.
+pub const SAMPLE_FILES: usize = 32;

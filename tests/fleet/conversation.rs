@@ -5,7 +5,7 @@ use expect_test::expect;
 use pointsman::fleet::Install;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
-use pointsman::model::protocol::{Command, Level, Peek, Reply, Stamp};
+use pointsman::model::protocol::{Command, Peek, Reply, Stamp};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 fn observe(seq: u64) -> Command {
     let stamp = Stamp { books: BooksId(7), generation: Generation { epoch: 1, seq } };
-    Command::Observe { stamp, adopt: false, peek: Peek { prove: vec![], level: Level::L1, confirmed: false } }
+    Command::Observe { stamp, adopt: false, peek: Peek::at_state() }
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn whatever_a_host_answers_it_ends() {
     let mut said = String::new();
     for (script, _) in cases {
         let opened = fleet.open_with(&fleet.script(script));
-        let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+        let peek = Peek::at_state();
         let error = run_async(async {
             let mut session = opened.session(&fleet.name(0), Install::IfMissing).await.expect("it connects");
             let error = session.peek(peek, Duration::from_secs(3)).await.expect_err("that is no agent");

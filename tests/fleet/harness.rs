@@ -199,9 +199,9 @@ pub fn run_async<T>(work: impl Future<Output = T>) -> T {
 /// Connects and looks; the fault of a host that does not let us.
 pub async fn look(fleet: &Fleet, host: &HostName, install: Install) -> Result<Session, Fault> {
     use pointsman::fleet::session::PeekError;
-    use pointsman::model::protocol::{Level, Peek};
+    use pointsman::model::protocol::Peek;
     let mut session = fleet.session(host, install).await?;
-    let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+    let peek = Peek::at_state();
     match session.peek(peek, LONG).await {
         Ok(_) => Ok(session),
         Err(PeekError::Fault(fault)) => {

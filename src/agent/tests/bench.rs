@@ -263,7 +263,7 @@ impl Controller {
 
 /// A peek for these wants, confirmed maps included.
 pub fn look(prove: &[Want], level: Level) -> Peek {
-    Peek { prove: prove.to_vec(), level, confirmed: true }
+    Peek { confirmed: true, ..Peek::new(prove.to_vec(), level, 1) }
 }
 
 /// How one component stands.

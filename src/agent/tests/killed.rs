@@ -67,7 +67,7 @@ fn found<F: HostFs>(fs: &F, tree: &Tree) -> Option<Vec<(String, Vec<u8>)>> {
     let top = Place::root(tree.component.to_string());
     fs.lstat(&top).expect("asked")?;
     let mut files = Vec::new();
-    let walk = crate::agent::look::walk(fs, &top).expect("a directory");
+    let walk = crate::agent::walk::walk(fs, &top).expect("a directory");
     for path in walk.files.keys().filter(|path| !path.is_within("cache")) {
         let at = top.join(path.as_str());
         let bytes = fs.read(&at, 1 << 20).or_else(|_| fs.read_link(&at).map(String::into_bytes)).expect("readable");
