@@ -201,6 +201,8 @@ pub struct SshPolicy {
     pub config: SshConfig,
     /// Key exchange algorithms; `None`: OpenSSH's own choice.
     pub kex: Option<String>,
+    /// How long a connection that nobody uses is kept for the next command, whole s; 0: it ends with its command.
+    pub keep_s: u64,
 }
 
 /// Whose configuration ssh reads beside ours.

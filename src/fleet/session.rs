@@ -42,6 +42,8 @@ pub struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) link: Link,
     pub(super) install: Install,
+    /// A channel in which the bootstrap line waits already.
+    opened: Option<Channel>,
     agent: Option<Agent>,
     phase: &'static str,
     round_trips: u32,
@@ -70,8 +72,14 @@ impl From<Fault> for Failure {
 }
 
 impl Session {
-    pub(super) fn new(host: HostName, shared: Arc<Shared>, link: Link, install: Install) -> Self {
-        Self { host, shared, link, install, agent: None, phase: "", round_trips: 0 }
+    pub(super) fn new(
+        host: HostName,
+        shared: Arc<Shared>,
+        link: Link,
+        opened: Option<Channel>,
+        install: Install,
+    ) -> Self {
+        Self { host, shared, link, install, opened, agent: None, phase: "", round_trips: 0 }
     }
 
     /// Which host.
@@ -130,9 +138,9 @@ impl Session {
         checked(command, reply(answer)?)
     }
 
-    /// Ends the conversation and the connection. What has not ended after `within` ends by itself when idle.
+    /// Ends the conversation, and the connection unless it is kept. What has not ended after `within` ends by itself when idle.
     pub async fn close(self, within: Duration) {
-        drop(self.agent);
+        drop((self.agent, self.opened));
         if let Link::Ssh(connection) = self.link {
             connection.close(within).await;
         }
@@ -211,14 +219,18 @@ impl Session {
     }
 
     /// Opens a channel; the first words to the agent are gathered, not yet sent.
-    async fn start(&self) -> Result<Agent, Fault> {
+    async fn start(&mut self) -> Result<Agent, Fault> {
+        let opened = self.opened.take();
         let (mut channel, root, state) = match &self.link {
             Link::Local(directory) => {
                 let below = |path| local::below(directory, path);
                 (self.shared.start_local(directory)?, below(&self.shared.root), below(&self.shared.state))
             }
             Link::Ssh(connection) => {
-                let mut channel = connection.channel(bootstrap::RUN).await?;
+                let mut channel = match opened {
+                    Some(channel) => channel,
+                    None => connection.channel(bootstrap::RUN).await?,
+                };
                 let line = format!("{}\n", self.shared.digest()?);
                 channel.input.write_all(line.as_bytes()).await.map_err(|_| Fault::ClosedEarly)?;
                 (channel, self.shared.root.clone(), self.shared.state.clone())
