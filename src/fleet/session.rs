@@ -4,7 +4,7 @@
 //! an answer that came too early, the channel is closed and the next request opens another. A lost reply is reported,
 //! never repeated: observe, then decide. What a host may cost is its deadline and one message.
 
-use super::bootstrap::{self, Said};
+use super::bootstrap::{self, Bare, Said};
 use super::channel::Channel;
 use super::classify;
 use super::exchange::{Agent, ContentSource, Need, Progress, Request, Stop, wrong_reply};
@@ -59,8 +59,8 @@ pub(super) enum Link {
 
 /// Why a request failed.
 enum Failure {
-    /// No agent is there, on this machine as `uname -s -m` says; it never saw the request.
-    NoAgent(String),
+    /// No agent is there; it never saw the request.
+    NoAgent(Bare),
     /// Anything else.
     Fault(Fault),
 }
@@ -160,9 +160,9 @@ impl Session {
             Err(failure) => failure,
         };
         match failure {
-            Failure::NoAgent(machine) if self.install == Install::IfMissing => {
+            Failure::NoAgent(bare) if self.install == Install::IfMissing => {
                 let budget = Duration::from_millis(INSTALL_MS_MAX);
-                let installed = tokio::time::timeout(budget, self.install(&machine)).await;
+                let installed = tokio::time::timeout(budget, self.install(&bare)).await;
                 installed.unwrap_or_else(|_| Err(Fault::TimedOut("installing the agent".into())))?;
                 self.timed(request, files.as_mut(), within).await.map_err(Failure::into_fault)
             }
@@ -243,9 +243,9 @@ impl Session {
         Ok(Agent { channel, nonce, greeted: false })
     }
 
-    async fn install(&self, machine: &str) -> Result<(), Fault> {
+    async fn install(&self, bare: &Bare) -> Result<(), Fault> {
         match &self.link {
-            Link::Ssh(connection) => install::upload(connection, &self.shared.program, machine).await,
+            Link::Ssh(connection) => install::upload(connection, &self.shared.program, bare).await,
             Link::Local(_) => Err(Fault::NoAgent),
         }
     }
@@ -260,7 +260,7 @@ impl Session {
         };
         let said = noise.as_ref().zip(self.shared.digest().ok()).and_then(|(n, digest)| bootstrap::parse(n, digest));
         match said {
-            Some(Said::Absent(machine)) => return Failure::NoAgent(machine),
+            Some(Said::Absent(bare)) => return Failure::NoAgent(bare),
             Some(Said::Unsafe) => return bootstrap::unsafe_directory().into(),
             _ => {}
         }
