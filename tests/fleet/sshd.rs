@@ -120,6 +120,13 @@ impl Host {
         family(server).into_iter().filter(|pid| *pid != server).for_each(kill);
     }
 
+    /// Lets its open connections hang; its server goes on. How many processes were stopped.
+    pub fn stop_connections(&self) -> usize {
+        let server = self.server.as_ref().map(Child::id).expect("it runs");
+        let stopped = family(server).into_iter().filter(|pid| *pid != server);
+        stopped.map(|pid| signal(pid, rustix::process::Signal::STOP)).count()
+    }
+
     fn start_server(&mut self, broken: Option<Broken>) {
         let pid_file = self.dir.join("pid");
         let _ = fs::remove_file(&pid_file);
@@ -275,6 +282,10 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let _ = rustix::process::kill_process(pid.expect("a process id"), rustix::process::Signal::KILL);
+    let _ = rustix::process::kill_process(pid.expect("a process id"), signal);
 }
