@@ -46,7 +46,8 @@ impl Kept {
         if check_private(&self.dir).is_err() {
             return Vec::new();
         }
-        let mut found: Vec<(SystemTime, PathBuf)> = instances(&self.dir).filter_map(|dir| Some((born(&dir)?, dir))).collect();
+        let mut found: Vec<(SystemTime, PathBuf)> =
+            instances(&self.dir).filter_map(|dir| Some((born(&dir)?, dir))).collect();
         found.sort();
         let usable = |dir: &PathBuf| !dir.join(RETIRED).exists() && check_private(dir).is_ok();
         found.into_iter().rev().map(|(_, dir)| dir).filter(usable).take(SSH_KEPT_TRIED_MAX).collect()
@@ -129,7 +130,12 @@ fn is_dead(instance: &Path) -> bool {
 }
 
 fn instances(host: &Path) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(host).into_iter().flatten().flatten().map(|entry: fs::DirEntry| entry.path()).filter(|path| named(path, "c"))
+    fs::read_dir(host)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry: fs::DirEntry| entry.path())
+        .filter(|path| named(path, "c"))
 }
 
 fn named(path: &Path, prefix: &str) -> bool {

@@ -98,7 +98,8 @@ impl Files {
             return Some(vec![path]);
         }
         let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        let fits = |path: &Path| path.file_name().is_some_and(|found| matches(name.as_bytes(), found.as_encoded_bytes()));
+        let fits =
+            |path: &Path| path.file_name().is_some_and(|found| matches(name.as_bytes(), found.as_encoded_bytes()));
         let mut paths: Vec<PathBuf> = entries.filter(|path| fits(path)).take(SSH_CONFIG_FILES_MAX + 1).collect();
         paths.sort();
         Some(paths)

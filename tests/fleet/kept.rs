@@ -215,8 +215,10 @@ fn nothing_is_left_where_nothing_is_kept() {
     for connections in 1..=2 {
         assert_eq!((keeping.look().as_str(), keeping.connections()), ("ready", vec![connections]));
         assert_eq!(fs::read_dir(keeping.fleet.place()).expect("it stays").count(), 0);
-        until(|| keeping.fleet.hosts[0].log().matches("Connection closed by").count() >= connections
-            || keeping.fleet.hosts[0].log().matches("isconnected from user root").count() >= connections);
+        until(|| {
+            keeping.fleet.hosts[0].log().matches("Connection closed by").count() >= connections
+                || keeping.fleet.hosts[0].log().matches("isconnected from user root").count() >= connections
+        });
     }
     assert!(keeping.masters.is_empty());
 }
