@@ -141,3 +141,92 @@ fn instances(host: &Path) -> impl Iterator<Item = PathBuf> {
 fn named(path: &Path, prefix: &str) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    fn kept() -> (TempDir, Kept) {
+        let place = private("p").tempdir().expect("a directory");
+        let kept = Kept::new(place.path(), "0123456789");
+        (place, kept)
+    }
+
+    fn listen(instance: &Path) -> UnixListener {
+        UnixListener::bind(instance.join("master")).expect("its path is short")
+    }
+
+    #[test]
+    fn what_is_begun_stays_and_what_ended_goes() {
+        let (place, kept) = kept();
+        let begun = kept.begin().expect("a directory");
+        sweep(place.path());
+        assert!(begun.path().exists(), "its master has no socket yet");
+        assert_eq!(kept.found(), [] as [PathBuf; 0]);
+        let master = listen(begun.path());
+        let dir = begun.keep();
+        sweep(place.path());
+        assert_eq!(kept.found(), [dir.clone()]);
+        // A master that ends in order removes its socket.
+        fs::remove_file(dir.join("master")).expect("it is ours");
+        drop(master);
+        sweep(place.path());
+        assert_eq!(fs::read_dir(place.path()).expect("it stays").count(), 0);
+    }
+
+    #[test]
+    fn what_was_retired_is_used_by_nobody_and_goes_when_its_master_has_ended() {
+        let (place, kept) = kept();
+        let dir = kept.begin().expect("a directory").keep();
+        let master = listen(&dir);
+        retire(&dir);
+        sweep(place.path());
+        assert_eq!((kept.found(), dir.exists()), (vec![], true), "somebody may be using it");
+        drop(master);
+        sweep(place.path());
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn what_a_killed_master_left_goes_at_once_when_it_is_found_and_else_when_it_is_old() {
+        let (place, kept) = kept();
+        let found = kept.begin().expect("a directory").keep();
+        drop(listen(&found));
+        retire(&found);
+        assert!(!found.exists());
+        let unseen = kept.begin().expect("a directory").keep();
+        drop(listen(&unseen));
+        sweep(place.path());
+        assert!(unseen.exists());
+        let long_ago = SystemTime::now() - Duration::from_secs(SSH_KEPT_SWEEP_S + 60);
+        let times = [long_ago, long_ago].map(|time| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+            rustix::fs::Timespec { tv_sec: i64::try_from(since.as_secs()).expect("it fits"), tv_nsec: 0 }
+        });
+        let times = rustix::fs::Timestamps { last_access: times[0], last_modification: times[1] };
+        rustix::fs::utimensat(rustix::fs::CWD, unseen.join("master"), &times, rustix::fs::AtFlags::empty())
+            .expect("it is ours");
+        sweep(place.path());
+        assert!(!unseen.exists());
+    }
+
+    #[test]
+    fn the_newest_comes_first() {
+        let (_place, kept) = kept();
+        let (older, newer) = (kept.begin().expect("a directory").keep(), kept.begin().expect("a directory").keep());
+        let _first = listen(&older);
+        while born(&newer).is_none_or(|time| Some(time) <= born(&older)) {
+            let _ = fs::remove_file(newer.join("master"));
+            drop(listen(&newer));
+        }
+        assert_eq!(kept.found(), [newer, older]);
+    }
+
+    #[test]
+    fn a_place_that_is_too_long_keeps_nothing() {
+        let (place, _) = kept();
+        let kept = Kept::new(&place.path().join("x".repeat(60)), "0123456789");
+        assert!(matches!(kept.begin(), Err(RuntimeError::TooLong { .. })));
+    }
+}

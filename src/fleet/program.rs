@@ -110,4 +110,18 @@ mod tests {
         assert_eq!(program.chunk(0).expect("it reads"), Some(b"abc".to_vec()));
         assert_eq!(program.chunk(3).expect("it reads"), None);
     }
+
+    #[tokio::test]
+    async fn what_is_packed_is_the_content_that_was_opened() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("program");
+        let content = vec![7; 3 * CHUNK_BYTES + 1];
+        std::fs::write(&path, &content).expect("it is ours");
+        let program = Program::open(&path).expect("it is there");
+        std::fs::rename(&path, dir.path().join("other")).expect("it is ours");
+        let packed = program.packed().await.expect("it reads");
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut unpacked).expect("it is gzip");
+        assert!(unpacked == content && packed.len() < CHUNK_BYTES);
+    }
 }

@@ -14,7 +14,7 @@ use super::{OpenError, classify, ssh_config, ssh_files};
 use crate::config::policy::{Limits, SshPolicy, Transport};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
-use crate::model::limits::{SSH_ALIVE_S, SSH_IDLE_S_MAX, SSH_KEPT_ALONE_MS, SSH_OPENING_MAX, STDERR_BYTES_MAX};
+use crate::model::limits::{SSH_ALIVE_S, SSH_IDLE_S_MAX, SSH_KEPT_ALONE_MS, STDERR_BYTES_MAX};
 use crate::model::names::HostName;
 use openssh::Stdio;
 use std::ffi::OsString;
@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 /// What ssh may know of our environment: where the keys are and who we are.
 const ENVIRONMENT: [&str; 7] = ["HOME", "PATH", "USER", "LOGNAME", "SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
@@ -46,7 +45,6 @@ pub struct Ssh {
     keep_s: u64,
     /// Of everything that decides how connections are made; `None` where none is kept.
     settings: Option<Digest>,
-    opening: Semaphore,
 }
 
 /// One host and the way to it.
@@ -75,9 +73,11 @@ pub fn environment() -> impl Iterator<Item = (&'static str, OsString)> {
     ENVIRONMENT.into_iter().filter_map(|key| Some((key, std::env::var_os(key)?)))
 }
 
-/// An OpenSSH tool with a cleared environment, killed when dropped.
+/// An OpenSSH tool with a cleared environment, killed when dropped. It runs in `/`, so that no path of ssh's configuration
+/// depends on where a command was typed, and a master that stays holds no directory.
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
+    command.current_dir("/");
     command.env_clear().envs(environment()).env("LC_ALL", "C").kill_on_drop(true);
     command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     command
@@ -101,7 +101,7 @@ impl Ssh {
         let config = ssh_config::text(policy)?;
         let runtime = Runtime::open(place, &config)?;
         let settings = (policy.keep_s > 0).then(|| ssh_files::digest(&config)).flatten();
-        Ok(Self { runtime, config, keep_s: policy.keep_s, settings, opening: Semaphore::new(SSH_OPENING_MAX) })
+        Ok(Self { runtime, config, keep_s: policy.keep_s, settings })
     }
 
     /// ssh's configuration file.
@@ -151,9 +151,8 @@ impl Ssh {
         Some(Kept::new(self.runtime.place(), key.get(..KEY_DIGITS)?))
     }
 
-    /// Connects and authenticates. The deadline begins when it is this connection's turn.
+    /// Connects and authenticates.
     async fn fresh(&self, way: Way<'_>) -> Result<Connection, Fault> {
-        let _permit = self.opening.acquire().await;
         let begun = self.kept(way).map(|kept| kept.begin()).transpose().unwrap_or_else(|error| {
             tracing::debug!(host = %way.host, %error, "the connection is not kept");
             None

@@ -59,9 +59,6 @@ pub const SSH_KEPT_SWEEP_S: u64 = 3_600;
 pub const SSH_KEPT_ALONE_MS: u64 = 500;
 /// Kept connections to one host that are looked at; more than one come from commands that ran at the same time.
 pub const SSH_KEPT_TRIED_MAX: usize = 8;
-/// New connections that are opened at the same time: on two cores their key exchanges (28 to 56 ms of CPU each) must be
-/// through well within the connect deadline, which begins when a connection is begun.
-pub const SSH_OPENING_MAX: usize = 48;
 /// Files of ssh's configuration that are followed; with more of them connections are not kept.
 pub const SSH_CONFIG_FILES_MAX: usize = 256;
 /// How deep one of ssh's configuration files may include others, as in ssh itself.

@@ -44,6 +44,8 @@ pub enum Broken {
     RootFull,
     /// The login shell prints a message of the day before each command, on stdout and stderr.
     Motd,
+    /// Its gzip does not work.
+    NoGzip,
     /// `uname -m` says i686 (by `setarch`, so the kernel itself says so to all its programs).
     OtherMachine,
 }
@@ -166,6 +168,7 @@ impl Host {
             Some(Broken::HomeReadOnly) => "mount -o remount,bind,ro \"$5\"",
             Some(Broken::HomeNoExec) => "mount -o remount,bind,noexec \"$5\"",
             Some(Broken::HomeFull) => "mount -t tmpfs -o size=64k none \"$5\"",
+            Some(Broken::NoGzip) => "mount --bind /bin/false \"$(command -v gzip)\"",
             Some(Broken::RootReadOnly) => "mount -o remount,bind,ro \"$3\"",
             Some(Broken::RootFull) => "mount -t tmpfs -o size=64k none \"$3\"",
             _ => "true",
