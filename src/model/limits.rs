@@ -48,6 +48,21 @@ pub const INSTALL_MS_MAX: u64 = 120_000;
 pub const SSH_ALIVE_S: u64 = 5;
 /// Idle time after which an ssh master that lost its pointsman ends by itself, s.
 pub const SSH_IDLE_S_MAX: u64 = 60;
+/// Idle time after which a connection that is kept for the next command ends, where groups.yaml does not say, s: what
+/// lies between two commands of somebody at work. A master takes 1.4 MB.
+pub const SSH_KEEP_S: u64 = 600;
+/// The longest such time that a site may ask for, s: what was once authenticated is not used for longer than a day.
+pub const SSH_KEEP_S_MAX: u64 = 86_400;
+/// Age from which on it is looked whether a kept connection's socket still has a master, s.
+pub const SSH_KEPT_SWEEP_S: u64 = 3_600;
+/// How long a kept connection may take to answer before a new one is opened beside it, ms.
+pub const SSH_KEPT_ALONE_MS: u64 = 500;
+/// Kept connections to one host that are looked at; more than one come from commands that ran at the same time.
+pub const SSH_KEPT_TRIED_MAX: usize = 8;
+/// Files of ssh's configuration that are followed; with more of them connections are not kept.
+pub const SSH_CONFIG_FILES_MAX: usize = 256;
+/// How deep one of ssh's configuration files may include others, as in ssh itself.
+pub const SSH_CONFIG_DEPTH_MAX: usize = 16;
 /// Characters that are kept of a host's or ssh's words in a fault.
 pub const FAULT_CHARS_MAX: usize = 240;
 /// The largest answer to anything but a prepare (whose answer may list files), bytes; two maps fit.

@@ -185,7 +185,7 @@ impl TestFleet {
              groups:\n  - {{name: group0, wikis: [testwiki]}}\n  - {{name: group1, wikis: [enwiki]}}\n\
              hosts:\n{hosts}\
              limits: {{connect_ms_max: 3000}}\n\
-             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256}}\n"
+             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256, keep: 0s}}\n"
         )
     }
 }

@@ -240,7 +240,7 @@ impl TestFleet {
             "deploy: {{root: {dir}/host/mediawiki, state: {dir}/host/state, staging: staging, books: books}}\n\
              wikis: [{}]\n{GROUPS}hosts:\n{hosts}\
              hooks: {{build: [./maintenance/build], restart: [sh, {dir}/restart]}}\n\
-             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256}}\n",
+             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256, keep: 0s}}\n",
             WIKIVERSIONS.join(", ")
         )
     }
