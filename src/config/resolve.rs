@@ -284,7 +284,7 @@ fn ssh(entry: Option<&SshEntry>, base: &Path, sink: &mut Sink) -> SshPolicy {
 /// ssh counts in seconds, and takes 0 for "for ever".
 fn keep_s(keep: &At<u64>, sink: &mut Sink) -> u64 {
     let s = keep.value / 1000;
-    if keep.value % 1000 != 0 || s > SSH_KEEP_S_MAX {
+    if !keep.value.is_multiple_of(1000) || s > SSH_KEEP_S_MAX {
         let hint = "as in `10m`, or `0s` for connections that end with their command".to_owned();
         sink.hint(keep.place, "`keep` is whole seconds, at most a day", Some(hint));
     }
