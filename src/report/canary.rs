@@ -101,7 +101,7 @@ impl CanaryView {
         failed.into_iter().chain(hosts).chain(rest.into_iter().filter_map(words)).collect()
     }
 
-    /// All of it in a few words: `12 of 12 hosts ready, 5 of 5 gates passed`.
+    /// All of it in a few words: `12 of 12 hosts ready (L2), 5 of 5 gates passed`.
     pub fn summary(&self) -> String {
         let ready = self.hosts.len() - self.stale.len();
         let hosts = stale::ready_of(ready, self.hosts.len(), &self.levels);
