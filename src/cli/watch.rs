@@ -117,12 +117,9 @@ fn go(
     })??;
     let tell = |line: &str| seat.printer.talk(line);
     let exit = match &watched {
-        Watched::Passed if asked == 0 => {
-            tell(&format!("{id} was watched for {}: groups.yaml has no gate that is asked then", span(ms)));
-            Exit::Done
-        }
         Watched::Passed => {
-            tell(&format!("{id} was watched for {}: its gates passed", span(ms)));
+            let what = if asked == 0 { "groups.yaml has no gate that is asked then" } else { "its gates passed" };
+            tell(&format!("{id} was watched for {}: {what}", span(ms)));
             Exit::Done
         }
         Watched::Superseded => {
