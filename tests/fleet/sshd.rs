@@ -46,6 +46,8 @@ pub enum Broken {
     Motd,
     /// Its gzip does not work.
     NoGzip,
+    /// Its gzip keeps what it unpacks, packed, in the home's `unpacked`.
+    NotedGzip,
     /// `uname -m` says i686 (by `setarch`, so the kernel itself says so to all its programs).
     OtherMachine,
 }
@@ -169,6 +171,11 @@ impl Host {
             Some(Broken::HomeNoExec) => "mount -o remount,bind,noexec \"$5\"",
             Some(Broken::HomeFull) => "mount -t tmpfs -o size=64k none \"$5\"",
             Some(Broken::NoGzip) => "mount --bind /bin/false \"$(command -v gzip)\"",
+            Some(Broken::NotedGzip) => concat!(
+                "cp \"$(command -v gzip)\" \"$5/real\" && printf '#!/bin/sh\\ncase $1 in -dc) tee -a %s/unpacked | ",
+                "%s/real -dc;; *) exec %s/real \"$@\";; esac\\n' \"$5\" \"$5\" \"$5\" >\"$5/gzip\" && ",
+                "chmod 755 \"$5/gzip\" && mount --bind \"$5/gzip\" \"$(command -v gzip)\""
+            ),
             Some(Broken::RootReadOnly) => "mount -o remount,bind,ro \"$3\"",
             Some(Broken::RootFull) => "mount -t tmpfs -o size=64k none \"$3\"",
             _ => "true",
