@@ -1,5 +1,6 @@
 //! What a command needs of the deploy host: the site, the fleet, the content store, and who asks.
 
+use super::mirrors::Mirrors;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::tree::content::ContentStore;
@@ -14,6 +15,8 @@ pub struct Deploy {
     pub fleet: Arc<Fleet>,
     /// What the books want lies here, whatever staging looks like.
     pub content: ContentStore,
+    /// Where hosts can fetch content.
+    pub mirrors: Arc<Mirrors>,
     /// Who asks, as `user@deploy-host`.
     pub by: String,
 }
