@@ -12,6 +12,7 @@ mod gates;
 mod hosts;
 mod killed;
 mod machines;
+mod mirrors;
 mod playbooks;
 mod played;
 mod policies;
