@@ -3,7 +3,7 @@
 //! Invariant: the agent keeps nothing in memory between two calls. Everything it knows is on the host, so many
 //! processes of it, one after another or side by side, are one agent; the switch lock puts their effects in order.
 //!
-//! Deliberately absent: the network, and any decision. What is wanted comes with each command; what is refused, and why,
+//! Deliberately absent: the network but for mirrors that the controller names, and any decision. What is wanted comes with each command; what is refused, and why,
 //! goes back.
 
 mod collect;
@@ -11,8 +11,10 @@ mod compare;
 mod diskagents;
 mod diskask;
 pub mod diskfs;
+mod diskmirror;
 mod diskrun;
 mod disktree;
+mod fetch;
 mod guard;
 mod hashing;
 pub mod hostfs;
@@ -39,6 +41,7 @@ use crate::model::digest::Digest;
 use crate::model::protocol::{Command, Expect, Held, Observation, Peek, Refusal, Reply, Stamp};
 use crate::model::question::{Answer, Question};
 use crate::tree::manifest::Manifest;
+use crate::wire::fetch::{Fetch, Fetched};
 use diskfs::DiskFs;
 use guard::Stop;
 use hostfs::HostFs;
@@ -139,6 +142,11 @@ impl<F: HostFs> Agent<F> {
         from: &mut dyn Read,
     ) -> Result<(), Refusal> {
         unpack::unpack(&mut self.fs, transfer, bundle, number, from).map_err(|stop| stop.refusal(&self.fs))
+    }
+
+    /// Takes what a transfer waits for from a mirror, as far as that has it.
+    pub fn prepare_fetch(&mut self, transfer: &mut Transfer, fetch: &Fetch) -> Result<Fetched, Refusal> {
+        fetch::fetch(&mut self.fs, transfer, fetch).map_err(|stop| stop.refusal(&self.fs))
     }
 
     /// Builds what is to be built and puts the component in its place; `build` is an argv, empty for no build step.

@@ -11,6 +11,7 @@ pub mod fields;
 pub mod gates;
 mod hosts;
 pub mod incident;
+mod mirrors;
 mod pins;
 pub mod playbook;
 pub mod policy;

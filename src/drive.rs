@@ -14,6 +14,7 @@ pub mod gating;
 pub mod hook;
 pub mod items;
 pub mod look;
+pub mod mirrors;
 mod offered;
 pub mod ready;
 pub mod run;

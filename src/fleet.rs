@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod channel;
 pub mod classify;
 pub mod exchange;
+mod fetching;
 pub mod install;
 mod kept;
 pub mod local;

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod drive;
 pub mod fleet;
 pub mod gate;
+pub mod mirror;
 pub mod model;
 pub mod plan;
 pub mod playbook;

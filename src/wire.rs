@@ -28,10 +28,19 @@
 //!                           <-  Need (what a bundle did not bring, held: nothing), or Reply
 //! ```
 //!
+//! An agent whose Need says that it fetches may be told where else content is, once for each such place:
+//!
+//! ```text
+//!                           <-  Need (digests, held, fetches)
+//! Send(Fetch)               ->
+//!                           <-  Fetched, then Need (what did not come), or Reply
+//! ```
+//!
 //! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the
 //! controller stops sending when it sees the reply, and opens another channel for its next request.
 
 pub mod async_io;
+pub mod fetch;
 pub mod frame;
 pub mod message;
 pub mod noise;

@@ -14,7 +14,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const FILE_LINES_MAX: usize = 450;
 
 /// Which floor a room is on. A room may import from lower floors, and from its own where that makes no circle.
-const FLOORS: [(&str, u32); 20] = [
+const FLOORS: [(&str, u32); 21] = [
     ("main", 7),
     ("cli", 6),
     ("drive", 5),
@@ -28,6 +28,7 @@ const FLOORS: [(&str, u32); 20] = [
     ("report", 4),
     ("rollout", 3),
     ("playbook", 3),
+    ("mirror", 3),
     ("signal", 3),
     ("wire", 3),
     ("plan", 2),

@@ -5,12 +5,14 @@
 //! nothing is ever written through a link, a hard link or a pipe that somebody put there. Modes do not depend on the
 //! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
 
-use super::hostfs::{Base, Ended, HostFs, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
+use super::diskmirror::Web;
+use super::hostfs::{Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
 use super::state::STAGING;
 use super::{diskask, diskrun, disktree};
 use crate::model::digest::Digest;
 use crate::model::limits::PROOF_NICE;
 use crate::model::question::{MachineFacts, PluginSaid};
+use crate::wire::fetch::Failure;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File};
@@ -235,6 +237,10 @@ fn written(file: &File, digest: Digest) -> io::Result<Written> {
 }
 
 impl HostFs for DiskFs {
+    fn mirror(&self, ca: Option<&str>) -> Result<Box<dyn Mirror>, Failure> {
+        Ok(Box::new(Web::new(ca)?))
+    }
+
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open_file(at)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;

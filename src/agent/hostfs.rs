@@ -8,6 +8,7 @@
 
 use crate::model::digest::Digest;
 use crate::model::question::{MachineFacts, PluginSaid};
+use crate::wire::fetch::{Failure, Parcel};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -147,8 +148,19 @@ pub struct SwitchLock {
     pub handle: Option<OwnedFd>,
 }
 
+/// A place that holds content by its hash.
+pub trait Mirror {
+    /// The bytes of an object, to be hashed by who reads them. A reader that takes too long ends with `TimedOut`.
+    fn get<'a>(&'a mut self, parcel: &Parcel) -> Result<Box<dyn Read + 'a>, Failure>;
+}
+
 /// A host's files, hooks, identities and clock. Several threads may look at the same time.
 pub trait HostFs: Sync {
+    /// The way to a mirror, which trusts these PEM certificates, else the system's. A host in memory has none.
+    fn mirror(&self, ca: Option<&str>) -> Result<Box<dyn Mirror>, Failure> {
+        let _ = ca;
+        Err(Failure::Unreachable)
+    }
     /// The bytes of a regular file; an error when there are more than `bytes_max`.
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>>;
     /// The digest and length of a regular file.

@@ -168,7 +168,8 @@ fn prepare<F: HostFs>(
 
 /// Says which files the host lacks still.
 fn need(transfer: &Transfer, held: Option<Vec<Held>>, to: &mut impl Write) -> Result<(), SessionError> {
-    write_message(to, &ToController::Need { digests: transfer.needs(), held })?;
+    let fetches = held.is_some();
+    write_message(to, &ToController::Need { digests: transfer.needs(), held, fetches })?;
     Ok(to.flush()?)
 }
 
@@ -181,13 +182,19 @@ fn receive_sent<F: HostFs>(
     to: &mut impl Write,
 ) -> Result<Result<(), Refusal>, SessionError> {
     loop {
-        need(transfer, Some(std::mem::take(&mut held)), to)?;
+        need(transfer, Some(held.clone()), to)?;
         if transfer.pending() == 0 {
             return Ok(Ok(()));
         }
         let received = match read_message(from)? {
             ToAgent::Send(Sending::Files) => return receive_files(agent, transfer, from),
+            ToAgent::Send(Sending::Fetch(fetch)) => match agent.prepare_fetch(transfer, &fetch) {
+                Ok(fetched) => Ok(write_message(to, &ToController::Fetched(fetched))?),
+                Err(refusal) => Err(refusal),
+            },
             ToAgent::Send(Sending::Bundle { base, groups }) => {
+                // What is held is said again only where it can still be of use.
+                held.clear();
                 receive_bundle(agent, transfer, base.as_ref(), &groups, from)?
             }
             _ => return Err(SessionError::Hello("something else than the files that are needed")),

@@ -78,6 +78,12 @@ impl Audience for Terminal<'_> {
             }
             Told::Blamed(sentence) => self.progress.line(&Untrusted(sentence).to_string()),
             Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),
+            Told::Mirror(sentence) => self.progress.line(&format!("warning: {}", Untrusted(sentence))),
+            Told::Brought(bytes) => {
+                let from = |(from, bytes): (&String, &u64)| format!("{} from {from}", report::words::bytes(*bytes));
+                let parts: Vec<String> = bytes.iter().map(from).collect();
+                self.progress.line(&format!("hosts got {}", parts.join(", ")));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::config::trust::Invoker;
 use crate::drive::deploy::{Deploy, who};
+use crate::drive::mirrors::Mirrors;
 use crate::fleet::{Fleet, runtime};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
@@ -78,7 +79,8 @@ impl Seat {
         let place = runtime::place().context("failed to find a private directory for ssh")?;
         let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
         let content = ContentStore::open(&policy.books)?;
-        Ok(Deploy { policy, fleet: Arc::new(fleet), content, by: who(), playbook: self.playbook })
+        let mirrors = Arc::new(Mirrors::new(&policy.mirrors));
+        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, by: who(), playbook: self.playbook })
     }
 
     /// The books, to be changed; made when they are not there.

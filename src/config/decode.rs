@@ -7,7 +7,7 @@ use super::diagnostic::Sink;
 use super::fields::{Fields, argv, duration, flag, list, number, port, text, texts};
 use super::raw::{
     ArtefactEntry, At, DblistEntry, Deploy, DifferenceEntry, EnvironmentEntry, File, GroupEntry, HooksEntry, HostEntry,
-    LimitsEntry, PinEntry, SoakEntry, SshEntry, WebEntry, Wikis,
+    LimitsEntry, MirrorEntry, PinEntry, SoakEntry, SshEntry, WebEntry, Wikis,
 };
 use super::yaml::{Node, Value};
 
@@ -28,6 +28,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
     let soak = f.optional("soak", soak);
     let web = f.optional("web", web);
     let environments = f.optional("environments", |n, s| list(n, "environments", environment, s));
+    let mirrors = f.optional("mirrors", |n, s| list(n, "mirrors", mirror, s));
     let broken = f.broken;
     Some(File {
         deploy,
@@ -44,6 +45,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
         soak: value(soak),
         web: value(web),
         environments: value(environments),
+        mirrors: value(mirrors),
         broken,
     })
 }
@@ -169,6 +171,21 @@ fn environment(node: &Node, sink: &mut Sink) -> Option<EnvironmentEntry> {
     let (name, groups) = (f.need("name", text), f.need("groups", texts));
     let differs = f.need("differs", |n, s| list(n, "differs", difference, s));
     Some(EnvironmentEntry { name: name?, groups: groups?, differs: differs? })
+}
+
+fn mirror(node: &Node, sink: &mut Sink) -> Option<MirrorEntry> {
+    let mut f = Fields::of(node, MirrorEntry::KEYS, "a mirror", sink)?;
+    let (source, datacenters) = (f.need("source", text), f.optional("datacenters", texts));
+    let (region, endpoint) = (f.optional("region", text), f.optional("endpoint", text));
+    let (credentials, ca) = (f.optional("credentials", text), f.optional("ca", text));
+    Some(MirrorEntry {
+        source: source?,
+        datacenters: datacenters?,
+        region: region?,
+        endpoint: endpoint?,
+        credentials: credentials?,
+        ca: ca?,
+    })
 }
 
 fn difference(node: &Node, sink: &mut Sink) -> Option<DifferenceEntry> {

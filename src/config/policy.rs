@@ -51,6 +51,44 @@ pub struct Policy {
     pub web: Web,
     /// How stages differ from production.
     pub environments: Vec<Environment>,
+    /// Where hosts can fetch content, in the order of the file.
+    pub mirrors: Vec<MirrorPolicy>,
+}
+
+/// A place that holds content by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorPolicy {
+    /// As it stands in the file: `s3://bucket/prefix`; without secrets.
+    pub name: String,
+    /// How it is reached.
+    pub source: MirrorSource,
+    /// The datacenters that it is near to; empty: it is for all, after those that are near.
+    pub datacenters: BTreeSet<String>,
+    /// A file of PEM certificates that are trusted instead of the system's, absolute.
+    pub ca: Option<PathBuf>,
+}
+
+/// How a mirror is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MirrorSource {
+    /// As an S3 bucket: the controller writes with its credentials, hosts read by presigned URLs.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// Before each name, without slashes around it; may be empty.
+        prefix: String,
+        /// The region.
+        region: String,
+        /// The server's URL without a path; `None`: Amazon's for the region.
+        endpoint: Option<String>,
+        /// A file with the keys, absolute; `None`: they are in the environment.
+        credentials: Option<PathBuf>,
+    },
+    /// As a directory of a web server, which hosts read as anybody could.
+    Http {
+        /// Its URL, without a slash at its end.
+        url: String,
+    },
 }
 
 /// How long gates are asked at least and at most, ms.

@@ -84,6 +84,8 @@ pub struct File {
     pub web: Option<WebEntry>,
     /// How stages differ from production.
     pub environments: Option<Vec<EnvironmentEntry>>,
+    /// Where hosts can fetch content; see docs/mirrors.md.
+    pub mirrors: Option<Vec<MirrorEntry>>,
     /// Sections in which something was wrong, so that nothing is concluded from what is missing there.
     #[schemars(skip)]
     pub broken: BTreeSet<&'static str>,
@@ -293,6 +295,24 @@ pub struct DifferenceEntry {
     pub how: At<String>,
 }
 
+/// A place that holds content by its hash.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct MirrorEntry {
+    /// `s3://BUCKET/PREFIX`, `https://...` or `http://...`.
+    pub source: At<String>,
+    /// The datacenters that it is near to; all when it is not said.
+    pub datacenters: Option<At<Vec<At<String>>>>,
+    /// S3: the region; `us-east-1` when it is not said.
+    pub region: Option<At<String>>,
+    /// S3: the server's URL when it is not Amazon's.
+    pub endpoint: Option<At<String>>,
+    /// S3: a file of mode 600 with the keys; they are in the environment when it is not said.
+    pub credentials: Option<At<String>>,
+    /// A file of PEM certificates that are trusted instead of the system's.
+    pub ca: Option<At<String>>,
+}
+
 macro_rules! keys {
     ($($name:ident: $($key:literal)*;)*) => {$(
         impl $name {
@@ -304,7 +324,8 @@ macro_rules! keys {
 
 keys! {
     File: "deploy" "configuration" "wikis" "groups" "hosts" "pins" "hooks" "artefacts" "limits" "ssh"
-        "gates" "soak" "web" "environments";
+        "gates" "soak" "web" "environments" "mirrors";
+    MirrorEntry: "source" "datacenters" "region" "endpoint" "credentials" "ca";
     SoakEntry: "wave" "group" "max" "watch";
     WebEntry: "tls" "port" "addresses" "ca";
     EnvironmentEntry: "name" "groups" "differs";
@@ -352,7 +373,7 @@ mod tests {
     fn the_schema_has_the_keys_that_the_reader_accepts() {
         let schema: Value = serde_json::from_str(&schema()).expect("JSON");
         let definition = |name: &str| &schema["$defs"][name];
-        let pairs: [(&Value, &[&str]); 14] = [
+        let pairs: [(&Value, &[&str]); 15] = [
             (&schema, File::KEYS),
             (definition("Deploy"), Deploy::KEYS),
             (definition("DblistEntry"), DblistEntry::KEYS),
@@ -367,6 +388,7 @@ mod tests {
             (definition("WebEntry"), WebEntry::KEYS),
             (definition("EnvironmentEntry"), EnvironmentEntry::KEYS),
             (definition("DifferenceEntry"), DifferenceEntry::KEYS),
+            (definition("MirrorEntry"), MirrorEntry::KEYS),
         ];
         for (schema, keys) in pairs {
             let mut keys: Vec<String> = keys.iter().map(|k| k.to_string()).collect();
@@ -374,7 +396,7 @@ mod tests {
             assert_eq!(keys_of(schema), keys);
             assert_eq!(schema["additionalProperties"], Value::Bool(false));
         }
-        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 14, "thirteen mappings and `Wikis`");
+        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 15, "fourteen mappings and `Wikis`");
         assert_eq!(schema["required"], serde_json::json!(["deploy", "wikis", "groups", "hosts"]));
     }
 }

@@ -7,6 +7,7 @@ use super::dblist::{Lists, Reader};
 use super::diagnostic::Sink;
 use super::gates;
 use super::hosts;
+use super::mirrors;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
@@ -47,6 +48,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let soak = stages::soak(raw.soak.as_ref());
     let web = stages::web(raw.web.as_ref(), &base, sink);
     let environments = stages::environments(raw.environments.as_deref().unwrap_or_default(), &groups, sink);
+    let mirrors = mirrors::mirrors(raw.mirrors.as_deref().unwrap_or_default(), &hosts, &base, sink);
     let [root, state, staging, books] = deploy?;
     Some(Policy {
         digest: digest(sink.file(), text, &lists.texts),
@@ -67,6 +69,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         soak,
         web,
         environments,
+        mirrors,
     })
 }
 

@@ -1,5 +1,6 @@
 //! What a command needs of the deploy host: the site, the fleet, the content store, and who asks.
 
+use super::mirrors::Mirrors;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
@@ -15,6 +16,8 @@ pub struct Deploy {
     pub fleet: Arc<Fleet>,
     /// What the books want lies here, whatever staging looks like.
     pub content: ContentStore,
+    /// Where hosts can fetch content.
+    pub mirrors: Arc<Mirrors>,
     /// Who asks, as `user@deploy-host`.
     pub by: String,
     /// For which run of a playbook; `None`: a person or a timer typed it.

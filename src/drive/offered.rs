@@ -1,68 +1,131 @@
-//! What a host may be sent while it is brought one component, out of the content store.
+//! What a host may be sent while it is brought one component, out of the content store; and where it can fetch that.
 //!
 //! Invariant: the files of that component and nothing else, whatever a host asks for. Packing runs beside the
 //! conversations, so that no host waits for another one's bundle.
 
-use crate::fleet::exchange::{BundleFuture, ContentSource};
+use super::mirrors::Mirrors;
+use crate::fleet::exchange::{BundleFuture, ContentSource, Elsewhere, ElsewhereFuture};
+use crate::mirror::Object;
 use crate::model::digest::Digest;
+use crate::model::limits::{FETCH_FILE_BYTES_MIN, FETCH_OBJECTS_MAX};
+use crate::model::names::HostName;
 use crate::model::protocol::Held;
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::packing::Bundle;
-use std::collections::BTreeSet;
+use crate::wire::fetch::{Fetch, Fetched, Frame};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// One component's content.
+/// The share of a prepare's time that may go into publishing to one mirror.
+const PUBLISHING_SHARE: u32 = 4;
+
+/// One component's content, for one host.
 pub struct Offered {
     content: Arc<ContentStore>,
     manifest: Arc<Manifest>,
-    digests: BTreeSet<Digest>,
+    /// The files' lengths.
+    files: Arc<BTreeMap<Digest, u64>>,
+    way: Way,
+}
+
+/// Where else than here the host gets something.
+pub struct Way {
+    /// The mirrors of the site.
+    pub mirrors: Arc<Mirrors>,
+    /// Those for the host, nearest first.
+    pub near: Vec<usize>,
+    /// The host.
+    pub host: HostName,
+    /// What all may take.
+    pub within: Duration,
 }
 
 impl Offered {
     /// What `manifest` names.
-    pub fn new(content: Arc<ContentStore>, manifest: Manifest) -> Self {
-        let digest = |kind: &EntryKind| match kind {
-            EntryKind::File { digest, .. } => Some(*digest),
+    pub fn new(content: Arc<ContentStore>, manifest: Manifest, way: Way) -> Self {
+        let file = |kind: &EntryKind| match kind {
+            EntryKind::File { digest, size, .. } => Some((*digest, *size)),
             EntryKind::Symlink { .. } => None,
         };
-        let digests = manifest.entries().iter().filter_map(|entry| digest(&entry.kind)).collect();
-        Self { content, manifest: Arc::new(manifest), digests }
+        let files = manifest.entries().iter().filter_map(|entry| file(&entry.kind)).collect();
+        Self { content, manifest: Arc::new(manifest), files: Arc::new(files), way }
     }
 
     /// Which.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
+
+    async fn pack(&self, held: Vec<Held>, needs: Vec<Digest>) -> Option<Bundle> {
+        let (content, manifest) = (Arc::clone(&self.content), Arc::clone(&self.manifest));
+        let made = tokio::task::spawn_blocking(move || content.bundle(&held, &needs, &manifest)).await;
+        match made.expect("packing never panics and is not cancelled") {
+            Ok(bundle) => bundle,
+            Err(error) => {
+                // Files by hash need no bundle, and say better what is wrong.
+                tracing::warn!(%error, "no bundle can be made");
+                None
+            }
+        }
+    }
+
+    /// What mirror `number` has of what the host needs, once it was put there.
+    async fn published(&self, number: usize, held: Vec<Held>, needs: Vec<Digest>) -> Option<Elsewhere> {
+        let ca = self.way.mirrors.open(number)?.ca.clone();
+        let within = self.way.within / PUBLISHING_SHARE;
+        let Some(bundle) = self.pack(held, needs.clone()).await else {
+            let size = |digest: &Digest| self.files.get(digest).copied().filter(|size| *size >= FETCH_FILE_BYTES_MIN);
+            let object = |digest: Digest| {
+                size(&digest).map(|bytes| Object { digest, bytes, file: self.content.file_path(digest) })
+            };
+            let objects: Vec<Object> = needs.into_iter().filter_map(object).take(FETCH_OBJECTS_MAX).collect();
+            let found = self.way.mirrors.parcels(number, objects, within).await?;
+            let files = found.into_iter().map(|(_, parcel)| parcel).collect();
+            return Some(Elsewhere { fetch: Fetch { files, ca, ..Fetch::default() }, bundle: None });
+        };
+        let mut objects = self.way.mirrors.frames(&bundle).await.ok()?;
+        objects.truncate(FETCH_OBJECTS_MAX);
+        let found = self.way.mirrors.parcels(number, objects, within).await?;
+        let frame = |(at, parcel): (usize, _)| Frame { group: bundle.frames[at].0, parcel };
+        let frames: Vec<Frame> = found.into_iter().map(frame).collect();
+        let whole = frames.len() == bundle.frames.len();
+        let fetch = Fetch { base: bundle.base.clone(), frames, ca, ..Fetch::default() };
+        Some(Elsewhere { fetch, bundle: Some(bundle).filter(|_| whole) })
+    }
 }
 
 impl ContentSource for Offered {
     fn open(&self, digest: &Digest) -> io::Result<File> {
-        match self.digests.contains(digest) {
+        match self.files.contains_key(digest) {
             true => self.content.open_file(*digest),
             false => Err(io::Error::other("the host asks for content that is not in the component")),
         }
     }
 
     fn bundle<'a>(&'a self, held: &'a [Held], needs: &'a [Digest]) -> BundleFuture<'a> {
-        let (content, manifest) = (Arc::clone(&self.content), Arc::clone(&self.manifest));
-        let (held, needs) = (held.to_vec(), needs.to_vec());
+        Box::pin(self.pack(held.to_vec(), needs.to_vec()))
+    }
+
+    fn elsewhere<'a>(&'a self, held: &'a [Held], needs: &'a [Digest], turn: usize) -> ElsewhereFuture<'a> {
         Box::pin(async move {
-            let made = tokio::task::spawn_blocking(move || content.bundle(&held, &needs, &manifest)).await;
-            match made.expect("packing never panics and is not cancelled") {
-                Ok(bundle) => bundle,
-                Err(error) => {
-                    // Files by hash need no bundle, and say better what is wrong.
-                    tracing::warn!(%error, "no bundle can be made");
-                    None
-                }
-            }
+            let number = *self.way.near.get(turn)?;
+            let nothing = Elsewhere { fetch: Fetch::default(), bundle: None };
+            Some(self.published(number, held.to_vec(), needs.to_vec()).await.unwrap_or(nothing))
         })
     }
 
+    fn fetched(&self, turn: usize, fetched: &Fetched) {
+        if let Some(number) = self.way.near.get(turn) {
+            self.way.mirrors.fetched(*number, &self.way.host, fetched);
+        }
+    }
+
     fn distrust(&self, bundle: &Bundle) {
+        self.way.mirrors.forget(bundle);
         self.content.forget(bundle);
     }
 }

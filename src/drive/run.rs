@@ -7,7 +7,7 @@ use super::clock;
 use super::deploy::Deploy;
 use super::gating::{self, Gating};
 use super::hook;
-use super::offered::Offered;
+use super::offered::{Offered, Way};
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
 use crate::model::fault::Fault;
@@ -126,7 +126,10 @@ impl<'a> Run<'a> {
             Effect::Depool(host) => self.depool(host),
             Effect::Gate(call) => self.gate(*call)?,
             Effect::Tell(told) => self.audience.tell(&told),
-            Effect::Finish(outcome) => return Ok(Some(outcome)),
+            Effect::Finish(outcome) => {
+                self.traffic();
+                return Ok(Some(outcome));
+            }
         }
         Ok(None)
     }
@@ -134,7 +137,24 @@ impl<'a> Run<'a> {
     fn send(&mut self, host: HostName, command: Box<Command>, deadline_ms: u64) {
         let kept = self.sessions.remove(&host);
         let (fleet, content) = (Arc::clone(&self.deploy.fleet), Arc::clone(&self.content));
-        self.tasks.spawn_local(converse(fleet, content, kept, host, command, deadline_ms));
+        let mirrors = Arc::clone(&self.deploy.mirrors);
+        let datacenter = self.deploy.policy.hosts.get(&host).map_or("", |host| host.datacenter.as_str());
+        let (near, within) = (mirrors.near(datacenter), Duration::from_millis(deadline_ms));
+        let way = Way { mirrors, near, host, within };
+        self.tasks.spawn_local(converse(fleet, content, kept, way, command));
+    }
+
+    /// Tells what is new of mirrors, and what came from where.
+    fn traffic(&mut self) {
+        self.news();
+        let brought = self.deploy.mirrors.brought();
+        if brought.values().any(|bytes| *bytes > 0) {
+            self.audience.tell(&Told::Brought(brought));
+        }
+    }
+
+    fn news(&mut self) {
+        self.deploy.mirrors.news().into_iter().for_each(|sentence| self.audience.tell(&Told::Mirror(sentence)));
     }
 
     fn depool(&mut self, host: HostName) {
@@ -200,6 +220,7 @@ impl<'a> Run<'a> {
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) -> Event {
         let (event, kept) = done.expect("a conversation neither panics nor is cancelled");
         self.sessions.extend(kept);
+        self.news();
         event
     }
 }
@@ -217,18 +238,18 @@ async fn converse(
     fleet: Arc<Fleet>,
     content: Arc<ContentStore>,
     kept: Option<Session>,
-    host: HostName,
+    way: Way,
     command: Box<Command>,
-    deadline_ms: u64,
 ) -> Done {
+    let host = way.host.clone();
     let generation: Generation = command.stamp().generation;
-    tracing::debug!(%host, %generation, deadline_ms, "a command goes out");
+    tracing::debug!(%host, %generation, within = ?way.within, "a command goes out");
     let asked = async {
         let mut session = match kept {
             Some(session) => session,
             None => fleet.session(&host, Install::IfMissing).await?,
         };
-        let reply = ask(&mut session, &content, &command, deadline_ms).await?;
+        let reply = ask(&mut session, &content, &command, way).await?;
         Ok((reply, session))
     };
     let (answer, session) = match asked.await {
@@ -243,19 +264,16 @@ async fn converse(
     (Event::Reply { host, generation, answer }, session)
 }
 
-async fn ask(
-    session: &mut Session,
-    content: &Arc<ContentStore>,
-    command: &Command,
-    deadline_ms: u64,
-) -> Result<Reply, Fault> {
-    let within = Duration::from_millis(deadline_ms);
+async fn ask(session: &mut Session, content: &Arc<ContentStore>, command: &Command, way: Way) -> Result<Reply, Fault> {
+    let within = way.within;
     let Command::Prepare { want, .. } = command else {
         return session.command(command, within).await;
     };
     let missing =
         || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
-    let offered = Offered::new(Arc::clone(content), manifest);
-    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut |_| {}).await
+    let mirrors = Arc::clone(&way.mirrors);
+    let offered = Offered::new(Arc::clone(content), manifest, way);
+    let mut sent = |bytes| mirrors.sent(bytes);
+    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await
 }

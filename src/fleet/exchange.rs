@@ -4,12 +4,14 @@
 //! answer decides. Reading is not safe to cancel: after a failure the channel is of no further use.
 
 use super::channel::Channel;
+use super::fetching::Fetching;
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::limits::{MESSAGE_BYTES_MAX, NOISE_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::model::protocol::{Held, Reply};
 use crate::tree::packing::Bundle;
 use crate::wire::async_io::{read_message, write_blob, write_message};
+use crate::wire::fetch::{Fetch, Fetched};
 use crate::wire::frame::WireError;
 use crate::wire::message::{Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::noise::{Noise, skip_noise};
@@ -32,6 +34,18 @@ pub trait ContentSource: Sync {
         Box::pin(std::future::ready(None))
     }
 
+    /// Where else than here there is something of what a host needs which holds `held`; `turn` counts the places from 0.
+    /// `None` where there is no further one.
+    fn elsewhere<'a>(&'a self, held: &'a [Held], needs: &'a [Digest], turn: usize) -> ElsewhereFuture<'a> {
+        let _ = (held, needs, turn);
+        Box::pin(std::future::ready(None))
+    }
+
+    /// Hears how the fetch from the place of this turn went.
+    fn fetched(&self, turn: usize, fetched: &Fetched) {
+        let _ = (turn, fetched);
+    }
+
     /// Hears of a bundle that a host could not use, or not all of it.
     fn distrust(&self, bundle: &Bundle) {
         let _ = bundle;
@@ -41,12 +55,25 @@ pub trait ContentSource: Sync {
 /// A bundle that may have to be made first.
 pub type BundleFuture<'a> = Pin<Box<dyn Future<Output = Option<Bundle>> + Send + 'a>>;
 
+/// Something that has to be published first, and of which bundle it is.
+pub type ElsewhereFuture<'a> = Pin<Box<dyn Future<Output = Option<Elsewhere>> + Send + 'a>>;
+
+/// What is elsewhere.
+pub struct Elsewhere {
+    /// What the host is told; no objects: nothing at this place.
+    pub fetch: Fetch,
+    /// The bundle that the frames are of.
+    pub bundle: Option<Bundle>,
+}
+
 /// What a host lacks.
 pub struct Need {
     /// Each once, in the order in which files are to come.
     pub digests: Vec<Digest>,
     /// What it holds; `None` from an agent that knows files only.
     pub held: Option<Vec<Held>>,
+    /// Whether it can fetch from elsewhere.
+    pub fetches: bool,
 }
 
 /// Bundles that are tried before files go one by one: a delta, and then a pack.
@@ -116,10 +143,12 @@ impl Agent {
         progress: Progress<'_>,
     ) -> Result<(Reply, bool), Stop> {
         let mut tried: Vec<Option<Held>> = Vec::new();
+        match self.fetch(need, source, &mut tried).await? {
+            Fetching::Left(left) => need = left,
+            Fetching::Over(reply, in_step) => return Ok((reply, in_step)),
+        }
         loop {
-            if need.digests.iter().collect::<BTreeSet<_>>().len() != need.digests.len() {
-                return Err(Stop::Fault(Fault::Protocol("it asks for one file twice".into())));
-            }
+            once(&need)?;
             let bundle = match &need.held {
                 Some(held) if tried.len() < BUNDLES_MAX => source.bundle(held, &need.digests).await,
                 _ => None,
@@ -128,10 +157,10 @@ impl Agent {
                 return self.send_files(&need, source, progress).await;
             };
             match self.send_bundle(&bundle, progress).await? {
-                (ToController::Need { digests, held: Some(held) }, true) => {
+                (ToController::Need { digests, held: Some(held), fetches }, true) => {
                     source.distrust(&bundle);
                     tried.push(bundle.base);
-                    need = Need { digests, held: Some(held) };
+                    need = Need { digests, held: Some(held), fetches };
                 }
                 (ToController::Reply(reply), in_step) => return Ok((reply, in_step)),
                 _ => return Err(Stop::Fault(wrong_reply())),
@@ -180,6 +209,14 @@ impl Agent {
     }
 }
 
+/// Lets through only a need that names each file once.
+pub(super) fn once(need: &Need) -> Result<(), Stop> {
+    match need.digests.iter().collect::<BTreeSet<_>>().len() == need.digests.len() {
+        true => Ok(()),
+        false => Err(Stop::Fault(Fault::Protocol("it asks for one file twice".into()))),
+    }
+}
+
 /// Runs a write and a read beside each other, since either side may have to wait for the other. The read decides; a
 /// broken pipe while writing is explained by what is read. Also whether the write was over when the read ended.
 pub async fn both<T>(
@@ -199,7 +236,7 @@ pub async fn both<T>(
 }
 
 /// Reads one message, before it the preface with the nonce `greeting` and the agent's Hello when they are still to come.
-async fn read_answer(
+pub(super) async fn read_answer(
     output: &mut (impl AsyncBufRead + Unpin),
     greeting: Option<&str>,
     bytes_max: usize,
@@ -334,7 +371,10 @@ mod tests {
 
     async fn send(agent: &mut Agent, digests: &[Digest]) -> Result<(Reply, bool), String> {
         let zeroes = File::open("/dev/zero").expect("it is there");
-        agent.send(Need { digests: digests.to_vec(), held: None }, &Same(zeroes), &mut |_| {}).await.map_err(said)
+        agent
+            .send(Need { digests: digests.to_vec(), held: None, fetches: false }, &Same(zeroes), &mut |_| {})
+            .await
+            .map_err(said)
     }
 
     #[test]

@@ -201,10 +201,10 @@ impl Session {
         self.round_trips += 1;
         let (answer, in_step) = match (answer, files) {
             (answer @ (ToController::Reply(_) | ToController::Answer(_), _), _) => answer,
-            ((ToController::Need { digests, held }, _), Some((source, progress))) => {
+            ((ToController::Need { digests, held, fetches }, _), Some((source, progress))) => {
                 let sends = !digests.is_empty();
                 self.phase = "sending files and waiting for the proof";
-                match agent.send(Need { digests, held }, *source, &mut **progress).await {
+                match agent.send(Need { digests, held, fetches }, *source, &mut **progress).await {
                     Ok(answer) => {
                         self.round_trips += u32::from(sends);
                         (ToController::Reply(answer.0), answer.1)

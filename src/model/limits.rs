@@ -217,3 +217,37 @@ pub const PROOF_THREAD_BYTES: u64 = 4 << 20;
 pub const PROOF_NICE: i32 = 10;
 /// Files that a look at L2 hashes in each component beside those that are too young.
 pub const SAMPLE_FILES: usize = 32;
+/// Mirrors that a site may have: a host tries them one after another.
+pub const MIRRORS_MAX: usize = 16;
+/// The largest object that is brought through a mirror, bytes: the controller reads it whole to publish it.
+pub const MIRROR_OBJECT_BYTES_MAX: u64 = 64 << 20;
+/// Objects of one fetch; a pack of a large release has a hundred.
+pub const FETCH_OBJECTS_MAX: usize = 2_000;
+/// The smallest single file that is worth a request of its own to a mirror, bytes.
+pub const FETCH_FILE_BYTES_MIN: u64 = 64 << 10;
+/// How long a mirror may take to accept a connection or to send its next byte to a host, ms.
+pub const FETCH_IDLE_MS_MAX: u64 = 5_000;
+/// The slowest that a mirror may be to a host beyond [`FETCH_IDLE_MS_MAX`], bytes a millisecond: 2 Mbit a second.
+pub const FETCH_BYTES_PER_MS_MIN: u64 = 256;
+/// All that one fetch may take on a host, ms; a third of the default for one prepare.
+pub const FETCH_MS_MAX: u64 = 300_000;
+/// Objects that a mirror may lack in one fetch before a host stops asking it.
+pub const FETCH_MISSING_MAX: u32 = 8;
+/// The certificates that come with a fetch, bytes of PEM.
+pub const FETCH_CA_BYTES_MAX: usize = 64 << 10;
+/// Hosts that a mirror may fail before it is left alone for the rest of a command.
+pub const MIRROR_FAILURES_MAX: usize = 3;
+/// How long a presigned URL is good, s: as long as one prepare may take by default.
+pub const MIRROR_URL_S: u64 = 900;
+/// One request of the controller to a mirror beyond its bytes, its retries included, ms.
+pub const MIRROR_MS_MAX: u64 = 10_000;
+/// The slowest that a mirror may be to the controller, bytes a millisecond: 8 Mbit a second.
+pub const MIRROR_BYTES_PER_MS_MIN: u64 = 1_024;
+/// How often a request to a mirror is tried again.
+pub const MIRROR_RETRIES_MAX: usize = 2;
+/// What is read of a mirror's answer to the controller, bytes.
+pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Objects that are published to one mirror at the same time.
+pub const MIRROR_PARALLEL_MAX: usize = 8;
+/// The largest file of a mirror's keys, bytes.
+pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;

@@ -73,6 +73,7 @@ pub fn policy(hosts: usize) -> Policy {
         soak: Soak::default(),
         web: Web::default(),
         environments: Vec::new(),
+        mirrors: Vec::new(),
     }
 }
 

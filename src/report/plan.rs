@@ -87,6 +87,8 @@ pub fn told_json(told: &Told) -> Value {
         Told::Judged(judgement) => json!({"step": "judged", "judgement": judgement}),
         Told::Blamed(sentence) => json!({"step": "blamed", "sentence": sentence}),
         Told::Left(host, reason) => json!({"step": "left", "host": host, "reason": reason}),
+        Told::Mirror(sentence) => json!({"step": "mirror", "sentence": sentence}),
+        Told::Brought(bytes) => json!({"step": "brought", "bytes": bytes}),
     }
 }
 

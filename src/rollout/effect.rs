@@ -145,6 +145,10 @@ pub enum Told {
     Blamed(String),
     /// A host is left behind.
     Left(HostName, StaleReason),
+    /// What is wrong with a mirror, in words.
+    Mirror(String),
+    /// Bytes that hosts got, by where they came from.
+    Brought(BTreeMap<String, u64>),
 }
 
 /// How it ended.

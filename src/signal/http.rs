@@ -11,7 +11,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,17 +88,14 @@ impl Http {
     ///
     /// The file of certificates can't be read or has none, in words.
     pub fn new(web: &Web) -> Result<Self, String> {
-        let roots = match &web.ca {
-            Some(file) => trusted(file)?,
-            None => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                roots
+        let config = match &web.ca {
+            None => config(None)?,
+            Some(file) => {
+                let failed = |why: String| format!("{}: {why}", file.display());
+                let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+                config(Some(&pem)).map_err(failed)?
             }
         };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = versions.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
         Ok(Self { tls: Arc::new(config) })
     }
 
@@ -174,15 +170,33 @@ pub async fn resolve(name: &str, port: u16) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(first, port))
 }
 
-fn trusted(file: &Path) -> Result<RootCertStore, String> {
-    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+/// How TLS is spoken here: verified against these PEM certificates, else the system's.
+///
+/// # Errors
+///
+/// There is no certificate in `pem`, in words.
+pub fn config(pem: Option<&[u8]>) -> Result<ClientConfig, String> {
+    let roots = match pem {
+        Some(pem) => trusted(pem)?,
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        }
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(versions.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn trusted(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))? {
-        let certificate = certificate.map_err(|error| failed(&error))?;
-        roots.add(certificate).map_err(|error| failed(&error))?;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
     }
     match roots.is_empty() {
-        true => Err(failed(&"there is no certificate in it")),
+        true => Err("there is no certificate in it".to_owned()),
         false => Ok(roots),
     }
 }

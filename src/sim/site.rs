@@ -134,6 +134,7 @@ pub fn policy(stale_hosts_max: usize) -> Policy {
         soak: Soak::default(),
         web: Web::default(),
         environments: Vec::new(),
+        mirrors: Vec::new(),
     }
 }
 

@@ -137,7 +137,8 @@ impl ContentStore {
         std::fs::symlink_metadata(self.file_path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
     }
 
-    fn file_path(&self, digest: Digest) -> PathBuf {
+    /// Where the file of a digest lies, if it is here.
+    pub fn file_path(&self, digest: Digest) -> PathBuf {
         let text = digest.to_string();
         self.file_directory().join(&text[..2]).join(&text[2..])
     }

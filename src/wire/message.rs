@@ -3,6 +3,7 @@
 //! Invariant: every agent of the same [`WIRE_MAJOR`] understands these; a change that an older agent would
 //! misunderstand raises it.
 
+use super::fetch::{Fetch, Fetched};
 use super::frame::{Header, Kind, WireError, check};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
@@ -62,6 +63,9 @@ pub enum Sending {
         /// Their numbers.
         groups: Vec<u32>,
     },
+    /// From elsewhere; only to an agent whose Need said `fetches`. Answered by [`ToController::Fetched`] and what follows
+    /// a bundle.
+    Fetch(Fetch),
 }
 
 /// From the agent.
@@ -87,7 +91,12 @@ pub enum ToController {
         /// needed then comes after a [`ToAgent::Send`], and is asked for again as far as a bundle did not bring it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<Vec<Held>>,
+        /// Whether the agent understands [`Sending::Fetch`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fetches: bool,
     },
+    /// How a fetch went; a [`ToController::Need`] or a [`Reply`] follows.
+    Fetched(Fetched),
     /// The answer to a peek or a command.
     Reply(Reply),
     /// The answer to a question.

@@ -174,13 +174,13 @@ mod tests {
                 agent_version: text.to_owned(),
                 arch: text.to_owned(),
             },
-            _ => ToController::Need { digests: vec![Digest::of(text.as_bytes()); count], held: None },
+            _ => ToController::Need { digests: vec![Digest::of(text.as_bytes()); count], held: None, fetches: false },
         }
     }
 
     #[test]
     fn a_message_of_many_frames_comes_back() {
-        let big = ToController::Need { digests: vec![Digest::of(b"x"); 50_000], held: None };
+        let big = ToController::Need { digests: vec![Digest::of(b"x"); 50_000], held: None, fetches: false };
         let bytes = message::encode(&big).expect("it is below the limit");
         assert!(bytes.len() > 3 * FRAME_BYTES_MAX);
         assert_eq!(read_message::<ToController>(&mut bytes.as_slice()).expect("it was just written"), big);

@@ -13,6 +13,7 @@ mod gc;
 mod hosts;
 mod killed;
 mod machines;
+mod mirrors;
 mod playbooks;
 mod played;
 mod policies;

@@ -119,7 +119,7 @@ impl Peer<'_> {
         let Ok(message) = read_message::<ToController>(&mut rest) else { return false };
         self.understood = heard.len() - rest.len();
         self.prepared = matches!(message, ToController::Reply(Reply::Prepared { .. }));
-        let ToController::Need { digests, held: Some(held) } = message else { return true };
+        let ToController::Need { digests, held: Some(held), .. } = message else { return true };
         if digests.is_empty() {
             return true;
         }

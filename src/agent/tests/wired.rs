@@ -100,8 +100,11 @@ fn a_conversation_with_a_transfer_in_it() {
     write_message(&mut bytes, &ToAgent::Peek(look(&[tree.want()], Level::L1))).expect("written");
     let (ended, answers) = talk(&mut agent, &bytes);
     ended.expect("to its end");
-    let [ToController::Need { digests, held: None }, ToController::Reply(prepared), ToController::Reply(seen)] =
-        &answers[..]
+    let [
+        ToController::Need { digests, held: None, fetches: false },
+        ToController::Reply(prepared),
+        ToController::Reply(seen),
+    ] = &answers[..]
     else {
         panic!("{answers:?}");
     };
