@@ -47,6 +47,7 @@ mod watch;
 mod whole;
 mod wishes;
 
+use crate::model::version::VERSION;
 use clap::{Parser, Subcommand};
 use seat::{Seat, SeatArgs};
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ use std::process::ExitCode;
 /// Moves groups of wikis between versions over a fleet of hosts: proves every host before it switches any, and takes
 /// everything back with one command.
 #[derive(Parser)]
-#[command(name = "pointsman", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "pointsman", version = VERSION, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     seat: SeatArgs,

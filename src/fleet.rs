@@ -77,12 +77,14 @@ struct Shared {
 }
 
 impl Fleet {
-    /// Prepares to reach the hosts of `policy`, with this very program as their agent. Control sockets lie below
+    /// Prepares to reach the hosts of `policy`, with the agent that was built with this program, else with this very
+    /// program as their agent. Control sockets lie below
     /// `place` (see [`runtime::place`]), which is made and used only when some host is reached by ssh.
     pub fn open(policy: &Policy, place: &Path) -> Result<Self, OpenError> {
         let path = PathBuf::from("/proc/self/exe");
-        let program = std::env::current_exe().map_err(|source| OpenError::Program { path, source })?;
-        Self::open_with(policy, place, &program)
+        let own = std::env::current_exe().map_err(|source| OpenError::Program { path, source })?;
+        let beside = program::beside(&own);
+        Self::open_with(policy, place, beside.as_deref().unwrap_or(&own))
     }
 
     /// The same with another program as agent.

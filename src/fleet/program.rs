@@ -1,8 +1,9 @@
-//! The agent as a file: this very program.
+//! The agent as a file: the one that was built with this program and lies beside it, else this very program.
 //!
 //! Invariant: the file is opened once, and digest and upload read that same open file, so a program that is replaced
 //! while it runs is never sent under another's digest. It is packed once for all hosts, and only if one needs it.
 
+use crate::model::version;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tokio::sync::OnceCell;
 
@@ -17,6 +19,18 @@ use tokio::sync::OnceCell;
 const CHUNK_BYTES: usize = 256 << 10;
 /// gzip's level: the highest takes five times as long for five percent less.
 const LEVEL: u32 = 3;
+
+/// The agent alone, where it lies beside the program `own` and was built with it. Another build's is left alone, since a
+/// program and its agent are tested together.
+pub fn beside(own: &Path) -> Option<PathBuf> {
+    let path = own.with_file_name("pointsman-agent");
+    let said = Command::new(&path).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
+    let same = String::from_utf8_lossy(&said.stdout).trim_end() == version::agent_line();
+    if !same {
+        tracing::warn!(path = %path.display(), "is of another build and not sent to hosts");
+    }
+    same.then_some(path)
+}
 
 /// A program that can be an agent.
 #[derive(Debug)]

@@ -47,8 +47,11 @@ fn the_first_contact_installs_and_the_second_costs_one_session() {
     for path in [home.clone(), home.join(&agents[0])] {
         assert_eq!(fs::metadata(path).expect("it is there").permissions().mode() & 0o7777, 0o700);
     }
-    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman")).expect("cargo built it");
-    assert!(fs::read(home.join(&agents[0])).expect("it is there") == ours, "the agent is this very program");
+    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman-agent")).expect("cargo built it");
+    assert!(
+        fs::read(home.join(&agents[0])).expect("it is there") == ours,
+        "the agent is the one that was built with this program"
+    );
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn an_agent_comes_whole_to_hosts_with_gzip_and_without() {
         });
         assert_eq!((fleet.sessions(i), fleet.agents(i).len()), (3, 1), "look, upload, look");
     }
-    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman")).expect("cargo built it");
+    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman-agent")).expect("cargo built it");
     for (i, host) in fleet.hosts.iter().enumerate() {
         let theirs = fs::read(host.home.join(".pointsman").join(&fleet.agents(i)[0])).expect("it is there");
         assert!(theirs == ours, "{i}");

@@ -101,9 +101,9 @@ impl TestFleet {
         config::load(&self.file()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
-    /// The fleet as the product opens it, with the product's own program as agent.
+    /// The fleet as the product opens it, with the agent that was built with it.
     pub fn open(&self) -> Fleet {
-        self.open_with(Path::new(env!("CARGO_BIN_EXE_pointsman")))
+        self.open_with(Path::new(env!("CARGO_BIN_EXE_pointsman-agent")))
     }
 
     /// The same with another program as agent.
