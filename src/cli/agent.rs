@@ -23,7 +23,7 @@ pub struct Agent {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Put this program on hosts as their agent, under the hash of its content
+    /// Put the agent on hosts, under the hash of its content
     Install {
         /// Only these: names, ranges, role:canary, dc:codfw
         #[arg(long, value_name = "SELECTOR")]

@@ -1,4 +1,4 @@
-//! Puts this very program on a host, over the connection that is open anyway.
+//! Puts the agent on a host, over the connection that is open anyway.
 //!
 //! Invariant: the machine is compared before anything is sent, and the host checks the digest of what it unpacked before
 //! the program gets the name under which it is run. It goes as gzip packs it to every host that can unpack that.

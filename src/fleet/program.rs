@@ -125,6 +125,16 @@ mod tests {
         assert_eq!(program.chunk(3).expect("it reads"), None);
     }
 
+    #[test]
+    fn an_agent_that_is_absent_or_of_another_build_is_not_taken() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (own, agent) = (dir.path().join("pointsman"), dir.path().join("pointsman-agent"));
+        assert_eq!(beside(&own), None);
+        // A program that says another version.
+        std::os::unix::fs::symlink("/bin/echo", &agent).expect("it is ours");
+        assert_eq!(beside(&own), None);
+    }
+
     #[tokio::test]
     async fn what_is_packed_is_the_content_that_was_opened() {
         let dir = tempfile::tempdir().expect("a directory");
