@@ -23,3 +23,4 @@ mod site;
 mod story;
 mod timeline;
 mod together;
+mod week;
