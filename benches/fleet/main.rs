@@ -54,12 +54,14 @@ fn main() {
     groups.start_clients();
     let mut bench = Bench { site, groups, options, rows: BTreeMap::new() };
     bench.prepare();
+    let mut bad = false;
     for round in 0..bench.options.rounds {
         bench.round(round);
+        // After each, so that one that is ended early was not in vain.
+        bad = bench.print(round + 1);
     }
     bench.masters();
-    let missed = bench.planted();
-    let bad = bench.print() || missed;
+    bad |= bench.planted();
     // `exit` drops nothing, and hosts end when they are dropped.
     drop(bench);
     std::process::exit(i32::from(bad));
@@ -231,6 +233,9 @@ impl Bench {
             let now = move |host: &sshd::Host| fs::read_link(host.root.join("peer/now"));
             move |site: &Site| site.hosts.iter().all(|host| now(host).is_ok_and(|now| now == Path::new(to)))
         };
+        // Where the trees were not wanted, something to switch between.
+        let sides = self.site.hosts.iter().flat_map(|host| ["peer/v1", "peer/v2"].map(|side| host.root.join(side)));
+        sides.for_each(|side| fs::create_dir_all(side).expect("the host is ours"));
         self.peer("W6", &LINK, Path::new("2"), switched("v2"));
         self.open_connections(true);
         self.peer("W6 kept", &LINK_KEPT, Path::new("1"), switched("v1"));
@@ -262,9 +267,9 @@ impl Bench {
     }
 
     /// Prints the table; whether anything was BAD.
-    fn print(&self) -> bool {
+    fn print(&self, rounds: usize) -> bool {
         let (hosts, kex) = (self.options.hosts, &self.options.kex);
-        println!("\n{hosts} hosts, {} rounds, medians, key exchange {kex}", self.options.rounds);
+        println!("\n{hosts} hosts, rounds: {rounds}, medians, key exchange {kex}");
         let heads = ["wall s", "clients ms/h", "servers ms/h", "wire kB/h", "peak MB", "ratio"];
         println!("{:<27}{}", "", heads.map(|head| format!("{head:>13}")).concat());
         let mut bad = false;

@@ -69,7 +69,7 @@ fn a_week_comes_as_a_difference_and_whole() {
     all_hold(&site, V11);
     let difference = bundles(&site) - pack;
     assert!(difference > 0 && difference * 8 < pack, "a difference of {difference} bytes to a pack of {pack}");
-    site.run(&["check"]).ends(0);
+    site.run(&["check", V11]).ends(0);
 
     // Other bytes, and all else as it was, down to the time.
     let spoilt = site.served(&site.hosts()[1], &format!("php-{V11}/vendor/django/__init__.py"));
@@ -80,7 +80,7 @@ fn a_week_comes_as_a_difference_and_whole() {
     file.set_modified(before.modified().expect("it has a time")).expect("ours");
     let after = fs::metadata(&spoilt).expect("it is there");
     assert_eq!((before.len(), before.mtime_nsec()), (after.len(), after.mtime_nsec()));
-    site.run(&["check"]).ends(7).says(&site.hosts()[1]).says("django/__init__.py");
-    site.run(&["converge", "--yes"]).ends(0);
+    site.run(&["check", V11]).ends(7).says(&site.hosts()[1]).says("django/__init__.py");
+    site.run(&["sync-common", "--from-staging", "--yes", "-m", "once more"]).ends(0);
     all_hold(&site, V11);
 }
