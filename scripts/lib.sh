@@ -56,3 +56,25 @@ install_osmem() {
     python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "osmem-server==$version" ||
         die 'osmem-server is not there: is pypi.org reachable?'
 }
+
+# An S3 server for the tests of mirrors, which no package of Debian has.
+install_s3s() {
+    local version=0.14.1
+    grep -qs "s3s-fs $version" target/s3s/.crates.toml && return
+    printf '== installing s3s-fs %s below target/s3s\n' "$version"
+    cargo install -q --locked --debug --root target/s3s --target-dir target/s3s/build --features binary "s3s-fs@$version" ||
+        die 's3s-fs is not there: is crates.io reachable?'
+}
+
+# Two adjacent releases of something large and real, below target/bench: trees that differ as trees differ in a week.
+install_trees() {
+    local version to=target/bench/v
+    for version in 1 2; do
+        [ ! -d "$to$version" ] || continue
+        rm -rf "$to$version.new" && mkdir -p "$to$version.new"
+        target/osmem/bin/pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$to$version.new" \
+            "Django==5.0.$version" || die "Django 5.0.$version is not there: is pypi.org reachable?"
+        python3 -m zipfile -e "$to$version.new"/*.whl "$to$version.new/tree"
+        mv "$to$version.new/tree" "$to$version" && rm -rf "$to$version.new"
+    done
+}

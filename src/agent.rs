@@ -1,12 +1,14 @@
-//! The host's side: looks, receives, prepares, switches and confirms on a small file system boundary.
+//! The host's side: looks, receives, prepares, switches, confirms and collects on a small file system boundary.
 //!
 //! Invariant: the agent keeps nothing in memory between two calls. Everything it knows is on the host, so many
 //! processes of it, one after another or side by side, are one agent; the switch lock puts their effects in order.
 //!
 //! Deliberately absent: any decision, and the network but for mirrors that the controller names and, on a proxy, the
-//! server of one session. What is wanted comes with each command; what is refused, and why,
-//! goes back.
+//! server of one session. What is wanted comes with each command; what is refused, and why, goes back.
 
+mod collect;
+mod compare;
+mod diskagents;
 mod diskask;
 pub mod diskfs;
 mod diskmirror;
@@ -15,6 +17,7 @@ mod diskserve;
 mod disktree;
 mod fetch;
 mod guard;
+mod hashing;
 pub mod hostfs;
 mod index;
 mod install;
@@ -25,6 +28,7 @@ pub mod memhost;
 mod observe;
 pub mod prepare;
 mod question;
+mod seal;
 mod serve;
 pub mod session;
 mod state;
@@ -32,6 +36,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 pub mod unpack;
+mod walk;
 
 use crate::model::component::Want;
 use crate::model::digest::Digest;
@@ -42,6 +47,7 @@ use crate::wire::fetch::{Fetch, Fetched};
 use diskfs::DiskFs;
 use guard::Stop;
 use hostfs::HostFs;
+use look::Depth;
 use prepare::Transfer;
 use session::SessionError;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -62,7 +68,7 @@ impl<F: HostFs> Agent<F> {
 
     /// Looks, and changes nothing: not a byte, not a lock.
     pub fn peek(&self, peek: &Peek) -> Result<Observation, Refusal> {
-        let seen = observe::view(&self.fs, peek);
+        let seen = observe::view(&self.fs, peek, Depth::of(peek), None);
         seen.map(|(observation, _)| observation).map_err(|e| Stop::Io(e).refusal(&self.fs))
     }
 
@@ -89,9 +95,12 @@ impl<F: HostFs> Agent<F> {
                 switch::switch(fs, stamp, expect, map, needs)?;
                 Ok(Reply::Switched { restart_failed: switch::restart(fs, restart) })
             }
-            Command::Confirm { stamp, expect, note } => {
+            Command::Confirm { stamp, expect, note, keep } => {
                 switch::confirm(fs, stamp, expect, note)?;
-                Ok(Reply::Confirmed)
+                match keep {
+                    Some(keep) => Ok(Reply::Collected(collect::collect(fs, stamp, keep)?)),
+                    None => Ok(Reply::Confirmed),
+                }
             }
             Command::Prepare { .. } => Err(Refusal::Failed("a prepare came without its manifest".to_owned()).into()),
         }

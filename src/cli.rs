@@ -21,6 +21,7 @@ mod dry;
 mod ended;
 mod exit;
 mod gate;
+mod gc;
 mod history;
 mod hold;
 mod hosts;
@@ -46,6 +47,7 @@ mod watch;
 mod whole;
 mod wishes;
 
+use crate::model::version::VERSION;
 use clap::{Parser, Subcommand};
 use seat::{Seat, SeatArgs};
 use std::process::ExitCode;
@@ -53,7 +55,7 @@ use std::process::ExitCode;
 /// Moves groups of wikis between versions over a fleet of hosts: proves every host before it switches any, and takes
 /// everything back with one command.
 #[derive(Parser)]
-#[command(name = "pointsman", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "pointsman", version = VERSION, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     seat: SeatArgs,
@@ -97,6 +99,7 @@ enum Command {
     Pin(pin::Pin),
     Unpin(pin::Unpin),
     Depool(depool::Depool),
+    Gc(gc::Gc),
     Pool(depool::Pool),
     Lock(lock::Lock),
     Unlock(lock::Unlock),
@@ -158,6 +161,7 @@ impl Command {
             Self::Pin(command) => command.run(seat),
             Self::Unpin(command) => command.run(seat),
             Self::Depool(command) => command.run(seat),
+            Self::Gc(command) => command.run(seat),
             Self::Pool(command) => command.run(seat),
             Self::Lock(command) => command.run(seat),
             Self::Unlock(command) => command.run(seat),

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod canary;
 pub mod clock;
+pub mod collect;
 pub mod deletions;
 pub mod deploy;
 pub mod filelint;

@@ -10,6 +10,7 @@ pub mod classify;
 pub mod exchange;
 mod fetching;
 pub mod install;
+mod kept;
 pub mod local;
 pub mod program;
 mod question;
@@ -17,6 +18,7 @@ pub mod runtime;
 pub mod session;
 pub mod ssh;
 pub mod ssh_config;
+mod ssh_files;
 pub mod trust;
 
 use crate::config::policy::{HostPolicy, Limits, Policy, Transport};
@@ -70,17 +72,19 @@ struct Shared {
     limits: Limits,
     program: program::Program,
     /// `None` when no host is reached by ssh.
-    ssh: Option<runtime::Runtime>,
+    ssh: Option<ssh::Ssh>,
     gate: Semaphore,
 }
 
 impl Fleet {
-    /// Prepares to reach the hosts of `policy`, with this very program as their agent. Control sockets lie below
+    /// Prepares to reach the hosts of `policy`, with the agent that was built with this program, else with this very
+    /// program as their agent. Control sockets lie below
     /// `place` (see [`runtime::place`]), which is made and used only when some host is reached by ssh.
     pub fn open(policy: &Policy, place: &Path) -> Result<Self, OpenError> {
         let path = PathBuf::from("/proc/self/exe");
-        let program = std::env::current_exe().map_err(|source| OpenError::Program { path, source })?;
-        Self::open_with(policy, place, &program)
+        let own = std::env::current_exe().map_err(|source| OpenError::Program { path, source })?;
+        let beside = program::beside(&own);
+        Self::open_with(policy, place, beside.as_deref().unwrap_or(&own))
     }
 
     /// The same with another program as agent.
@@ -88,7 +92,7 @@ impl Fleet {
         let failed = |source| OpenError::Program { path: program.to_owned(), source };
         let by_ssh = |host: &HostPolicy| matches!(host.transport, Transport::Ssh { .. });
         let ssh = match policy.hosts.values().any(by_ssh) {
-            true => Some(runtime::Runtime::open(place, &ssh_config::text(&policy.ssh)?)?),
+            true => Some(ssh::Ssh::open(place, &policy.ssh)?),
             false => None,
         };
         let shared = Shared {
@@ -103,21 +107,24 @@ impl Fleet {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Connects to a host. Its agent is asked, and installed if need be, with the first request.
+    /// Connects to a host, over a connection that an earlier command left if there is one. Its agent is asked, and
+    /// installed if need be, with the first request.
     pub async fn session(&self, host: &HostName, install: Install) -> Result<session::Session, Fault> {
         let shared = Arc::clone(&self.shared);
         let _permit = self.shared.gate.acquire().await;
-        let link = match (&shared.host(host)?.transport, &shared.ssh) {
+        let (link, channel) = match (&shared.host(host)?.transport, &shared.ssh) {
             (Transport::Local { directory }, _) => {
                 local::check(directory)?;
-                session::Link::Local(directory.clone())
+                (session::Link::Local(directory.clone()), None)
             }
-            (transport, Some(runtime)) => {
-                session::Link::Ssh(ssh::Connection::open(runtime, host, transport, &shared.limits).await?)
+            (transport, Some(ssh)) => {
+                let way = ssh::Way { host, transport, limits: &shared.limits };
+                let (connection, channel) = ssh.connect(way).await?;
+                (session::Link::Ssh(connection), channel)
             }
             (_, None) => return Err(Fault::Other("here: there is no directory for ssh".into())),
         };
-        Ok(session::Session::new(host.clone(), Arc::clone(&shared), link, install))
+        Ok(session::Session::new(host.clone(), Arc::clone(&shared), link, channel, install))
     }
 }
 

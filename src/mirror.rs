@@ -50,9 +50,12 @@ pub struct Mirror {
     /// PEM certificates that hosts trust for it; `None`: their own.
     pub ca: Option<String>,
     /// Objects of which is known that they are there, or why not.
-    known: Mutex<BTreeMap<Digest, Arc<OnceCell<Result<(), String>>>>>,
+    known: Mutex<BTreeMap<Digest, Known>>,
     places: Semaphore,
 }
+
+/// Whether an object is there, once somebody has looked.
+type Known = Arc<OnceCell<Result<(), String>>>;
 
 #[derive(Debug)]
 enum Store {

@@ -21,4 +21,5 @@ pub mod stale;
 pub mod step;
 pub mod time;
 pub mod verdict;
+pub mod version;
 pub mod words;

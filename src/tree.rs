@@ -1,6 +1,7 @@
 //! Release trees: manifest, ids, stat index, the deploy host's content store.
 
 pub mod bundle;
+pub mod collect;
 pub mod content;
 pub mod diff;
 pub mod import;

@@ -14,8 +14,9 @@ const FUNCTION_LINES_MAX: usize = 60;
 const FILE_LINES_MAX: usize = 450;
 
 /// Which floor a room is on. A room may import from lower floors, and from its own where that makes no circle.
-const FLOORS: [(&str, u32); 21] = [
+const FLOORS: [(&str, u32); 22] = [
     ("main", 7),
+    ("host", 7),
     ("cli", 6),
     ("drive", 5),
     ("sim", 5),
@@ -37,6 +38,9 @@ const FLOORS: [(&str, u32); 21] = [
     ("config", 2),
     ("model", 1),
 ];
+
+/// The first files of the library and of the programs.
+const PROGRAMS: [&str; 3] = ["src/lib.rs", "src/main.rs", "src/host.rs"];
 
 /// A source file by its path below the repository, and its text.
 type Sources = BTreeMap<String, String>;
@@ -149,12 +153,12 @@ fn each_level(all: &[TokenTree], visit: &mut dyn FnMut(&[TokenTree])) {
 /// What every file that is reached by `mod` declarations is for: `true` where for tests only.
 fn reached(sources: &Sources) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
-    let mut waiting = vec![("src/lib.rs".to_owned(), false), ("src/main.rs".to_owned(), false)];
+    let mut waiting = PROGRAMS.map(|path| (path.to_owned(), false)).to_vec();
     waiting.extend(sources.keys().filter(|path| is_test_crate(path)).map(|path| (path.clone(), true)));
     while let Some((path, test)) = waiting.pop() {
         let Some(text) = sources.get(&path) else { continue };
         // The modules of a crate's first file lie beside it, those of any other in a directory of its name.
-        let is_crate = ["src/lib.rs", "src/main.rs"].contains(&path.as_str()) || is_test_crate(&path);
+        let is_crate = PROGRAMS.contains(&path.as_str()) || is_test_crate(&path);
         let (directory, _) = path.rsplit_once('/').expect("every path has a directory");
         let room = if is_crate { directory } else { path.strip_suffix(".rs").expect("only .rs files are collected") };
         let all = tokens(text);

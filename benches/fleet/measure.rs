@@ -16,8 +16,48 @@ pub struct Cost {
     pub clients: Option<f64>,
     /// CPU of all servers together, s.
     pub servers: Option<f64>,
+    /// What went over the loopback interface meanwhile, of hosts and of whatever else runs here, bytes.
+    pub wire: Option<f64>,
+    /// The most memory that pointsman's own process had, bytes; `None` of peers.
+    pub memory: Option<f64>,
     /// Whether the result was found right from outside.
     pub right: bool,
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Whether it succeeded, by its own word.
+    pub worked: bool,
+    /// As [`Cost::memory`].
+    pub memory: Option<f64>,
+}
+
+impl From<bool> for Ended {
+    fn from(worked: bool) -> Self {
+        Self { worked, memory: None }
+    }
+}
+
+/// The most memory that the process `pid` ever had, bytes; `None` once it has ended.
+pub fn peak_of(pid: u32) -> Option<f64> {
+    kilobytes(pid, "status", "VmHWM:")
+}
+
+fn kilobytes(pid: u32, file: &str, key: &str) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+    let kb = text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kb.map(|kb: f64| kb * 1024.0)
+}
+
+/// The memory of the process `pid`, what it shares with others divided among them, bytes.
+pub fn memory_of(pid: u32) -> Option<f64> {
+    kilobytes(pid, "smaps_rollup", "Pss:")
+}
+
+/// What came in over loopback since the machine started, bytes.
+fn wire() -> Option<f64> {
+    fs::read_to_string("/sys/class/net/lo/statistics/rx_bytes").ok()?.trim().parse().ok()
 }
 
 /// A control group that counts CPU; removed when dropped.
@@ -87,14 +127,15 @@ impl Groups {
     }
 
     /// Does `work`, then looks with `right` whether it was done; looking costs nothing here.
-    pub fn measure(&self, work: impl FnOnce() -> bool, right: impl FnOnce() -> bool) -> Cost {
+    pub fn measure(&self, work: impl FnOnce() -> Ended, right: impl FnOnce() -> bool) -> Cost {
         let used = |group: &Option<Group>| group.as_ref().and_then(Group::used).map(|used| used.as_secs_f64());
-        let (clients, servers, since) = (used(&self.clients), used(&self.servers), Instant::now());
-        let worked = work();
+        let (clients, servers, bytes, since) = (used(&self.clients), used(&self.servers), wire(), Instant::now());
+        let Ended { worked, memory } = work();
         let wall = since.elapsed().as_secs_f64();
         let minus = |after: Option<f64>, before: Option<f64>| Some(after? - before?);
         let (clients, servers) = (minus(used(&self.clients), clients), minus(used(&self.servers), servers));
-        Cost { wall, clients, servers, right: worked && right() }
+        let wire = minus(self::wire(), bytes);
+        Cost { wall, clients, servers, wire, memory, right: worked && right() }
     }
 }
 

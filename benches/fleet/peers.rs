@@ -15,10 +15,17 @@ pub struct Peer {
     line: &'static str,
     /// Whether its output must be empty, else it found a difference.
     silent: bool,
+    /// Which of ssh's configurations it reads.
+    config: &'static str,
 }
 
 const fn peer(name: &'static str, tool: &'static str, line: &'static str) -> Peer {
-    Peer { name, tool, line, silent: false }
+    Peer { name, tool, line, silent: false, config: "ssh_config.peers" }
+}
+
+/// The same in connections that ssh itself keeps (ControlMaster).
+const fn kept(name: &'static str, peer: Peer) -> Peer {
+    Peer { name, config: "ssh_config.mux", ..peer }
 }
 
 /// Nothing at all, over a new connection.
@@ -52,6 +59,15 @@ pub const LINK: Peer = peer(
     "exec ssh -F \"$2\" \"$1\" \"ln -sfn v$3 $4/new && mv -T $4/new $4/now && sync -f $4/now\"",
 );
 
+/// [`TRUE`] in open connections.
+pub const TRUE_KEPT: Peer = kept("ssh mux true", TRUE);
+/// [`CAT`] in open connections.
+pub const CAT_KEPT: Peer = kept("ssh mux cat+mv", CAT);
+/// [`RSYNC_FILE`] in open connections.
+pub const RSYNC_FILE_KEPT: Peer = kept("rsync -c, mux", RSYNC_FILE);
+/// [`LINK`] in open connections.
+pub const LINK_KEPT: Peer = kept("ssh mux ln+mv+sync", LINK);
+
 impl Peer {
     /// Whether it can run here.
     pub fn installed(&self) -> bool {
@@ -63,7 +79,7 @@ impl Peer {
     pub fn run(&self, site: &Site, argument: &Path) -> bool {
         let start = |i: usize| -> Child {
             let mut command = Command::new("sh");
-            command.args(["-c", self.line, "sh", &site.name(i)]).arg(site.path("ssh_config.peers"));
+            command.args(["-c", self.line, "sh", &site.name(i)]).arg(site.path(self.config));
             command.arg(argument).arg(site.path("host/peer"));
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
             command.spawn().expect("there is a shell")

@@ -1,5 +1,6 @@
 //! The fleet that is worked on: sshd hosts, a site of pointsman and two trees, and looks at the hosts from outside.
 
+use crate::measure::{self, Ended, peak_of};
 use crate::sshd::{Host, run};
 use std::fmt::Write;
 use std::fs;
@@ -7,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The port of all hosts.
@@ -24,6 +26,20 @@ pub struct Site {
     /// The hosts.
     pub hosts: Vec<Host>,
     trees: PathBuf,
+    kex: String,
+}
+
+impl Drop for Site {
+    /// Ends the masters that are kept, so that nothing is left of a benchmark.
+    fn drop(&mut self) {
+        let masters = self.masters("run/");
+        for pid in masters.iter().filter_map(|pid| rustix::process::Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        while masters.iter().any(|pid| measure::memory_of(*pid).is_some()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 impl Site {
@@ -42,8 +58,8 @@ impl Site {
             Host::new(home, &dir.path().join("host"), SocketAddr::new(IpAddr::V4(address(i)), PORT))
         };
         let hosts: Vec<Host> = (0..count).map(host).collect();
-        let mut site = Self { dir, hosts, trees: trees.to_owned() };
-        site.write_files(kex);
+        let mut site = Self { dir, hosts, trees: trees.to_owned(), kex: kex.to_owned() };
+        site.write_files();
         site.hosts.iter_mut().for_each(|host| host.start(None));
         site
     }
@@ -63,7 +79,8 @@ impl Site {
         self.trees.join(if component == OLD { "v1" } else { "v2" })
     }
 
-    fn write_files(&self, kex: &str) {
+    fn write_files(&self) {
+        let kex = &self.kex;
         let put = |name: &str, text: &str| fs::write(self.path(name), text).expect("the temporary directory takes it");
         put("known_hosts", &self.hosts.iter().map(Host::known_hosts_line).collect::<String>());
         let dir = self.dir.path().display();
@@ -76,27 +93,39 @@ impl Site {
         ssh += "BatchMode yes\nStrictHostKeyChecking yes\nUpdateHostKeys no\nLogLevel ERROR\nUser root\n";
         let kex_line = if kex == "default" { String::new() } else { format!("KexAlgorithms {kex}\n") };
         ssh += &kex_line;
-        let mut hosts = String::new();
         for (i, host) in self.hosts.iter().enumerate() {
             let (name, ip, port) = (self.name(i), host.address.ip(), host.address.port());
             let _ = writeln!(ssh, "Host {name}\n  HostName {ip}\n  Port {port}");
+        }
+        put("ssh_config.peers", &ssh);
+        let mux = format!("ControlMaster auto\nControlPath {dir}/run/p-%h\nControlPersist 10m\n");
+        put("ssh_config.mux", &(mux + &ssh));
+        self.keep(false);
+    }
+
+    /// From now on pointsman keeps its connections, or makes new ones for each command.
+    pub fn keep(&self, keep: bool) {
+        let (dir, keep) = (self.dir.path().display(), if keep { "10m" } else { "0s" });
+        let mut hosts = String::new();
+        for (i, host) in self.hosts.iter().enumerate() {
+            let (name, ip, port) = (self.name(i), host.address.ip(), host.address.port());
             let _ = writeln!(
                 hosts,
                 "  - {{name: {name}, roles: [appserver], datacenter: a, user: root, address: {ip}, port: {port}}}"
             );
         }
-        put("ssh_config.peers", &ssh);
-        let kex = if kex == "default" { String::new() } else { format!(", kex: {kex}") };
-        put(
-            "groups.yaml",
-            &format!(
+        let kex = if self.kex == "default" { String::new() } else { format!(", kex: {}", self.kex) };
+        fs::write(
+            self.path("groups.yaml"),
+            format!(
                 "deploy: {{root: {dir}/host/mediawiki, state: {dir}/host/state, staging: staging, books: books}}\n\
                  wikis: [testwiki, enwiki]\ngroups:\n  - {{name: group0, wikis: [testwiki]}}\n  \
                  - {{name: group1, wikis: [enwiki]}}\nconfiguration: [wmf-config]\nhosts:\n{hosts}\
                  limits: {{parallel_hosts_max: 250, connect_ms_max: 60000, command_ms_max: 300000}}\n\
-                 ssh: {{config: {dir}/ssh_config{kex}}}\n"
+                 ssh: {{config: {dir}/ssh_config{kex}, keep: {keep}}}\n"
             ),
-        );
+        )
+        .expect("the temporary directory takes it");
     }
 
     /// Forgets books and content, empties every host (its agent stays) and puts the first tree into staging.
@@ -129,17 +158,41 @@ impl Site {
     }
 
     /// Runs pointsman; whether it ended with `code`. Otherwise what it said is shown.
-    pub fn pointsman(&self, args: &[&str], code: i32) -> bool {
+    pub fn pointsman(&self, args: &[&str], code: i32) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
         command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
         command.env("HOME", self.dir.path()).env("XDG_RUNTIME_DIR", self.path("run"));
-        let output = command.output().expect("pointsman starts");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("pointsman starts");
+        let pid = child.id();
+        let watch = std::thread::spawn(move || {
+            let mut peak = None;
+            while let Some(now) = peak_of(pid) {
+                peak = Some(now);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        let output = child.wait_with_output().expect("it is our child");
+        let memory = watch.join().expect("it only reads");
         let right = output.status.code() == Some(code);
         if !right {
             let said = [output.stdout, output.stderr].concat();
             eprintln!("pointsman {args:?} ended with {:?}:\n{}", output.status.code(), String::from_utf8_lossy(&said));
         }
-        right
+        Ended { worked: right, memory }
+    }
+
+    /// Process ids of ssh masters whose sockets are below `below` in the site's directory; the path is in their title.
+    pub fn masters(&self, below: &str) -> Vec<u32> {
+        let path = self.path(below).display().to_string();
+        let pids = fs::read_dir("/proc").expect("procfs is mounted").flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is = |pid: &u32| {
+            let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            title.starts_with(b"ssh") && String::from_utf8_lossy(&title).contains(&path)
+        };
+        pids.filter(is).collect()
     }
 
     /// Whether every host's directory `below` (relative to its root) holds what `tree` holds, and nothing else.

@@ -8,24 +8,29 @@
 use super::diskmirror::Web;
 use super::diskserve::Server;
 use super::hostfs::{Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written};
+use super::state::STAGING;
 use super::{diskask, diskrun, disktree};
 use crate::model::digest::Digest;
+use crate::model::limits::PROOF_NICE;
 use crate::model::question::{MachineFacts, PluginSaid};
 use crate::wire::fetch::Failure;
 use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where the kernel says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Where the system says which installation this is.
 const MACHINE_ID: &str = "/etc/machine-id";
+/// A file that only its time is looked at of, where there are no files without a name.
+const CLOCK: &str = "removed-clock";
 /// The most bytes that one read of a file's content takes.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -43,12 +48,12 @@ pub struct DiskFs {
 #[derive(Debug)]
 struct Directory {
     path: PathBuf,
-    handle: OnceCell<OwnedFd>,
+    handle: OnceLock<OwnedFd>,
 }
 
 impl Directory {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), handle: OnceCell::new() }
+        Self { path: path.to_owned(), handle: OnceLock::new() }
     }
 
     fn open(&self) -> io::Result<BorrowedFd<'_>> {
@@ -192,21 +197,42 @@ fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest
     }
 }
 
+thread_local! {
+    /// What a thread reads into, so that a small file costs no memory of its own.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK_BYTES]);
+}
+
 fn hash_file(file: &mut File) -> io::Result<(Digest, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; buffer_bytes(file.metadata()?.len())];
-    let mut bytes = 0;
+    let size = fs::fstat(&*file)?.st_size;
+    BUFFER.with_borrow_mut(|buffer| {
+        let first = read_some(file, buffer)?;
+        // All of it came at once: the end need not be asked for.
+        match first < buffer.len() && i64::try_from(first) == Ok(size) {
+            true => Ok((Digest::of(&buffer[..first]), first as u64)),
+            false => hash_rest(file, buffer, first),
+        }
+    })
+}
+
+fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes)),
-            Ok(n) => {
-                hasher.update(&buffer[..n]);
-                bytes += n as u64;
-            }
+        match file.read(buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            read => return read,
         }
     }
+}
+
+/// Hashes the `first` bytes of the buffer and what follows in the file.
+fn hash_rest(file: &mut File, buffer: &mut [u8], first: usize) -> io::Result<(Digest, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    let (mut read, mut bytes) = (first, 0);
+    while read > 0 {
+        hasher.update(&buffer[..read]);
+        bytes += read as u64;
+        read = read_some(file, buffer)?;
+    }
+    Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes))
 }
 
 fn written(file: &File, digest: Digest) -> io::Result<Written> {
@@ -220,7 +246,7 @@ impl HostFs for DiskFs {
 
     fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
         // The server has a file system of its own, in its own thread.
-        Ok(Box::new(Server::start(Self::new(&self.root_path, &self.state_path), listen, token.to_owned())?))
+        Ok(Box::new(Server::start(Self::new(&self.root.path, &self.state.path), listen, token.to_owned())?))
     }
 
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {
@@ -245,7 +271,7 @@ impl HostFs for DiskFs {
     }
 
     fn list(&self, at: &Place) -> io::Result<Vec<Listed>> {
-        disktree::list(&self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
+        disktree::list(self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
     }
 
     fn read_link(&self, at: &Place) -> io::Result<String> {
@@ -295,6 +321,28 @@ impl HostFs for DiskFs {
         let file = self.open(&Place::state("lock"), OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?;
         fs::flock(&file, FlockOperation::LockExclusive)?;
         Ok(SwitchLock { handle: Some(file) })
+    }
+
+    fn stand_back(&self) {
+        // Refused only where nothing can be changed about it. Without a class of its own, I/O follows.
+        let _ = rustix::process::setpriority_process(None, PROOF_NICE);
+    }
+
+    fn now_ns(&mut self) -> io::Result<i64> {
+        // A file without a name, where there can be such: nobody ever sees it.
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let nameless = fs::openat(self.base(Base::Root)?, ".", flags, Mode::from_raw_mode(0o600));
+        let file = match nameless {
+            Ok(file) => file,
+            Err(_) => {
+                self.make_dir(&Place::root(STAGING))?;
+                let at = Place::root(STAGING).join(CLOCK);
+                let file = self.create(&at, 0o600)?;
+                self.remove_file(&at)?;
+                file.into()
+            }
+        };
+        Ok(disktree::stat_of(&fs::fstat(file)?).ctime_ns)
     }
 
     fn random(&mut self) -> io::Result<u128> {
@@ -369,6 +417,10 @@ impl HostFs for DiskFs {
     fn remove_tree(&mut self, at: &Place) -> io::Result<()> {
         let removed = self.parent(at).and_then(|(fd, name)| disktree::remove(fd.as_fd(), name.as_ref()));
         super::hostfs::present(removed).map(|_| ())
+    }
+
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64> {
+        super::diskagents::remove(&std::env::current_exe()?, kept)
     }
 
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {

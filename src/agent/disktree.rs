@@ -7,7 +7,7 @@ use crate::model::limits::{TREE_DEPTH_MAX, TREE_FILES_MAX};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// How deep a tree may be that is removed: deeper than any of ours, since a stranger's may lie there.
@@ -34,9 +34,9 @@ pub(super) fn stat_of(stat: &fs::Stat) -> Stat {
     }
 }
 
-fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
+fn names(directory: &mut Dir) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
+    for entry in directory {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
@@ -51,10 +51,12 @@ fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
 }
 
 /// The names in a directory, in order; one that vanishes meanwhile is left out.
-pub(super) fn list(directory: impl AsFd) -> io::Result<Vec<Listed>> {
-    let mut listed = Vec::new();
-    for name in names(&directory)? {
-        match fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+pub(super) fn list(directory: OwnedFd) -> io::Result<Vec<Listed>> {
+    let mut directory = Dir::new(directory)?;
+    let names = names(&mut directory)?;
+    let mut listed = Vec::with_capacity(names.len());
+    for name in names {
+        match fs::statat(directory.fd()?, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => listed.push(Listed { name, stat: stat_of(&stat) }),
             Err(rustix::io::Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
@@ -76,7 +78,7 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Resul
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = fs::openat(parent, name, flags, Mode::empty())?;
-    for below in names(&directory)? {
+    for below in names(&mut Dir::read_from(&directory)?)? {
         match remove_below(directory.as_fd(), &below, depth + 1) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             done => done?,

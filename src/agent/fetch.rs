@@ -154,7 +154,7 @@ mod tests {
         // Whoever uses it may stop anywhere.
         let use_it = |from: &mut dyn Read| Ok(_ = from.read(&mut [0; 3])?);
         let taken = one(&mut Says(says.map(<[u8]>::to_vec)), &parcel, &mut fetched, use_it);
-        (taken.ok().expect("nothing is wrong with this host").err(), fetched)
+        (taken.expect("nothing is wrong with this host").err(), fetched)
     }
 
     #[test]

@@ -162,8 +162,8 @@ pub trait Mirror {
     fn get<'a>(&'a mut self, parcel: &Parcel) -> Result<Box<dyn Read + 'a>, Failure>;
 }
 
-/// A host's files, hooks, identities and clock.
-pub trait HostFs {
+/// A host's files, hooks, identities and clock. Several threads may look at the same time.
+pub trait HostFs: Sync {
     /// The way to a mirror, which trusts these PEM certificates, else the system's. A host in memory has none.
     fn mirror(&self, ca: Option<&str>) -> Result<Box<dyn Mirror>, Failure> {
         let _ = ca;
@@ -201,9 +201,14 @@ pub trait HostFs {
     fn machine(&self) -> io::Result<MachineFacts>;
     /// Runs a plugin to its end, for at most so many ms; plugins are made to look and change nothing.
     fn plugin(&self, argv: &[String], ms_max: u64) -> io::Result<PluginSaid>;
+    /// Lets the calling thread work only where nobody else wants to, as far as the system can.
+    fn stand_back(&self);
 
     /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock.
     fn lock(&mut self) -> io::Result<SwitchLock>;
+    /// The time that a file below the deploy root would be given that is changed now, in the file system's own steps,
+    /// ns since 1970.
+    fn now_ns(&mut self) -> io::Result<i64>;
     /// 128 random bits.
     fn random(&mut self) -> io::Result<u128>;
     /// Puts a file with these bytes there, instead of whatever file or link stood there, and syncs it. Not atomic.
@@ -225,6 +230,8 @@ pub trait HostFs {
     fn remove_file(&mut self, at: &Place) -> io::Result<()>;
     /// Removes whatever stands there, with all that is below; nothing there is no error.
     fn remove_tree(&mut self, at: &Place) -> io::Result<()>;
+    /// Removes programs of earlier agents until `kept` are left, this one among them; how many it removed.
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64>;
     /// Makes the names of a directory outlast a power cut.
     fn sync_dir(&mut self, at: &Place) -> io::Result<()>;
     /// Makes everything written below the deploy root outlast a power cut.

@@ -53,15 +53,11 @@ impl Indexed {
     /// Whether what lies there is, by its stat alone, what was proven.
     pub fn same_stat(&self, stat: &Stat) -> bool {
         let times = (self.mtime_ns, self.ctime_ns, self.inode) == (stat.mtime_ns, stat.ctime_ns, stat.inode);
-        times && self.same_shape(stat)
-    }
-
-    /// Whether kind, mode and length fit, without which the bytes need no look.
-    pub fn same_shape(&self, stat: &Stat) -> bool {
-        match &self.kind {
+        let shape = match &self.kind {
             EntryKind::File { exec, size, .. } => (Kind::File, *exec, *size) == (stat.kind, stat.exec, stat.size),
             EntryKind::Symlink { .. } => stat.kind == Kind::Symlink,
-        }
+        };
+        times && shape
     }
 }
 
@@ -89,7 +85,16 @@ impl Index {
             && ready.artefacts.iter().all(|built| output(&built.path) == Some(built.output))
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Whether both are of the same files, whenever these were looked at.
+    pub fn same_content(&self, other: &Index) -> bool {
+        let same = |((a, one), (b, two)): ((&RelPath, &Indexed), (&RelPath, &Indexed))| {
+            a == b && one.kind == two.kind && one.built == two.built
+        };
+        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(same)
+    }
+
+    /// The byte form, and the seal at its end.
+    pub fn to_bytes(&self) -> (Vec<u8>, Digest) {
         let incarnation = self.here.incarnation.map_or(String::new(), |id| id.to_string());
         let mut text = format!("{HEAD}{}\0{incarnation}\0", self.here.boot_id.replace('\0', ""));
         for (path, Indexed { kind, built, mtime_ns, ctime_ns, inode }) in &self.entries {
@@ -104,33 +109,104 @@ impl Index {
                 }
             }
         }
-        text.push_str(&Digest::of(text.as_bytes()).to_string());
-        text.into_bytes()
+        let seal = Digest::of(text.as_bytes());
+        text.push_str(&seal.to_string());
+        (text.into_bytes(), seal)
     }
 
     /// Reads the byte form; `None` for anything damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
-        if seal.parse() != Ok(Digest::of(body.as_bytes())) {
-            return None;
-        }
-        let mut fields = body.strip_prefix(HEAD)?.split_terminator('\0');
-        let boot_id = fields.next()?.to_owned();
-        let incarnation = match fields.next()? {
-            "" => None,
-            id => Some(Incarnation::try_from(id.to_owned()).ok()?),
-        };
-        let mut entries = Vec::new();
-        while let Some(field) = fields.next() {
-            entries.push(parse_entry(field, &mut fields)?);
-        }
-        // They were written in order, so that a map is made of them at once.
-        Some(Self { here: Here { boot_id, incarnation }, entries: entries.into_iter().collect() })
+        Sealed::open(bytes)?.index()
     }
 }
 
-fn parse_entry<'a>(field: &str, rest: &mut impl Iterator<Item = &'a str>) -> Option<(RelPath, Indexed)> {
+/// The bytes of an index whose seal is right, read line by line.
+#[derive(Debug, Clone)]
+pub(super) struct Sealed<'a> {
+    pub here: Here,
+    pub seal: Digest,
+    lines: &'a str,
+}
+
+/// One file or link as it stands in the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    pub path: &'a str,
+    pub what: What<'a>,
+    pub built: bool,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+    pub inode: u64,
+}
+
+/// Of what kind a [`Line`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What<'a> {
+    File { exec: bool, size: u64, digest: &'a str },
+    Symlink { target: &'a str },
+}
+
+impl<'a> Sealed<'a> {
+    /// `None` when the seal does not fit: then nothing in the bytes is believed.
+    pub fn open(bytes: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
+        let seal = seal.parse().ok().filter(|seal| *seal == Digest::of(body.as_bytes()))?;
+        let (boot_id, rest) = body.strip_prefix(HEAD)?.split_once('\0')?;
+        let (incarnation, lines) = rest.split_once('\0')?;
+        let incarnation = match incarnation {
+            "" => None,
+            id => Some(Incarnation::try_from(id.to_owned()).ok()?),
+        };
+        Some(Self { here: Here { boot_id: boot_id.to_owned(), incarnation }, seal, lines })
+    }
+
+    /// Its lines in order; a `None` in between is one that cannot be read.
+    pub fn lines(&self) -> impl Iterator<Item = Option<Line<'a>>> + use<'a> {
+        let mut rest = self.lines.split_terminator('\0');
+        std::iter::from_fn(move || rest.next().map(|first| line(first, &mut rest)))
+    }
+
+    /// All of it.
+    pub fn index(&self) -> Option<Index> {
+        let entry = |line: Option<Line<'_>>| line.and_then(|line| Some((line.path.parse().ok()?, line.indexed()?)));
+        // They were written in order, so that a map is made of them at once.
+        let entries: Option<Vec<(RelPath, Indexed)>> = self.lines().map(entry).collect();
+        Some(Index { here: self.here.clone(), entries: entries?.into_iter().collect() })
+    }
+}
+
+impl Line<'_> {
+    fn indexed(&self) -> Option<Indexed> {
+        let kind = match self.what {
+            What::File { exec, size, digest } => EntryKind::File { exec, size, digest: digest.parse().ok()? },
+            What::Symlink { target } => EntryKind::Symlink { target: target.to_owned() },
+        };
+        let Self { built, mtime_ns, ctime_ns, inode, .. } = *self;
+        Some(Indexed { kind, built, mtime_ns, ctime_ns, inode })
+    }
+
+    /// Whether what lies there is, by its stat alone, what was proven.
+    pub fn same_stat(&self, stat: &Stat) -> bool {
+        let times = (self.mtime_ns, self.ctime_ns, self.inode) == (stat.mtime_ns, stat.ctime_ns, stat.inode);
+        times && self.same_shape(stat)
+    }
+
+    /// Whether kind, mode and length fit, without which the bytes need no look.
+    pub fn same_shape(&self, stat: &Stat) -> bool {
+        match self.what {
+            What::File { exec, size, .. } => (Kind::File, exec, size) == (stat.kind, stat.exec, stat.size),
+            What::Symlink { .. } => stat.kind == Kind::Symlink,
+        }
+    }
+
+    /// Whether a change right after it was looked at could have left the times as they are.
+    pub fn is_young(&self, taken_ns: i64) -> bool {
+        self.mtime_ns.max(self.ctime_ns) >= taken_ns
+    }
+}
+
+fn line<'a>(field: &'a str, rest: &mut impl Iterator<Item = &'a str>) -> Option<Line<'a>> {
     let (built, field) = match field.strip_prefix('+') {
         Some(field) => (true, field),
         None => (false, field),
@@ -139,9 +215,8 @@ fn parse_entry<'a>(field: &str, rest: &mut impl Iterator<Item = &'a str>) -> Opt
     if letter == "l" {
         let mut parts = field.splitn(4, ' ');
         let (mtime_ns, ctime_ns) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let (inode, path) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let kind = EntryKind::Symlink { target: rest.next()?.to_owned() };
-        return Some((path, Indexed { kind, built, mtime_ns, ctime_ns, inode }));
+        let (inode, path) = (parts.next()?.parse().ok()?, parts.next()?);
+        return Some(Line { path, what: What::Symlink { target: rest.next()? }, built, mtime_ns, ctime_ns, inode });
     }
     let exec = match letter {
         "f" => false,
@@ -151,9 +226,9 @@ fn parse_entry<'a>(field: &str, rest: &mut impl Iterator<Item = &'a str>) -> Opt
     let mut parts = field.splitn(6, ' ');
     let size = parts.next()?.parse().ok()?;
     let (mtime_ns, ctime_ns) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let (inode, digest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let path = parts.next()?.parse().ok()?;
-    Some((path, Indexed { kind: EntryKind::File { exec, size, digest }, built, mtime_ns, ctime_ns, inode }))
+    let (inode, digest) = (parts.next()?.parse().ok()?, parts.next()?);
+    let path = parts.next()?;
+    Some(Line { path, what: What::File { exec, size, digest }, built, mtime_ns, ctime_ns, inode })
 }
 
 #[cfg(test)]
@@ -174,12 +249,12 @@ mod tests {
 
     #[test]
     fn it_reads_back_what_it_wrote() {
-        assert_eq!(Index::from_bytes(&index().to_bytes()), Some(index()));
+        assert_eq!(Index::from_bytes(&index().to_bytes().0), Some(index()));
     }
 
     #[test]
     fn any_flipped_or_missing_byte_makes_it_absent() {
-        let bytes = index().to_bytes();
+        let (bytes, _) = index().to_bytes();
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;

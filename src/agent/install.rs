@@ -8,8 +8,10 @@ use super::hostfs::{EnvValue, HostFs, Kind, Place, Program};
 use super::index::{Index, Indexed};
 use super::look;
 use super::prepare::{self, Transfer};
+use super::seal::Seal;
 use super::state::{self, Built, Journal, Ready, STAGING, Step};
 use super::switch::words;
+use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::limits::HOOK_MS_MAX;
 use crate::model::protocol::{Level, Readiness, Refusal};
@@ -28,8 +30,10 @@ pub(super) fn finish(fs: &mut impl HostFs, transfer: &Transfer, build: &[String]
         n => return Err(Refusal::Failed(format!("{n} files did not come")).into()),
     }
     guard::still_admitted(fs, &transfer.stamp)?;
+    let before_build_ns = fs.now_ns()?;
     make_artefacts(fs, transfer, build)?;
-    let (index, ready) = seal(fs, transfer)?;
+    let taken_ns = fs.now_ns()?;
+    let (index, ready) = seal(fs, transfer, before_build_ns)?;
     fs.sync_root()?;
     let readiness = Readiness::Ready { files: ready.files, bytes: ready.bytes, level: Level::L3 };
     {
@@ -38,7 +42,7 @@ pub(super) fn finish(fs: &mut impl HostFs, transfer: &Transfer, build: &[String]
         guard::recover(fs)?;
         let staged = fs.lstat(&transfer.staged)?.map(|stat| stat.inode);
         let staged = staged.ok_or_else(|| io::Error::other("another prepare of it began meanwhile"))?;
-        if let Err(error) = install(fs, transfer, staged, &index, &ready) {
+        if let Err(error) = install(fs, transfer, staged, &index, &ready, taken_ns) {
             // It is ended or undone here, or else by the next command that comes; the answer says what is there.
             guard::recover(fs)?;
             let there = fs.lstat(&state::component_place(&transfer.want.component))?;
@@ -117,8 +121,10 @@ fn carry_over(fs: &mut impl HostFs, transfer: &Transfer, rule: &ArtefactRule) ->
 }
 
 /// Looks at all that is staged and writes down what it is; refuses whatever is not exactly as wanted.
-fn seal(fs: &impl HostFs, transfer: &Transfer) -> Result<(Index, Ready), Stop> {
-    let walk = look::walk(fs, &transfer.staged)?;
+///
+/// A file that came in the last moment before the build, which may have changed it in the same tick, is hashed again.
+fn seal(fs: &impl HostFs, transfer: &Transfer, before_build_ns: i64) -> Result<(Index, Ready), Stop> {
+    let walk = walk(fs, &transfer.staged)?;
     if let Some(odd) = walk.odd.first() {
         return Err(changed(odd));
     }
@@ -130,7 +136,8 @@ fn seal(fs: &impl HostFs, transfer: &Transfer) -> Result<(Index, Ready), Stop> {
         if built && !transfer.want.artefacts.iter().any(|rule| path.is_within(&rule.path)) {
             return Err(changed(path.as_str()));
         }
-        let untouched = transfer.written.get(path).is_some_and(|written| written.stat == *stat);
+        let written = transfer.written.get(path).filter(|written| written.stat == *stat);
+        let untouched = written.is_some_and(|written| written.stat.ctime_ns < before_build_ns);
         let kind = match (stat.kind, wanted) {
             (Kind::File, Some(kind)) if untouched => kind.clone(),
             (Kind::File, _) => {
@@ -183,14 +190,26 @@ fn marker(transfer: &Transfer, index: &Index) -> Result<Ready, Stop> {
 }
 
 /// The tree takes its place. Called with the lock held and no journal open.
-fn install(fs: &mut impl HostFs, transfer: &Transfer, inode: u64, index: &Index, ready: &Ready) -> io::Result<()> {
+fn install(
+    fs: &mut impl HostFs,
+    transfer: &Transfer,
+    inode: u64,
+    index: &Index,
+    ready: &Ready,
+    taken_ns: i64,
+) -> io::Result<()> {
     let component = &transfer.want.component;
     let (index_at, ready_at) = (state::index_place(component), state::ready_place(component));
-    for (at, bytes) in [(&index_at, index.to_bytes()), (&ready_at, state::encode(ready)?)] {
+    let ((index_bytes, digest), marker) = (index.to_bytes(), state::encode(ready)?);
+    for (at, bytes) in [(&index_at, &index_bytes), (&ready_at, &marker)] {
         let directory = at.split().0;
         fs.make_dir(&directory)?;
-        fs.write(&state::next(at), &bytes)?;
+        fs.write(&state::next(at), bytes)?;
         fs.sync_dir(&directory)?;
+    }
+    // It speaks of these bytes, so that it says nothing as long as others are there.
+    if let Some(seal) = Seal::of(index, digest, &marker, taken_ns, &transfer.want.artefacts) {
+        seal.store(fs, component)?;
     }
     fs.remove_file(&guard::old_ready(component))?;
     let step = Step::Install { component: component.clone(), inode };

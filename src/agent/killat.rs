@@ -110,6 +110,14 @@ impl<F: HostFs> HostFs for KillAt<F> {
         self.step()?.lock()
     }
 
+    fn stand_back(&self) {
+        self.inner.stand_back();
+    }
+
+    fn now_ns(&mut self) -> io::Result<i64> {
+        self.inner.now_ns()
+    }
+
     fn random(&mut self) -> io::Result<u128> {
         self.inner.random()
     }
@@ -154,6 +162,10 @@ impl<F: HostFs> HostFs for KillAt<F> {
 
     fn remove_tree(&mut self, at: &Place) -> io::Result<()> {
         self.step()?.remove_tree(at)
+    }
+
+    fn remove_old_agents(&mut self, kept: usize) -> io::Result<u64> {
+        self.step()?.remove_old_agents(kept)
     }
 
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {

@@ -2,33 +2,78 @@
 //!
 //! Invariant: a look changes nothing. Nothing is called ready without its marker, an index that fits the marker, every
 //! file of the index unchanged, no file that nobody sent, and every wanted artefact complete and built from the wanted
-//! input. A file whose stat says nothing (another boot, a touched time) is hashed, whatever the level.
+//! input. A file whose stat says nothing (another boot, a touched time) is hashed, whatever the level, and the level
+//! that is named is never above what was done.
 
+use super::compare::{Compared, Doubt, Spot, With};
+use super::hashing;
 use super::hostfs::{HostFs, Kind, Place, Stat};
-use super::index::{Here, Index, Indexed};
+use super::index::{Here, Index, Indexed, Sealed};
+use super::seal::Seal;
 use super::state::{self, Ready};
+use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component, Want};
-use crate::model::limits::{INDEX_BYTES_MAX, TREE_FILES_MAX};
-use crate::model::protocol::{ArtefactCount, Level, Readiness};
-use crate::tree::manifest::EntryKind;
-use crate::tree::path::RelPath;
+use crate::model::digest::Digest;
+use crate::model::limits::{INDEX_BYTES_MAX, SAMPLE_FILES, STATE_BYTES_MAX};
+use crate::model::protocol::{ArtefactCount, Level, Peek, Readiness};
+use crate::tree::path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+
+/// How thoroughly to look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Depth {
+    level: Level,
+    /// Chooses the sample of L2.
+    nonce: Option<u64>,
+    /// Whether the web server's work goes before.
+    in_background: bool,
+}
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
     pub readiness: Readiness,
-    /// The index with the stats of now; `None` when the one on disk is as good, or the component is not ready.
-    pub renewed: Option<Index>,
+    /// What is to be written down, when that on disk is not as good.
+    pub renewed: Option<Renewed>,
 }
 
-/// Everything below a directory but directories themselves.
-#[derive(Debug, Default)]
-pub(super) struct Walk {
-    pub files: BTreeMap<RelPath, Stat>,
-    /// What no manifest can name: not UTF-8, too deep. In a form fit to be shown.
-    pub odd: Vec<String>,
+/// An index with the stats of now; or one that holds under no circumstances, because a file was another one though its
+/// stat was that of the index.
+#[derive(Debug)]
+pub(super) struct Renewed {
+    pub index: Index,
+    /// As [`Seal::taken_ns`].
+    pub taken_ns: i64,
+}
+
+impl Depth {
+    /// What a proof right before an effect needs: every file that is too young to trust, and no sample.
+    pub const YOUNG: Self = Self { level: Level::L2, nonce: None, in_background: false };
+
+    /// As it is asked for. Nobody is thought to wait for an L3.
+    pub fn of(peek: &Peek) -> Self {
+        let level = if peek.nonce.is_some() { peek.level.max(Level::L2) } else { peek.level };
+        Self { level, nonce: peek.nonce, in_background: level == Level::L3 }
+    }
+
+    /// The same for somebody who waits for it.
+    pub fn awaited(self) -> Self {
+        Self { in_background: false, ..self }
+    }
+
+    /// Whether it asks what the clock says, so that files that were too young can be called old.
+    pub fn ages(&self) -> bool {
+        self.level > Level::L1
+    }
+
+    /// What it is called when not all was hashed. An L2 without its sample is an L1, which older controllers know.
+    fn named(&self) -> Level {
+        match self.nonce {
+            Some(_) => self.level,
+            None => Level::L1,
+        }
+    }
 }
 
 /// The circumstances of now.
@@ -42,47 +87,34 @@ pub(super) fn load_index(fs: &impl HostFs, component: &Component) -> io::Result<
     Ok(bytes.and_then(|bytes| Index::from_bytes(&bytes)))
 }
 
-/// Lists all below `top`, which must be a directory. Follows no link.
-pub(super) fn walk(fs: &impl HostFs, top: &Place) -> io::Result<Walk> {
-    let mut walk = Walk::default();
-    let mut open = vec![String::new()];
-    while let Some(directory) = open.pop() {
-        let at = if directory.is_empty() { top.clone() } else { top.join(&directory) };
-        for listed in fs.list(&at)? {
-            let name = listed.name.to_string_lossy();
-            let path = if directory.is_empty() { name.to_string() } else { format!("{directory}/{name}") };
-            match path.parse::<RelPath>() {
-                Ok(_) if listed.name.to_str().is_some() && listed.stat.kind == Kind::Directory => open.push(path),
-                Ok(path) if listed.name.to_str().is_some() => {
-                    walk.files.insert(path, listed.stat);
-                }
-                _ => walk.odd.push(path),
-            }
-            if walk.files.len() + walk.odd.len() + open.len() > 2 * TREE_FILES_MAX {
-                return Err(io::Error::other(format!("{top} has more than {} files", 2 * TREE_FILES_MAX)));
-            }
-        }
-    }
-    Ok(walk)
-}
-
-/// Looks at one component.
-pub(super) fn look(fs: &impl HostFs, want: &Want, level: Level, here: &Here) -> io::Result<Look> {
+/// Looks at one component. `now_ns` is what the clock of its files said before; without it no file grows old.
+pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now_ns: Option<i64>) -> io::Result<Look> {
     let found = |readiness| Ok(Look { readiness, renewed: None });
-    let top = state::component_place(&want.component);
+    let component = &want.component;
+    let top = state::component_place(component);
     match fs.lstat(&top)? {
         None => return found(Readiness::Absent),
         Some(stat) if stat.kind != Kind::Directory => return found(Readiness::Unproven { artefacts: Vec::new() }),
         Some(_) => {}
     }
-    let Some(ready) = state::load::<Ready>(fs, &state::ready_place(&want.component))? else {
-        return found(unproven(fs, want)?);
-    };
+    let marker = state::load_bytes(fs, &state::ready_place(component), STATE_BYTES_MAX)?;
+    let marker = marker.and_then(|bytes| Some((Digest::of(&bytes), state::decode::<Ready>(&bytes)?)));
+    let Some((marker, ready)) = marker else { return found(unproven(fs, want)?) };
     if ready.id != want.id {
         return found(Readiness::Differs { have: ready.id });
     }
-    match load_index(fs, &want.component)?.filter(|index| index.fits(&ready)) {
-        Some(index) => Proof { fs, want, ready, index, here, level, top }.run(),
+    let bytes = state::load_bytes(fs, &state::index_place(component), INDEX_BYTES_MAX)?.unwrap_or_default();
+    let Some(sealed) = Sealed::open(&bytes) else { return found(unproven(fs, want)?) };
+    let seal = Seal::load(fs, component)?.filter(|seal| seal.index == sealed.seal);
+    let trusted = sealed.here == *here && here.incarnation.is_some();
+    let hash_all = !trusted || depth.level == Level::L3;
+    let vouched = !hash_all && seal.as_ref().is_some_and(|seal| seal.marker == marker);
+    if !vouched && !sealed.index().is_some_and(|index| index.fits(&ready)) {
+        return found(unproven(fs, want)?);
+    }
+    let proof = Proof { fs, want, ready, sealed: &sealed, seal, here, depth, hash_all, now_ns, top };
+    match proof.run(!trusted)? {
+        Some(look) => Ok(look),
         None => found(unproven(fs, want)?),
     }
 }
@@ -97,14 +129,32 @@ fn unproven(fs: &impl HostFs, want: &Want) -> io::Result<Readiness> {
     Ok(Readiness::Unproven { artefacts: want.artefacts.iter().map(count).collect() })
 }
 
+/// Numbers of files that nobody could know before: chosen by the controller's number.
+fn sample(nonce: u64, files: u64) -> BTreeSet<u64> {
+    let mut state = nonce;
+    let mut next = || {
+        // SplitMix64: https://prng.di.unimi.it/splitmix64.c
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    // One that is drawn twice is one file less.
+    (0..SAMPLE_FILES).filter_map(|_| next().checked_rem(files)).collect()
+}
+
 /// A component with a marker of the wanted id and an index that fits it.
 struct Proof<'a, F> {
     fs: &'a F,
     want: &'a Want,
     ready: Ready,
-    index: Index,
+    sealed: &'a Sealed<'a>,
+    /// If it is of this index.
+    seal: Option<Seal>,
     here: &'a Here,
-    level: Level,
+    depth: Depth,
+    hash_all: bool,
+    now_ns: Option<i64>,
     top: Place,
 }
 
@@ -118,98 +168,130 @@ struct Damage {
 }
 
 impl Damage {
-    fn note(&mut self, count: fn(&mut Damage) -> &mut u64, path: &str) {
-        *count(self) += 1;
-        self.first.get_or_insert_with(|| path.to_owned());
-    }
-
     fn readiness(self) -> Option<Readiness> {
         let Self { missing, changed, extra, first } = self;
         first.map(|first| Readiness::Damaged { missing, changed, extra, first })
     }
 }
 
-impl<F: HostFs> Proof<'_, F> {
-    fn run(mut self) -> io::Result<Look> {
-        let walk = walk(self.fs, &self.top)?;
-        let trusted = self.index.here == *self.here && self.here.incarnation.is_some();
-        let hash_all = !trusted || self.level == Level::L3;
-        let mut renewed = !trusted;
-        let mut changed = BTreeSet::new();
-        for (path, indexed) in &mut self.index.entries {
-            let Some(stat) = walk.files.get(path) else { continue };
-            let same_stat = indexed.same_stat(stat);
-            if same_stat && !hash_all {
-                continue;
-            }
-            match indexed.same_shape(stat) && same_bytes(self.fs, &self.top.join(path.as_str()), &indexed.kind)? {
-                false => _ = changed.insert(path.clone()),
-                true => {
-                    renewed |= !same_stat;
-                    *indexed = Indexed::new(indexed.kind.clone(), indexed.built, stat);
-                }
-            }
+impl<'a, F: HostFs> Proof<'a, F> {
+    /// `None` when the index cannot be read after all. `renews`: whether all stats are taken anew.
+    fn run(&self, renews: bool) -> io::Result<Option<Look>> {
+        // An index without a seal is one of an older agent: how old its stats were is not known.
+        let taken_ns = self.seal.as_ref().map_or(i64::MIN, |seal| seal.taken_ns);
+        let mut compared = self.compare(taken_ns)?;
+        if compared.unreadable {
+            return Ok(None);
         }
-        let readiness = self.verdict(&walk, &changed, hash_all);
-        self.index.here = self.here.clone();
-        let renewed = (renewed && readiness.is_ready()).then_some(self.index);
-        Ok(Look { readiness, renewed })
+        let changed = hashing::changed(self.fs, &self.top, &compared.doubts, self.depth.in_background)?;
+        let differing: BTreeSet<usize> = changed.iter().map(|spot| spot.number).collect();
+        compared.changed.extend(changed);
+        let unseen = |doubt: &Doubt<'_>| doubt.spot.line.same_stat(&doubt.stat);
+        let lied = compared.doubts.iter().any(|doubt| unseen(doubt) && differing.contains(&doubt.spot.number));
+        compared.doubts.retain(|doubt| !differing.contains(&doubt.spot.number));
+        let readiness = self.verdict(&compared);
+        // What was hashed because it was young, and is so no more, need not be hashed the next time.
+        let now_ns = self.now_ns.filter(|now| self.hash_all || self.depth.ages() && *now > taken_ns);
+        let news = |doubt: &Doubt<'_>| {
+            let grown = now_ns.is_some_and(|now| doubt.spot.line.is_young(taken_ns) && !doubt.spot.line.is_young(now));
+            grown || !doubt.spot.line.same_stat(&doubt.stat)
+        };
+        let worth = (renews || compared.doubts.iter().any(news)) && readiness.is_ready();
+        let renewed = match (worth, lied && !renews) {
+            (true, _) => self.renewed(&compared, now_ns.unwrap_or(taken_ns), self.here.clone()),
+            // Without this the next look, which may be one before a repair, would believe the stat again.
+            (_, true) => {
+                self.renewed(&Compared::default(), taken_ns, Here { boot_id: String::new(), incarnation: None })
+            }
+            _ => None,
+        };
+        Ok(Some(Look { readiness, renewed }))
     }
 
-    fn verdict(&self, walk: &Walk, changed: &BTreeSet<RelPath>, hashed: bool) -> Readiness {
-        if let Some(damaged) = self.damage(walk, changed, |indexed, _| !indexed.built).readiness() {
+    fn compare(&self, taken_ns: i64) -> io::Result<Compared<'a>> {
+        let built = self.ready.artefacts.iter();
+        let files = built.clone().fold(self.ready.files, |files, built| files.saturating_add(built.files));
+        let sampled = self.depth.nonce.map(|nonce| sample(nonce, files)).unwrap_or_default();
+        let (hash_all, finds_young) = (self.hash_all, self.depth.level >= Level::L2);
+        let doubtful = |spot: &Spot<'_>| {
+            hash_all || finds_young && spot.line.is_young(taken_ns) || sampled.contains(&(spot.number as u64))
+        };
+        let wanted = self.want.artefacts.iter().map(|rule| rule.path.as_str());
+        let may_be_built = wanted.chain(built.map(|built| built.path.as_str())).collect();
+        With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built }.compare(self.fs, &self.top, doubtful)
+    }
+
+    fn verdict(&self, compared: &Compared<'_>) -> Readiness {
+        if let Some(damaged) = damage(compared, |spot| !spot.line.built).readiness() {
             return damaged;
         }
-        for rule in &self.want.artefacts {
-            if let Some(problem) = self.artefact_problem(rule, walk, changed) {
+        for (rule, have) in self.want.artefacts.iter().zip(&compared.built) {
+            if let Some(problem) = self.artefact_problem(rule, *have, compared) {
                 return problem;
             }
         }
-        let level = if hashed { Level::L3 } else { Level::L1 };
+        let level = if self.hash_all { Level::L3 } else { self.depth.named() };
         Readiness::Ready { files: self.ready.files, bytes: self.ready.bytes, level }
     }
 
-    /// Compares the part of the index that `chosen` picks; files that nobody sent count with the content.
-    fn damage(&self, walk: &Walk, changed: &BTreeSet<RelPath>, chosen: impl Fn(&Indexed, &RelPath) -> bool) -> Damage {
-        let mut damage = Damage::default();
-        for (path, _) in self.index.entries.iter().filter(|(path, indexed)| chosen(indexed, path)) {
-            match walk.files.contains_key(path) {
-                false => damage.note(|d| &mut d.missing, path.as_str()),
-                true if changed.contains(path) => damage.note(|d| &mut d.changed, path.as_str()),
-                true => {}
-            }
-        }
-        let stranger = |path: &&RelPath| !self.index.entries.contains_key(path) && !self.may_be_built(path);
-        walk.files.keys().filter(stranger).for_each(|path| damage.note(|d| &mut d.extra, path.as_str()));
-        walk.odd.iter().for_each(|path| damage.note(|d| &mut d.extra, path));
-        damage
-    }
-
-    fn may_be_built(&self, path: &RelPath) -> bool {
-        let wanted = self.want.artefacts.iter().map(|rule| &rule.path);
-        wanted.chain(self.ready.artefacts.iter().map(|built| &built.path)).any(|directory| path.is_within(directory))
-    }
-
-    fn artefact_problem(&self, rule: &ArtefactRule, walk: &Walk, changed: &BTreeSet<RelPath>) -> Option<Readiness> {
-        let is_built = |path: &RelPath| self.index.entries.get(path).is_none_or(|indexed| indexed.built);
-        let have = walk.files.keys().filter(|path| path.is_within(&rule.path) && is_built(path)).count() as u64;
+    fn artefact_problem(&self, rule: &ArtefactRule, have: u64, compared: &Compared<'_>) -> Option<Readiness> {
         if have != rule.files {
             let count = ArtefactCount { path: rule.path.clone(), have, want: rule.files };
             return Some(Readiness::ArtefactsMissing(count));
         }
-        let input = self.index.content().map(|content| content.subset(&rule.inputs).id());
+        let input = self.input(rule);
         let built = self.ready.artefacts.iter().find(|built| built.path == rule.path);
         if built.is_none_or(|built| Some(built.input) != input) {
             return Some(Readiness::ArtefactsStale { path: rule.path.clone() });
         }
-        self.damage(walk, changed, |indexed, path| indexed.built && path.is_within(&rule.path)).readiness()
+        damage(compared, |spot| spot.line.built && path::is_within(spot.line.path, &rule.path)).readiness()
+    }
+
+    /// The id of what the rule reads now.
+    fn input(&self, rule: &ArtefactRule) -> Option<Digest> {
+        let known = self.seal.as_ref().filter(|_| !self.hash_all).and_then(|seal| seal.input(&rule.inputs));
+        known.or_else(|| Some(self.sealed.index()?.content()?.subset(&rule.inputs).id()))
+    }
+
+    fn renewed(&self, compared: &Compared<'_>, taken_ns: i64, here: Here) -> Option<Renewed> {
+        let mut index = self.sealed.index()?;
+        index.here = here;
+        let seen: BTreeMap<usize, &Stat> = compared.doubts.iter().map(|d| (d.spot.number, &d.stat)).collect();
+        for (number, indexed) in index.entries.values_mut().enumerate() {
+            if let Some(stat) = seen.get(&number) {
+                *indexed = Indexed::new(indexed.kind.clone(), indexed.built, stat);
+            }
+        }
+        Some(Renewed { index, taken_ns })
     }
 }
 
-/// Whether the bytes, or a link's target, are these.
-fn same_bytes(fs: &impl HostFs, at: &Place, kind: &EntryKind) -> io::Result<bool> {
-    Ok(match kind {
-        EntryKind::File { size, digest, .. } => fs.hash(at)? == (*digest, *size),
-        EntryKind::Symlink { target } => fs.read_link(at).is_ok_and(|found| found == *target),
-    })
+/// The part of what was found that `chosen` picks; files that nobody sent count always.
+fn damage(compared: &Compared<'_>, chosen: impl Fn(&Spot<'_>) -> bool) -> Damage {
+    let of = |spots: &[Spot<'_>]| spots.iter().filter(|spot| chosen(spot)).count() as u64;
+    let spots = compared.missing.iter().chain(&compared.changed).filter(|spot| chosen(spot));
+    let first = spots.min_by_key(|spot| spot.number).map(|spot| spot.line.path.to_owned());
+    let stranger = || compared.first_extra.clone().or_else(|| compared.first_odd.clone());
+    Damage {
+        missing: of(&compared.missing),
+        changed: of(&compared.changed),
+        extra: compared.extra,
+        first: first.or_else(stranger),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_follows_the_number_and_stays_within_the_files() {
+        assert_eq!(sample(1, 1_000_000), sample(1, 1_000_000));
+        assert_ne!(sample(1, 1_000_000), sample(2, 1_000_000));
+        assert_eq!(sample(1, 1_000_000).len(), SAMPLE_FILES);
+        assert!(sample(3, 5).iter().all(|number| *number < 5));
+        assert!(sample(3, 0).is_empty());
+        let drawn: BTreeSet<u64> = (0..40).flat_map(|nonce| sample(nonce, 100)).collect();
+        assert_eq!(drawn.len(), 100, "no file is out of reach");
+    }
 }

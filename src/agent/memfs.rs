@@ -34,6 +34,8 @@ pub struct MemFs {
     state: Tree,
     /// Counts changes; gives inodes and times.
     ticks: u64,
+    /// The time that all changes are given; `None`: each its own.
+    stopped_at: Option<u64>,
     random: u64,
     /// Raised by [`MemFs::reboot`].
     boots: u64,
@@ -77,6 +79,7 @@ impl MemFs {
             root: Tree::new(),
             state: Tree::new(),
             ticks: 0,
+            stopped_at: None,
             random: seed,
             boots: 0,
             machine_id: format!("{seed:032x}"),
@@ -117,6 +120,25 @@ impl MemFs {
     pub fn put(&mut self, at: &Place, bytes: &[u8]) -> io::Result<()> {
         self.make_dir(&at.split().0)?;
         self.write(at, bytes)
+    }
+
+    /// The time that all changes are given from now on; `None`: each its own again.
+    pub fn stop_clock(&mut self, at: Option<u64>) {
+        self.stopped_at = at;
+    }
+
+    /// Puts other bytes into a file that is there, which stays the file it is.
+    pub fn overwrite(&mut self, at: &Place, bytes: &[u8]) -> io::Result<()> {
+        let mut node = self.node(at)?.clone();
+        self.ticks += 1;
+        node.what = What::File { bytes: bytes.into(), digest: Digest::of(bytes) };
+        (node.mtime, node.ctime) = (self.time(), self.time());
+        self.tree_mut(at.base).insert(at.path.clone(), node);
+        Ok(())
+    }
+
+    fn time(&self) -> u64 {
+        self.stopped_at.unwrap_or(self.ticks)
     }
 
     fn next_random(&mut self) -> u64 {
@@ -185,7 +207,7 @@ impl MemFs {
     fn insert(&mut self, at: &Place, what: What, exec: bool) -> io::Result<()> {
         self.is_directory(&at.split().0)?;
         self.ticks += 1;
-        let node = Node { what, exec, mtime: self.ticks, ctime: self.ticks, inode: self.ticks };
+        let node = Node { what, exec, mtime: self.time(), ctime: self.time(), inode: self.ticks };
         self.tree_mut(at.base).insert(at.path.clone(), node);
         Ok(())
     }
@@ -300,6 +322,13 @@ impl HostFs for MemFs {
         Ok(SwitchLock { handle: None })
     }
 
+    fn stand_back(&self) {}
+
+    fn now_ns(&mut self) -> io::Result<i64> {
+        let next = self.stopped_at.unwrap_or(self.ticks + 1);
+        Ok(i64::try_from(next).unwrap_or(i64::MAX))
+    }
+
     fn random(&mut self) -> io::Result<u128> {
         Ok(u128::from(self.next_random()) << 64 | u128::from(self.next_random()))
     }
@@ -340,8 +369,8 @@ impl HostFs for MemFs {
                 Ok(_) => self.is_directory(&part)?,
                 Err(_) => {
                     self.ticks += 1;
-                    let (tick, what) = (self.ticks, What::Directory);
-                    let node = Node { what, exec: true, mtime: tick, ctime: tick, inode: tick };
+                    let (time, what) = (self.time(), What::Directory);
+                    let node = Node { what, exec: true, mtime: time, ctime: time, inode: self.ticks };
                     self.tree_mut(part.base).insert(part.path, node);
                 }
             }
@@ -388,6 +417,10 @@ impl HostFs for MemFs {
     fn remove_tree(&mut self, at: &Place) -> io::Result<()> {
         self.writable(0)?;
         super::hostfs::present(self.take(at)).map(|_| ())
+    }
+
+    fn remove_old_agents(&mut self, _kept: usize) -> io::Result<u64> {
+        Ok(0)
     }
 
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {

@@ -2,28 +2,35 @@
 
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, present};
-use super::index::{Here, Index};
-use super::look;
+use super::look::{self, Depth, Renewed};
+use super::seal::Seal;
 use super::state::{self, Identity, Ready};
-use crate::model::component::Component;
+use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Incarnation;
+use crate::model::limits::STATE_BYTES_MAX;
 use crate::model::map::VersionMap;
 use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Facts, Fence, Observation, Peek, Refusal, Stamp};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Looks, and changes nothing. Indexes that are worth renewing come along.
-pub(super) fn view(fs: &impl HostFs, peek: &Peek) -> io::Result<(Observation, Vec<(Component, Index)>)> {
+/// Looks, and changes nothing. Indexes that are worth renewing come along, in the order of what was to be proven;
+/// `now_ns` is what [`HostFs::now_ns`] said before.
+pub(super) fn view(
+    fs: &impl HostFs,
+    peek: &Peek,
+    depth: Depth,
+    now_ns: Option<i64>,
+) -> io::Result<(Observation, Vec<Option<Renewed>>)> {
     let here = look::here(fs)?;
     let map = state::load_map(fs)?;
     let versions = map.as_ref().and_then(|(bytes, _)| VersionMap::from_php(bytes).ok()).map(|map| map.counts());
     let (mut readiness, mut renewed) = (Vec::new(), Vec::new());
     for want in &peek.prove {
-        let look = look::look(fs, want, peek.level, &here)?;
+        let look = look::look(fs, want, depth, &here, now_ns)?;
         readiness.push((want.component.clone(), look.readiness));
-        renewed.extend(look.renewed.map(|index| (want.component.clone(), index)));
+        renewed.push(look.renewed);
     }
     let observation = Observation {
         incarnation: here.incarnation,
@@ -70,10 +77,14 @@ fn facts(fs: &impl HostFs) -> Facts {
 /// The look itself holds no lock: it may have to hash whole trees, and a switch that it delayed would be worse.
 pub(super) fn observe(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool, peek: &Peek) -> Result<Observation, Stop> {
     let before = enter(fs, stamp, adopt)?;
-    let (mut observation, renewed) = view(fs, peek)?;
+    // A host that cannot say what time it is can still be looked at.
+    let now_ns = if peek.prove.is_empty() { None } else { fs.now_ns().ok() };
+    let (mut observation, renewed) = view(fs, peek, Depth::of(peek).awaited(), now_ns)?;
     observation.fence = before;
-    for (component, index) in renewed {
-        renew(fs, &component, &index)?;
+    for (want, renewed) in peek.prove.iter().zip(renewed) {
+        if let Some(renewed) = renewed {
+            renew(fs, want, &renewed)?;
+        }
     }
     Ok(observation)
 }
@@ -101,23 +112,18 @@ fn enter(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool) -> Result<Option<Fenc
 }
 
 /// Writes an index with the stats of now, unless somebody replaced the component meanwhile.
-fn renew(fs: &mut impl HostFs, component: &Component, index: &Index) -> io::Result<()> {
+fn renew(fs: &mut impl HostFs, want: &Want, renewed: &Renewed) -> io::Result<()> {
+    let (component, index) = (&want.component, &renewed.index);
     let _lock = fs.lock()?;
-    let unchanged = look::load_index(fs, component)?.is_some_and(|old| same_content(&old, index));
-    match unchanged {
-        true => state::replace(fs, &state::index_place(component), &index.to_bytes()),
-        false => Ok(()),
+    if look::load_index(fs, component)?.is_none_or(|old| !old.same_content(index)) {
+        return Ok(());
     }
-}
-
-fn same_content(old: &Index, new: &Index) -> bool {
-    let strip = |index: &Index| -> Index {
-        let mut index = index.clone();
-        index.here = Here { boot_id: String::new(), incarnation: None };
-        for indexed in index.entries.values_mut() {
-            (indexed.mtime_ns, indexed.ctime_ns, indexed.inode) = (0, 0, 0);
-        }
-        index
-    };
-    strip(old) == strip(new)
+    let (bytes, seal) = index.to_bytes();
+    state::replace(fs, &state::index_place(component), &bytes)?;
+    let marker = state::load_bytes(fs, &state::ready_place(component), STATE_BYTES_MAX)?;
+    let seal = marker.and_then(|marker| Seal::of(index, seal, &marker, renewed.taken_ns, &want.artefacts));
+    match seal {
+        Some(seal) => seal.store(fs, component),
+        None => Ok(()),
+    }
 }

@@ -8,12 +8,13 @@
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
 use super::index::Indexed;
-use super::look;
+use super::look::{self, Depth};
 use super::state::{self, Built, Ready, STAGING};
+use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Generation;
-use crate::model::protocol::{Expect, Level, Readiness, Refusal, Stamp};
+use crate::model::protocol::{Expect, Readiness, Refusal, Stamp};
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::path::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +80,7 @@ pub(super) fn begin(
     }
     let (written, pending) = (BTreeMap::new(), BTreeMap::new());
     let mut transfer = Transfer { stamp, want, manifest, staged, written, already: None, pending };
-    let readiness = look::look(fs, &transfer.want, Level::L1, &look::here(fs)?)?.readiness;
+    let readiness = look::look(fs, &transfer.want, Depth::YOUNG, &look::here(fs)?, None)?.readiness;
     if readiness.is_ready() {
         transfer.already = Some(readiness);
         clear(fs)?;
@@ -152,11 +153,17 @@ fn bury(fs: &mut impl HostFs, component: &Component, generation: Generation) -> 
         let older = |of: Generation| of < generation;
         let stale = of.is_none_or(|(c, of)| older(of) && (of.epoch < generation.epoch || c == *component));
         if stale && !name.starts_with(GRAVE) {
-            let grave = format!("{GRAVE}{:032x}", fs.random()?);
-            fs.rename(&Place::root(STAGING).join(name), &Place::root(STAGING).join(&grave))?;
+            take_away(fs, &Place::root(STAGING).join(name))?;
         }
     }
     Ok(())
+}
+
+/// Renames a tree so that [`clear`] removes it.
+pub(super) fn take_away(fs: &mut impl HostFs, tree: &Place) -> io::Result<()> {
+    fs.make_dir(&Place::root(STAGING))?;
+    let grave = format!("{GRAVE}{:032x}", fs.random()?);
+    fs.rename(tree, &Place::root(STAGING).join(&grave))
 }
 
 /// The beginning of the names of what is to be removed.
@@ -270,7 +277,7 @@ fn sources_in(
     found: &mut BTreeMap<Digest, Place>,
 ) {
     let sizes: BTreeSet<u64> = wanted.values().copied().collect();
-    let Ok(walk) = look::walk(fs, top) else { return };
+    let Ok(walk) = walk(fs, top) else { return };
     for (path, stat) in walk.files {
         if stat.kind != Kind::File || !sizes.contains(&stat.size) || found.len() == wanted.len() {
             continue;

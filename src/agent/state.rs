@@ -115,6 +115,10 @@ pub(super) fn index_place(component: &Component) -> Place {
     Place::state(format!("index/{component}"))
 }
 
+pub(super) fn seal_place(component: &Component) -> Place {
+    Place::state(format!("seal/{component}"))
+}
+
 pub(super) fn component_place(component: &Component) -> Place {
     Place::root(component.to_string())
 }
@@ -126,9 +130,13 @@ pub(super) fn next(place: &Place) -> Place {
 
 /// Reads a state file; `None` when it is absent or damaged.
 pub(super) fn load<T: DeserializeOwned>(fs: &impl HostFs, at: &Place) -> io::Result<Option<T>> {
-    let Some(bytes) = load_bytes(fs, at, STATE_BYTES_MAX)? else { return Ok(None) };
-    let read: Option<Versioned<T>> = serde_json::from_slice(&bytes).ok();
-    Ok(read.filter(|file| file.format == FORMAT).map(|file| file.body))
+    Ok(load_bytes(fs, at, STATE_BYTES_MAX)?.and_then(|bytes| decode(&bytes)))
+}
+
+/// What a state file's bytes say; `None` when they are damaged or of another format.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let read: Option<Versioned<T>> = serde_json::from_slice(bytes).ok();
+    read.filter(|file| file.format == FORMAT).map(|file| file.body)
 }
 
 /// The bytes of a file; `None` when it is absent or too large to be ours.

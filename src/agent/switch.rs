@@ -5,13 +5,13 @@
 
 use super::guard::{self, Stop};
 use super::hostfs::{EnvValue, HostFs, Place, Program};
-use super::look;
+use super::look::{self, Depth};
 use super::state::{self, Journal, MAP_JSON, MAP_PHP, Ready, Step};
 use crate::model::component::{Component, Want};
 use crate::model::ids::Generation;
 use crate::model::limits::{CONFIRMED_MAX, HOOK_MS_MAX, MAP_BYTES_MAX};
 use crate::model::map::VersionMap;
-use crate::model::protocol::{ConfirmNote, Confirmed, Expect, Level, NotReady, Readiness, Refusal, Stamp};
+use crate::model::protocol::{ConfirmNote, Confirmed, Expect, NotReady, Readiness, Refusal, Stamp};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -44,7 +44,7 @@ pub(super) fn switch(
 fn check_needs(fs: &impl HostFs, needs: &[Want]) -> Result<(), Stop> {
     let here = look::here(fs)?;
     for want in needs {
-        let readiness = look::look(fs, want, Level::L1, &here)?.readiness;
+        let readiness = look::look(fs, want, Depth::YOUNG, &here, None)?.readiness;
         if !readiness.is_ready() {
             return Err(not_ready(want.component.clone(), readiness));
         }

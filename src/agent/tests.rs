@@ -3,9 +3,12 @@
 mod asked;
 mod bench;
 mod bundles;
+mod collected;
 mod disk;
 mod guards;
 mod killed;
+mod levels;
 mod prepares;
 mod proofs;
+mod trees;
 mod wired;

@@ -6,7 +6,7 @@ use crate::fleet::Install;
 use crate::model::fault::Fault;
 use crate::model::limits::INSTALL_MS_MAX;
 use crate::model::names::HostName;
-use crate::model::protocol::{Level, Peek};
+use crate::model::protocol::Peek;
 use crate::report;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Agent {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Put this program on hosts as their agent, under the hash of its content
+    /// Put the agent on hosts, under the hash of its content
     Install {
         /// Only these: names, ranges, role:canary, dc:codfw
         #[arg(long, value_name = "SELECTOR")]
@@ -81,7 +81,7 @@ fn install(seat: &Seat, hosts: Option<&str>) -> anyhow::Result<Exit> {
 async fn greet(fleet: &crate::fleet::Fleet, host: &HostName) -> Result<String, Fault> {
     let within = Duration::from_millis(INSTALL_MS_MAX);
     let mut session = fleet.session(host, Install::IfMissing).await?;
-    let peek = Peek { prove: Vec::new(), level: Level::L1, confirmed: false };
+    let peek = Peek::at_state();
     let seen = session.peek(peek, within).await;
     session.close(within).await;
     match seen {

@@ -60,6 +60,14 @@ impl Audience for Terminal<'_> {
             }
             Told::Switched(host) => self.progress.detail(&format!("{host}: switched")),
             Told::Fresh(host) => self.progress.through(&format!("{host}: proven")),
+            Told::Collected { host, collected: Ok(removed) } => {
+                if let Some(words) = report::words::removed(removed) {
+                    self.progress.line(&format!("{host}: {words}"));
+                }
+            }
+            Told::Collected { host, collected: Err(why) } => {
+                self.progress.line(&format!("{host}: nothing was removed: {}", Untrusted(why)));
+            }
             Told::Gating { what, least_ms, gates } => {
                 let (gates, least) = (count(*gates, "gate"), span(*least_ms));
                 self.progress.line(&format!("{what}: {gates}, at least {least}"));

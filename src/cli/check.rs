@@ -3,14 +3,13 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
-use crate::drive::look::{Look, Looked};
+use crate::drive::look::Looked;
 use crate::drive::{clock, deploy::Deploy, ready};
 use crate::model::books::Books;
 use crate::model::component::{Component, Want};
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::Level;
 use crate::model::stale::StaleReason;
-use crate::model::words::count;
 use crate::plan::assess;
 use crate::report;
 use crate::store::Store;
@@ -21,6 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// Without versions: what each host serves, and what a rollback would need. One line a stale host: what is wrong,
 /// since when, what to type. Nothing changes on any host; what was seen is noted in the books.
+///
+/// A proof names its level. L1: every file's stat is that of when it was proven, and no file is foreign. L2, which this
+/// command asks for: files too young for their stat to tell, and some chosen at random, are hashed too. L3, with --deep
+/// or after a reboot: every file is hashed. A host that was found damaged is asked for L3 until it is well.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  pointsman check\n  pointsman check 1.27.0-wmf.10 --hosts dc:codfw\n  pointsman check --deep --hosts mw2020.codfw.wmnet"
@@ -31,7 +34,7 @@ pub struct Check {
     /// Only these: names, ranges, role:canary, dc:codfw
     #[arg(long, value_name = "SELECTOR")]
     hosts: Option<String>,
-    /// Read and hash every file, instead of trusting the stat index
+    /// L3: read and hash every file, instead of trusting the stat index; hosts do it behind their other work
     #[arg(long)]
     deep: bool,
 }
@@ -44,13 +47,8 @@ impl Check {
         let books = store.load()?;
         let hosts = seat.hosts(&deploy.policy, self.hosts.as_deref())?;
         let asked = self.asked(&deploy, &books, &hosts)?;
-        let limits = &deploy.policy.limits;
-        let (level, deadline_ms) = match self.deep {
-            true => (Level::L3, limits.prepare_ms_max),
-            false => (Level::L1, limits.connect_ms_max + limits.command_ms_max),
-        };
-        let look = Look::new(&deploy.fleet, deadline_ms);
-        let looked = seat.block_on(look.at(&asked, level))?;
+        let level = if self.deep { Level::L3 } else { Level::L2 };
+        let looked = seat.block_on(ready::look(&deploy, &books, asked, level))?;
         let stale = ready::stale(&books, &looked);
         ready::note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
         self.say(seat, &store.load()?, &stale, &looked);
@@ -95,8 +93,12 @@ impl Check {
                 seat.printer.data(&format!("  {lacks}"));
             }
         }
-        let ready = looked.len() - stale.len();
-        seat.printer.talk(&format!("{ready} of {} ready", count(looked.len(), "host")));
+        let mut levels = ready::levels(looked);
+        levels.retain(|host, _| !stale.contains_key(host));
+        for (host, level) in levels.iter().filter(|_| seat.json) {
+            seat.printer.event("ready", &serde_json::json!({"host": host, "level": level}));
+        }
+        seat.printer.talk(&report::stale::ready_of(looked.len() - stale.len(), looked.len(), &levels));
     }
 }
 

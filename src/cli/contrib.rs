@@ -61,7 +61,7 @@ fn every_command_line_is_accepted() {
             }
         }
     }
-    assert!(seen >= 7, "only {seen} command lines were found");
+    assert!(seen >= 9, "only {seen} command lines were found");
     let icinga = include_str!("../../contrib/nagios/icinga2.conf");
     let options: Vec<&str> =
         icinga.lines().filter_map(|l| l.trim().strip_prefix('"')?.split_once("\" = {")).map(|l| l.0).collect();
@@ -96,20 +96,25 @@ fn unit(text: &str) -> BTreeMap<String, Vec<(String, String)>> {
 
 #[test]
 fn the_units_are_understood_by_systemd() {
-    let service = unit(include_str!("../../contrib/systemd/pointsman-canary.service"));
-    let timer = unit(include_str!("../../contrib/systemd/pointsman-canary.timer"));
-    let has = |key: &str, value: &str| service["Service"].contains(&(key.to_owned(), value.to_owned()));
-    assert!(has("NoNewPrivileges", "yes") && has("ProtectSystem", "strict") && has("Nice", "10"));
-    assert!(timer["Timer"].iter().any(|(key, _)| key == "OnCalendar"));
-    // Where systemd is, its own judgement counts; it wants the program to be where the unit says.
     let directory = tempfile::tempdir().expect("a directory");
     let mut paths = Vec::new();
-    for name in ["pointsman-canary.service", "pointsman-canary.timer"] {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd").join(name));
-        let text = text.expect("it is there").replace("/usr/local/bin/pointsman", "/bin/true");
-        let path = directory.path().join(name);
-        std::fs::write(&path, text.replace("User=deploy", "User=root")).expect("written");
-        paths.push(path);
+    for (name, nice) in [("canary", "10"), ("scrub", "19")] {
+        let text = |suffix: &str| {
+            let path = format!("contrib/systemd/pointsman-{name}.{suffix}");
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is there")
+        };
+        let (service, timer) = (unit(&text("service")), unit(&text("timer")));
+        let has = |key: &str, value: &str| service["Service"].contains(&(key.to_owned(), value.to_owned()));
+        assert!(has("NoNewPrivileges", "yes") && has("ProtectSystem", "strict"), "{name}");
+        assert!(has("Nice", nice) && has("IOSchedulingClass", "idle"), "{name}");
+        assert!(timer["Timer"].iter().any(|(key, _)| key == "OnCalendar"), "{name}");
+        for suffix in ["service", "timer"] {
+            let path = directory.path().join(format!("pointsman-{name}.{suffix}"));
+            // systemd's judgement wants the program to be where the unit says.
+            let text = text(suffix).replace("/usr/local/bin/pointsman", "/bin/true");
+            std::fs::write(&path, text.replace("User=deploy", "User=root")).expect("written");
+            paths.push(path);
+        }
     }
     let Ok(said) = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&paths).output() else { return };
     let words = String::from_utf8_lossy(&said.stderr);

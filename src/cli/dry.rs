@@ -32,7 +32,7 @@ pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Ex
     let asked = plan.hosts.iter().map(|(host, part)| (host.clone(), part.prove())).collect();
     let limits = &deploy.policy.limits;
     let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
-    let looked = seat.block_on(look.at(&asked, Level::L1))?;
+    let looked = seat.block_on(look.at(&asked, Level::L2))?;
     Ok(say(seat, &books, &plan, &looked))
 }
 

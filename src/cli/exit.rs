@@ -1,5 +1,6 @@
 //! Exit codes: a contract, the same for every command, and the one place where errors become codes and hints.
 
+use super::playbook::Elsewhere;
 use super::seat::Seat;
 use super::usage::Usage;
 use crate::config::diagnostic::Diagnostics;
@@ -115,6 +116,9 @@ fn of_error(error: &anyhow::Error) -> Exit {
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return of_store(error);
         }
+        if cause.downcast_ref::<Elsewhere>().is_some() {
+            return Exit::Locked;
+        }
         if cause.downcast_ref::<Diagnostics>().is_some() || cause.downcast_ref::<Usage>().is_some() {
             return Exit::Usage;
         }
@@ -165,6 +169,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     for cause in error.chain() {
         if let Some(blocked) = cause.downcast_ref::<Blocked>() {
             return blocked.hint.clone();
+        }
+        if let Some(Elsewhere { id, .. }) = cause.downcast_ref::<Elsewhere>() {
+            return Some(format!("wait for it, or end it: pointsman abort {id}"));
         }
         let store = match cause.downcast_ref::<ActError>() {
             Some(ActError::Blocked(blocked)) => return blocked.hint.clone(),

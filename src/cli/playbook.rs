@@ -13,18 +13,28 @@ use crate::config::playbook::spec::{Playbook, Verb};
 use crate::config::policy::Policy;
 use crate::drive::clock;
 use crate::drive::deploy::who;
-use crate::model::books::{Books, Kind, Record};
+use crate::model::books::{Books, Record};
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
+use crate::model::time::Time;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
 use crate::store::Store;
-use crate::store::error::StoreError;
 use crate::store::sqlite::SqliteStore;
 use anyhow::Context;
 use clap::Parser;
 use std::collections::VecDeque;
 use std::fs::File;
+
+/// Another process runs it.
+#[derive(Debug, thiserror::Error)]
+#[error("{id} is run by another process, which {by} began {since}")]
+pub struct Elsewhere {
+    /// Which run.
+    pub id: PlaybookId,
+    by: String,
+    since: Time,
+}
 
 /// A playbook and where it plays.
 pub struct Player<'a> {
@@ -72,11 +82,10 @@ impl<'a> Player<'a> {
     ) -> anyhow::Result<Self> {
         let (id, by, since) = (run.id, run.by.clone(), run.at);
         let player = Self::watching(seat, policy, store, playbook, run)?;
-        if player.alive.is_none() {
-            let lock = crate::model::books::Lock { epoch: 0, holder: by, reason: id.to_string(), since };
-            return Err(StoreError::Locked(lock)).context(format!("{id} is run by another process"));
+        match player.alive {
+            Some(_) => Ok(player),
+            None => Err(Elsewhere { id, by, since }.into()),
         }
-        Ok(player)
     }
 
     /// A run that another process may be running; where none is, none begins to.
@@ -111,7 +120,9 @@ impl<'a> Player<'a> {
                 Effect::Persist(records) => {
                     let records: Vec<Record> = records.into_iter().map(Record::Playbook).collect();
                     self.store.note(clock::now(), 0, &records)?;
-                    continue;
+                    let Some(status) = self.ended_by_others()? else { continue };
+                    waiting.clear();
+                    Event::Aborted(status)
                 }
                 Effect::Tell(line) => {
                     self.seat.printer.talk(&format!("{}: {line}", self.machine.run().id));
@@ -122,20 +133,34 @@ impl<'a> Player<'a> {
                     Some(event) => event,
                     None => self.stage(at)?,
                 },
-                Effect::Back(why) => Event::WentBack(self.back(&why)?),
+                Effect::Back(why) => self.back(&why)?,
             };
             waiting.extend(self.machine.step(clock::now(), event));
         }
         Ok(Exit::Ours)
     }
 
-    /// Takes back what is left to be taken back; the gravest code.
-    fn back(&self, why: &str) -> anyhow::Result<u8> {
-        let lines = back::lines(self.playbook, self.machine.run(), &self.store.load()?, why);
+    /// How the run stands in the books, where this process can't go on from there: somebody ended it.
+    fn ended_by_others(&self) -> anyhow::Result<Option<PlaybookStatus>> {
+        let run = self.machine.run();
+        let books = self.store.load()?;
+        let status = books.playbooks.get(&run.id).map(|row| row.status);
+        Ok(status.filter(|status| *status != run.status && !status.may_become(run.status)))
+    }
+
+    /// Takes back what is left to be taken back.
+    fn back(&self, why: &str) -> anyhow::Result<Event> {
+        let lines = match back::lines(self.machine.run(), &self.store.load()?, why) {
+            Ok(lines) => lines,
+            Err(why) => {
+                self.seat.printer.talk(&format!("{}: {why}", self.machine.run().id));
+                return Ok(Event::WentBack(Exit::Locked as u8));
+            }
+        };
         if lines.is_empty() {
             self.seat.printer.talk(&format!("{}: nothing is left to be taken back", self.machine.run().id));
         }
-        Ok(self.all(&lines))
+        Ok(Event::WentBack(self.all(&lines)))
     }
 
     fn finish(&self, code: u8) -> Exit {
@@ -162,24 +187,21 @@ impl<'a> Player<'a> {
 
     /// What somebody else did meanwhile, before a stage begins.
     fn interrupted(&self, at: usize) -> anyhow::Result<Option<Event>> {
-        let books = self.store.load()?;
-        let run = self.machine.run();
-        if books.playbooks.get(&run.id).is_some_and(|row| row.status != PlaybookStatus::Open) {
-            return Ok(Some(Event::Aborted));
-        }
         let ours = matches!(&self.playbook.stages[at].verb, Verb::Commands(c) if c.lines[0][0] == "rollback");
-        let back = books.rollouts.values().rev().find(|r| r.kind == Kind::Rollback && r.id.0 > run.seen);
-        Ok(back.filter(|_| !ours).map(|back| {
+        let books = self.store.load()?;
+        let back = back::by_others(&books, self.machine.run()).filter(|_| !ours);
+        Ok(back.map(|back| {
             Event::Superseded(format!("{} by {} took the fleet back meanwhile: {}", back.id, back.by, back.why))
         }))
     }
 
     /// Runs commands until one fails; the code of that, else the gravest.
     fn all(&self, lines: &[Vec<String>]) -> u8 {
+        let seat = self.seat.of_playbook(self.machine.run().id);
         let mut worst = Exit::Done;
         for line in lines {
-            self.seat.printer.talk(&format!("$ pointsman {}", shown(line)));
-            match settle(self.seat, command(line).and_then(|command| command.run(self.seat))) {
+            seat.printer.talk(&format!("$ pointsman {}", shown(line)));
+            match settle(&seat, command(line).and_then(|command| command.run(&seat))) {
                 Exit::Done => {}
                 Exit::Owed => worst = Exit::Owed,
                 other => return other as u8,

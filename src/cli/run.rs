@@ -7,6 +7,7 @@ use super::usage::Usage;
 use crate::config::playbook::load;
 use crate::drive::clock;
 use crate::drive::deploy::who;
+use crate::model::books::Books;
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRun, PlaybookStatus};
 use crate::playbook::windows;
@@ -61,16 +62,23 @@ impl Run {
         let (playbook, text) = load(&file, &policy, &given)?;
         let now = clock::now();
         let closed = windows::closed(&playbook, now).filter(|_| playbook.stages.iter().any(|stage| stage.is_forward()));
+        let closed = closed.filter(|_| self.override_freeze.is_none());
         if self.dry_run {
             return playbook::dry(seat, &playbook, closed.as_deref());
         }
-        if let Some(why) = closed.filter(|_| self.override_freeze.is_none()) {
+        if let Some(why) = closed {
             seat.printer.talk(&format!("{}: {why}", playbook.name));
             seat.printer.talk("  hint: wait, or --override-freeze REASON");
             return Ok(Exit::Refused);
         }
         let store = seat.books(&policy)?;
         let books = store.load()?;
+        if let Some(run) = twin(&books, &file, &playbook.vars) {
+            let (name, id, by, since) = (&playbook.name, run.id, &run.by, run.at);
+            seat.printer.talk(&format!("{name}: {id} of {by} since {since} does the same and is not finished"));
+            seat.printer.talk(&format!("  hint: pointsman resume {0}, or pointsman abort {0}", run.id));
+            return Ok(Exit::Refused);
+        }
         let run = PlaybookRun {
             id: PlaybookId(0),
             file,
@@ -86,6 +94,11 @@ impl Run {
         };
         Player::begin(seat, &policy, store, &playbook, run)?.play()
     }
+}
+
+/// A run of the same file that would do the same and has not ended.
+fn twin<'a>(books: &'a Books, file: &Path, vars: &BTreeMap<String, String>) -> Option<&'a PlaybookRun> {
+    books.playbooks.values().find(|run| run.status.is_unfinished() && run.file == file && run.vars == *vars)
 }
 
 /// The file that is meant: one that is there, or one in `playbooks/` of the site.

@@ -6,6 +6,7 @@ use crate::config::trust::Invoker;
 use crate::drive::deploy::{Deploy, who};
 use crate::drive::mirrors::Mirrors;
 use crate::fleet::{Fleet, runtime};
+use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
 use crate::store::sqlite::SqliteStore;
 use crate::tree::content::ContentStore;
@@ -37,13 +38,26 @@ pub struct Seat {
     /// Whether stdout is for machines.
     pub json: bool,
     /// The only way to say something.
-    pub printer: Printer,
+    pub printer: Arc<Printer>,
+    /// The run of a playbook whose stage this is; `None`: a person or a timer typed it.
+    playbook: Option<PlaybookId>,
 }
 
 impl Seat {
     /// Resolves the options once.
     pub fn new(args: &SeatArgs) -> Self {
-        Self { site: args.site.clone(), json: args.json, printer: Printer::new(args.quiet, args.json) }
+        Self {
+            site: args.site.clone(),
+            json: args.json,
+            printer: Arc::new(Printer::new(args.quiet, args.json)),
+            playbook: None,
+        }
+    }
+
+    /// The same seat for the commands of a playbook's run.
+    pub fn of_playbook(&self, id: PlaybookId) -> Self {
+        let Self { site, json, printer, .. } = self;
+        Self { site: site.clone(), json: *json, printer: printer.clone(), playbook: Some(id) }
     }
 
     /// Reads groups.yaml.
@@ -66,7 +80,7 @@ impl Seat {
         let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
         let content = ContentStore::open(&policy.books)?;
         let mirrors = Arc::new(Mirrors::new(&policy.mirrors));
-        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, by: who() })
+        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, by: who(), playbook: self.playbook })
     }
 
     /// The books, to be changed; made when they are not there.

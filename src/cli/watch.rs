@@ -9,7 +9,7 @@ use crate::drive::act::Ended;
 use crate::drive::clock;
 use crate::drive::deploy::Deploy;
 use crate::drive::gating::Gating;
-use crate::drive::watch::{Watched, watch};
+use crate::drive::watch::{Watched, gates, watch};
 use crate::fleet::Install;
 use crate::model::books::{Books, Kind, Rollout, Status};
 use crate::model::ids::RolloutId;
@@ -106,6 +106,7 @@ fn go(
     (rollout, ms): (&Rollout, u64),
 ) -> anyhow::Result<Exit> {
     let id = rollout.id;
+    let asked = gates(&deploy.policy, rollout).count();
     seat.printer.step(&format!("watching {id} for {}; no lock is held", span(ms)));
     // What the watch does itself was agreed to when its promotion was.
     let mut terminal = Terminal::new(seat, true);
@@ -117,7 +118,8 @@ fn go(
     let tell = |line: &str| seat.printer.talk(line);
     let exit = match &watched {
         Watched::Passed => {
-            tell(&format!("{id} was watched for {}: its gates passed", span(ms)));
+            let what = if asked == 0 { "groups.yaml has no gate that is asked then" } else { "its gates passed" };
+            tell(&format!("{id} was watched for {}: {what}", span(ms)));
             Exit::Done
         }
         Watched::Superseded => {

@@ -148,8 +148,8 @@ fn limits(node: &Node, sink: &mut Sink) -> Option<LimitsEntry> {
 
 fn ssh(node: &Node, sink: &mut Sink) -> Option<SshEntry> {
     let mut f = Fields::of(node, SshEntry::KEYS, "`ssh`", sink)?;
-    let (config, kex) = (f.optional("config", text), f.optional("kex", text));
-    Some(SshEntry { config: config?, kex: kex? })
+    let (config, kex, keep) = (f.optional("config", text), f.optional("kex", text), f.optional("keep", duration));
+    Some(SshEntry { config: config?, kex: kex?, keep: keep? })
 }
 
 fn soak(node: &Node, sink: &mut Sink) -> Option<SoakEntry> {

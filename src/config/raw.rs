@@ -235,6 +235,9 @@ pub struct SshEntry {
     pub config: Option<At<String>>,
     /// Key exchange algorithms, by comma.
     pub kex: Option<At<String>>,
+    /// How long connections are kept for the next command; a duration like `10m`, `0s` for not at all.
+    #[schemars(with = "Option<String>")]
+    pub keep: Option<At<u64>>,
 }
 
 /// How long gates are asked; durations like `20s`, `30m`.
@@ -336,7 +339,7 @@ keys! {
     ArtefactEntry: "path" "files" "inputs";
     LimitsEntry: "parallel_hosts_max" "connect_ms_max" "command_ms_max" "prepare_ms_max" "proof_age_ms_max"
         "repair_budget_ms_max" "stale_hosts_max" "delete_percent_max";
-    SshEntry: "config" "kex";
+    SshEntry: "config" "kex" "keep";
 }
 
 fn roles_schema(_: &mut SchemaGenerator) -> Schema {

@@ -15,7 +15,9 @@ use super::stages;
 use super::wikis;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
-use crate::model::limits::{LINE_BYTES_MAX, SITE_LIMIT_MS_MAX, SITE_PARALLEL_HOSTS_MAX, TREE_FILES_MAX};
+use crate::model::limits::{
+    LINE_BYTES_MAX, SITE_LIMIT_MS_MAX, SITE_PARALLEL_HOSTS_MAX, SSH_KEEP_S, SSH_KEEP_S_MAX, TREE_FILES_MAX,
+};
 use crate::model::names::{HostName, NameError, Wiki};
 use std::collections::BTreeMap;
 use std::path::{Component as Part, Path, PathBuf};
@@ -278,5 +280,16 @@ fn ssh(entry: Option<&SshEntry>, base: &Path, sink: &mut Sink) -> SshPolicy {
             sink.hint(text.place, message, Some("as in `curve25519-sha256`; `ssh -Q kex` lists them".to_owned()));
         }
     }
-    SshPolicy { config, kex: kex.map(|text| text.value.clone()) }
+    let keep_s = entry.and_then(|entry| entry.keep.as_ref()).map_or(SSH_KEEP_S, |keep| keep_s(keep, sink));
+    SshPolicy { config, kex: kex.map(|text| text.value.clone()), keep_s }
+}
+
+/// ssh counts in seconds, and takes 0 for "for ever".
+fn keep_s(keep: &At<u64>, sink: &mut Sink) -> u64 {
+    let s = keep.value / 1000;
+    if !keep.value.is_multiple_of(1000) || s > SSH_KEEP_S_MAX {
+        let hint = "as in `10m`, or `0s` for connections that end with their command".to_owned();
+        sink.hint(keep.place, "`keep` is whole seconds, at most a day", Some(hint));
+    }
+    s
 }

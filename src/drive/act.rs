@@ -137,7 +137,13 @@ impl Held<'_> {
     async fn carry_out(&mut self, order: &Order<'_>) -> Result<Ended, ActError> {
         let books = self.store.load()?;
         let plan = self.plan(&books, order.goal, order.only.as_ref())?;
-        let operator = Operator { epoch: self.epoch, seq: 0, adopt: order.adopt, resumes: order.resumes };
+        let operator = Operator {
+            epoch: self.epoch,
+            seq: 0,
+            nonce: super::look::nonce(),
+            adopt: order.adopt,
+            resumes: order.resumes,
+        };
         let mut machine = Machine::new(&self.deploy.policy, books, plan, operator);
         let outcome = self.run(&mut machine).await?;
         let operator = Operator { seq: machine.seq(), resumes: false, ..operator };
@@ -175,7 +181,9 @@ impl Held<'_> {
 
     fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, ActError> {
         let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
-        Ok(plan(site, goal(site)?, only)?)
+        let mut goal = goal(site)?;
+        goal.rollout.playbook = self.deploy.playbook;
+        Ok(plan(site, goal, only)?)
     }
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {

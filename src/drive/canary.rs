@@ -8,7 +8,6 @@ use super::act::ActError;
 use super::clock;
 use super::deploy::Deploy;
 use super::gating::{Gating, Step};
-use super::look::Look;
 use super::ready;
 use crate::config::policy::Role;
 use crate::fleet::Install;
@@ -57,7 +56,7 @@ pub struct Check<'a> {
 /// Nothing is wanted yet, or the books refuse.
 pub async fn canary(deploy: &Deploy, store: &mut dyn Store, check: Check<'_>) -> Result<CanaryView, ActError> {
     let (began, hosts) = (clock::now(), check.hosts);
-    let stale = look(deploy, store, hosts).await?;
+    let (stale, levels) = look(deploy, store, hosts).await?;
     let (asked, blamed) = ask(deploy, store, check).await?;
     let books = store.load()?;
     let since = |host: &HostName| books.hosts.get(host).and_then(|row| row.stale.clone()).map(|stale| stale.since);
@@ -72,26 +71,27 @@ pub async fn canary(deploy: &Deploy, store: &mut dyn Store, check: Check<'_>) ->
         took_ms: now.ms_since(began),
         hosts: hosts.clone(),
         canaries,
+        levels,
         stale: stale.collect(),
         gates: asked,
         blamed,
     })
 }
 
-/// Those that are not ready, judged by the books of before the look.
+/// Those that are not ready, judged by the books of before the look, and by what level the others are proven.
 async fn look(
     deploy: &Deploy,
     store: &mut dyn Store,
     hosts: &BTreeSet<HostName>,
-) -> Result<BTreeMap<HostName, StaleReason>, ActError> {
+) -> Result<(BTreeMap<HostName, StaleReason>, BTreeMap<HostName, Level>), ActError> {
     let books = store.load()?;
     let asked = ready::asked(deploy, &books, hosts, &BTreeSet::new())?;
-    let limits = &deploy.policy.limits;
-    let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
-    let looked = look.at(&asked, Level::L1).await;
+    let looked = ready::look(deploy, &books, asked, Level::L2).await;
     let stale = ready::stale(&books, &looked);
     ready::note(store, books.epoch, &looked, &stale, true)?;
-    Ok(stale)
+    let mut levels = ready::levels(&looked);
+    levels.retain(|host, _| !stale.contains_key(host));
+    Ok((stale, levels))
 }
 
 fn is_canary(deploy: &Deploy, host: &HostName) -> bool {

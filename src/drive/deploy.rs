@@ -3,6 +3,7 @@
 use super::mirrors::Mirrors;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
+use crate::model::ids::PlaybookId;
 use crate::tree::content::ContentStore;
 use std::process::Command;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Deploy {
     pub mirrors: Arc<Mirrors>,
     /// Who asks, as `user@deploy-host`.
     pub by: String,
+    /// For which run of a playbook; `None`: a person or a timer typed it.
+    pub playbook: Option<PlaybookId>,
 }
 
 /// Who runs this: the name of the real uid (an environment variable could be forged) and this host's name.

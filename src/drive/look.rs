@@ -45,10 +45,10 @@ impl<'a> Look<'a> {
 
     /// Asks every host at the same time for the proofs that are wanted of it.
     pub async fn at(self, asked: &BTreeMap<HostName, Vec<Want>>, level: Level) -> BTreeMap<HostName, Looked> {
-        let mut looks = JoinSet::new();
+        let (mut looks, nonce) = (JoinSet::new(), nonce());
         for (host, prove) in asked {
             let (fleet, host) = (Arc::clone(self.fleet), host.clone());
-            let peek = Peek { prove: prove.clone(), level, confirmed: false };
+            let peek = Peek::new(prove.clone(), level, nonce);
             looks.spawn_local(peek_at(fleet, host, peek, self.within));
         }
         looks.join_all().await.into_iter().collect()
@@ -58,11 +58,16 @@ impl<'a> Look<'a> {
     pub async fn confirmed(self, hosts: impl Iterator<Item = &HostName>) -> BTreeMap<HostName, Looked> {
         let mut looks = JoinSet::new();
         for host in hosts {
-            let peek = Peek { prove: Vec::new(), level: Level::L1, confirmed: true };
+            let peek = Peek { confirmed: true, ..Peek::at_state() };
             looks.spawn_local(peek_at(Arc::clone(self.fleet), host.clone(), peek, self.within));
         }
         looks.join_all().await.into_iter().collect()
     }
+}
+
+/// A number that no host can know before: it chooses the files that an L2 hashes.
+pub fn nonce() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| super::clock::now().0)
 }
 
 async fn peek_at(fleet: Arc<Fleet>, host: HostName, peek: Peek, within: Duration) -> (HostName, Looked) {

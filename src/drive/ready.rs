@@ -4,10 +4,11 @@
 
 use super::clock;
 use super::deploy::Deploy;
-use super::look::{LookError, Looked};
+use super::look::{Look, LookError, Looked};
 use crate::model::books::{Books, Record};
 use crate::model::component::Want;
 use crate::model::names::{HostName, Version};
+use crate::model::protocol::{Level, Readiness};
 use crate::model::stale::StaleReason;
 use crate::plan::goal::{Blocked, Site};
 use crate::plan::{assess, back, needs};
@@ -39,6 +40,38 @@ pub fn asked(
         asked.insert(host.clone(), needs::wants(site, wanted, &versions)?);
     }
     Ok(asked)
+}
+
+/// Looks at hosts: at `level`, but at those that were found damaged by reading every file, since a lesser look could
+/// call them well again without having seen what was wrong.
+pub async fn look(
+    deploy: &Deploy,
+    books: &Books,
+    asked: BTreeMap<HostName, Vec<Want>>,
+    level: Level,
+) -> BTreeMap<HostName, Looked> {
+    let limits = &deploy.policy.limits;
+    let deep = |host: &HostName| level == Level::L3 || books.was_damaged(host);
+    let (deep, other): (BTreeMap<_, _>, BTreeMap<_, _>) = asked.into_iter().partition(|(host, _)| deep(host));
+    let (deeply, quickly) = tokio::join!(
+        Look::new(&deploy.fleet, limits.prepare_ms_max).at(&deep, Level::L3),
+        Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max).at(&other, level),
+    );
+    deeply.into_iter().chain(quickly).collect()
+}
+
+/// By what level each host that was looked at is proven: the lowest of its components. Those that are not ready, or of
+/// which nothing was wanted, have none.
+pub fn levels(looked: &BTreeMap<HostName, Looked>) -> BTreeMap<HostName, Level> {
+    let of = |readiness: &Readiness| match readiness {
+        Readiness::Ready { level, .. } => Some(*level),
+        _ => None,
+    };
+    let lowest = |looked: &Looked| {
+        let levels: Option<Vec<Level>> = looked.as_ref().ok()?.readiness.iter().map(|(_, r)| of(r)).collect();
+        levels?.into_iter().min()
+    };
+    looked.iter().filter_map(|(host, looked)| Some((host.clone(), lowest(looked)?))).collect()
 }
 
 /// Those of the hosts that were looked at that are not ready, each with its gravest reason.

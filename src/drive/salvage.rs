@@ -126,6 +126,7 @@ pub fn rebuild(deploy: &Deploy, found: &Found) -> Result<(), StoreError> {
             status: Status::Open,
             dispatched: false,
             effect: String::new(),
+            playbook: None,
         },
         snapshot: Some(snapshot),
         moves_current: true,

@@ -8,11 +8,12 @@ use super::clock;
 use super::deploy::Deploy;
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
-use crate::gate::spec::Moment;
-use crate::model::books::{BY_THE_WATCH, Kind, Rollout};
+use crate::config::policy::Policy;
+use crate::gate::spec::{Gate, Moment};
+use crate::model::books::{BY_THE_WATCH, Books, Kind, Rollout};
 use crate::model::names::HostName;
 use crate::plan::goal::{Extent, Site};
-use crate::plan::{back, content, gates, hosts};
+use crate::plan::{back, content, gates as scopes, hosts};
 use crate::rollout::effect::{GateCall, GateEnd};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ pub async fn watch(
     let mut left_out = BTreeSet::new();
     loop {
         let books = store.load()?;
-        if books.current != Some(rollout.to) {
+        if !stands(&books, rollout) {
             return Ok(Watched::Superseded);
         }
         let left_ms = until.saturating_sub(clock::now().0);
@@ -77,6 +78,13 @@ pub async fn watch(
     }
 }
 
+/// Whether the fleet is still wanted at the versions of `rollout`; new content for them, as a sync brings it, is
+/// watched with them.
+fn stands(books: &Books, rollout: &Rollout) -> bool {
+    let promoted = books.snapshots.get(&rollout.to).map(|snapshot| &snapshot.map);
+    books.current == Some(rollout.to) || books.wanted().is_some_and(|wanted| Some(&wanted.map) == promoted)
+}
+
 /// What the watch of `rollout` asks about for so long: every host that serves the promoted state, but for those that
 /// were left out.
 pub fn call(
@@ -93,19 +101,23 @@ pub fn call(
         |host: &HostName| left_out.contains(host) || books.hosts.get(host).is_some_and(|row| row.depooled.is_some());
     plan.hosts.retain(|host, _| !out(host));
     let rolled = plan.hosts.keys().cloned().collect();
-    let ours = policy.gates.iter().filter(|gate| {
-        let group = |groups: &BTreeSet<_>| rollout.groups.iter().any(|group| groups.contains(group));
-        let concerns = rollout.groups.is_empty() || gate.groups.as_ref().is_none_or(group);
-        gate.at.contains(&Moment::Watch) && concerns
-    });
     Ok(GateCall {
         moment: Moment::Watch,
         what: "watch".to_owned(),
         rollout: rollout.id,
-        gates: ours.map(|gate| gate.name.clone()).collect(),
+        gates: gates(policy, rollout).map(|gate| gate.name.clone()).collect(),
         least_ms: left_ms,
-        scope: gates::scope(policy, &plan, &rolled, rollout.at),
+        scope: scopes::scope(policy, &plan, &rolled, rollout.at),
         hosts: plan.hosts,
+    })
+}
+
+/// The gates that the watch of `rollout` asks.
+pub fn gates<'a>(policy: &'a Policy, rollout: &Rollout) -> impl Iterator<Item = &'a Gate> {
+    policy.gates.iter().filter(|gate| {
+        let group = |groups: &BTreeSet<_>| rollout.groups.iter().any(|group| groups.contains(group));
+        let concerns = rollout.groups.is_empty() || gate.groups.as_ref().is_none_or(group);
+        gate.at.contains(&Moment::Watch) && concerns
     })
 }
 
@@ -124,7 +136,7 @@ async fn until_decided(
             step = gating.next() => step,
             _ = interrupted.recv() => return Ok(Err(Watched::Stopped(false))),
             _ = terminated.recv() => return Ok(Err(Watched::Stopped(true))),
-            _ = look.tick() => match store.load()?.current == Some(rollout.to) {
+            _ = look.tick() => match stands(&store.load()?, rollout) {
                 true => continue,
                 false => return Ok(Err(Watched::Superseded)),
             },

@@ -2,13 +2,15 @@
 //!
 //! Invariant: both are compile-time constants; everything variable travels on stdin. They are POSIX shell for whatever
 //! login shell the host has (`sh -c` in single quotes), and use nothing of the host but coreutils or busybox: sh, ls,
-//! env, uname, mkdir, mktemp, cat, sha256sum, chmod, sync, mv, rm, df. The agent lies in a directory of the login's
-//! own, under the SHA-256 of its content, so that several versions of pointsman live beside each other.
+//! env, uname, mkdir, mktemp, cat, sha256sum, chmod, sync, mv, rm, df; and gzip, where it works. The agent lies in a
+//! directory of the login's own, under the SHA-256 of its content, so that several versions of pointsman live beside each
+//! other; that digest is checked after the content is unpacked.
 
 use super::classify;
 use crate::model::fault::Fault;
 
-/// Reads a digest (64 hexadecimal digits and a newline), then becomes that agent; without one it says what machine it is.
+/// Reads a digest (64 hexadecimal digits and a newline), then becomes that agent; without one it says what form the
+/// agent may come in (`gzip` where that was tried and works, else `plain`) and what machine it is.
 pub const RUN: &str = concat!(
     "exec sh -c 'umask 077; IFS= read -r h || exit 64; ",
     "case $h in *[!0-9a-f]*) exit 64;; esac; [ ${#h} -eq 64 ] || exit 64; ",
@@ -16,20 +18,23 @@ pub const RUN: &str = concat!(
     "if [ -e \"$d\" ]; then case $(ls -ldn \"$d\") in drwx------*) [ -O \"$d\" ];; *) false;; esac || ",
     "{ printf \"\\npointsman-boot %s unsafe\\n\" \"$h\"; exit 65; }; ",
     "[ -f \"$a\" ] && [ -x \"$a\" ] && exec env -i \"PATH=$PATH\" \"$a\" agent; fi; ",
-    "printf \"\\npointsman-boot %s absent %s\\n\" \"$h\" \"$(uname -s -m)\"; exit 66'"
+    "z=plain; [ \"$({ printf x | gzip -c | gzip -dc; } 2>/dev/null)\" = x ] && z=gzip; ",
+    "printf \"\\npointsman-boot %s absent %s %s\\n\" \"$h\" \"$z\" \"$(uname -s -m)\"; exit 66'"
 );
 
-/// Reads a digest as [`RUN`] does, then the program until the end of stdin, and puts it in place when it is whole.
+/// Reads a digest as [`RUN`] does and the form of what follows, `gzip` or `plain`, then the program in that form until
+/// the end of stdin, and puts it in place when it is whole.
 pub const UPLOAD: &str = concat!(
     "exec sh -c 'umask 077; LC_ALL=C; export LC_ALL; IFS= read -r h || exit 64; ",
     "case $h in *[!0-9a-f]*) exit 64;; esac; [ ${#h} -eq 64 ] || exit 64; ",
+    "IFS= read -r z || exit 64; case $z in gzip) z=\"gzip -dc\";; plain) z=cat;; *) exit 64;; esac; ",
     "d=${HOME:-/nonexistent}/.pointsman; t=; ",
     "say() { [ -z \"$t\" ] || rm -f \"$t\"; [ \"$1\" = done ] || df -Pk \"$HOME\" >&2; ",
     "printf \"\\npointsman-boot %s %s\\n\" \"$h\" \"$1\"; exit 67; }; ",
     "trap \"exit 68\" HUP INT PIPE TERM; trap \"[ -z \\\"\\$t\\\" ] || rm -f \\\"\\$t\\\"\" EXIT; ",
     "[ -e \"$d\" ] || mkdir -m 700 \"$d\" || [ -d \"$d\" ] || say write; ",
     "case $(ls -ldn \"$d\") in drwx------*) [ -O \"$d\" ];; *) false;; esac || say unsafe; ",
-    "t=$(mktemp \"$d/upload.XXXXXXXX\") || say write; cat >\"$t\" || say write; ",
+    "t=$(mktemp \"$d/upload.XXXXXXXX\") || say write; $z >\"$t\" || say write; ",
     "s=$(sha256sum <\"$t\") || say hash; [ \"${s%% *}\" = \"$h\" ] || say hash; ",
     "chmod 700 \"$t\" || say write; [ -x \"$t\" ] || say noexec; ",
     "sync \"$t\" 2>/dev/null || sync; mv -f \"$t\" \"$d/agent-$h\" || say write; ",
@@ -39,8 +44,8 @@ pub const UPLOAD: &str = concat!(
 /// What a bootstrap line said instead of becoming an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// There is no such agent; system and machine as `uname -s -m` has them.
-    Absent(String),
+    /// There is no such agent.
+    Absent(Bare),
     /// `~/.pointsman` is there and others could write to it.
     Unsafe,
     /// The agent is in place.
@@ -53,13 +58,26 @@ pub enum Said {
     NoExec,
 }
 
+/// A host without the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bare {
+    /// System and machine as `uname -s -m` has them.
+    pub machine: String,
+    /// Whether it can unpack what gzip packed.
+    pub gzip: bool,
+}
+
 /// Finds what a bootstrap line said about `digest` in its output, noise of the login shell around it.
 pub fn parse(output: &[u8], digest: &str) -> Option<Said> {
     let text = String::from_utf8_lossy(output);
     let mark = format!("pointsman-boot {digest} ");
     let line = text.lines().rev().find_map(|line| line.strip_prefix(&mark))?;
     match line.split_once(' ').unwrap_or((line, "")) {
-        ("absent", machine) => Some(Said::Absent(classify::last_line(machine.as_bytes()).unwrap_or_default())),
+        ("absent", rest) => {
+            let (form, machine) = rest.split_once(' ').unwrap_or((rest, ""));
+            let machine = classify::last_line(machine.as_bytes()).unwrap_or_default();
+            Some(Said::Absent(Bare { machine, gzip: form == "gzip" }))
+        }
         ("unsafe", _) => Some(Said::Unsafe),
         ("done", _) => Some(Said::Done),
         ("write", _) => Some(Said::Write),
@@ -148,9 +166,18 @@ mod tests {
         child.wait_with_output().expect("it ends")
     }
 
-    fn upload(home: &Path, program: &[u8]) -> Option<Said> {
-        let input = [digest().as_bytes(), b"\n", program].concat();
+    fn upload_as(form: &str, home: &Path, bytes: &[u8]) -> Option<Said> {
+        let input = [digest().as_bytes(), b"\n", form.as_bytes(), b"\n", bytes].concat();
         parse(&run(UPLOAD, home, &input).stdout, &digest())
+    }
+
+    fn upload(home: &Path, program: &[u8]) -> Option<Said> {
+        upload_as("plain", home, program)
+    }
+
+    fn packed() -> Vec<u8> {
+        let home = tempfile::tempdir().expect("a directory");
+        run("gzip -c", home.path(), PROGRAM).stdout
     }
 
     #[test]
@@ -158,14 +185,46 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let hello = format!("{}\nhello", digest());
         let first = run(RUN, home.path(), hello.as_bytes());
-        let Some(Said::Absent(machine)) = parse(&first.stdout, &digest()) else { panic!("{first:?}") };
-        assert_eq!(check_machine(&machine), Ok(()));
+        let Some(Said::Absent(bare)) = parse(&first.stdout, &digest()) else { panic!("{first:?}") };
+        assert_eq!((check_machine(&bare.machine), bare.gzip), (Ok(()), true));
         assert_eq!(upload(home.path(), PROGRAM), Some(Said::Done));
         let second = run(RUN, home.path(), hello.as_bytes());
         assert_eq!(String::from_utf8_lossy(&second.stdout), "I am agent\nPATH\nPWD\nhello");
         let names: Vec<_> = fs::read_dir(home.path().join(".pointsman")).expect("it was made").flatten().collect();
         assert_eq!(names.len(), 1, "no leftovers: {names:?}");
         assert_eq!(names[0].metadata().expect("it is there").permissions().mode() & 0o7777, 0o700);
+    }
+
+    #[test]
+    fn a_packed_upload_is_unpacked_and_then_compared() {
+        let home = tempfile::tempdir().expect("a directory");
+        assert_eq!(upload_as("gzip", home.path(), &packed()), Some(Said::Done));
+        let agent = home.path().join(format!(".pointsman/agent-{}", digest()));
+        assert_eq!(fs::read(agent).expect("it is in place"), PROGRAM);
+        let other = run("gzip -c", home.path(), b"something else").stdout;
+        assert_eq!(upload_as("gzip", home.path(), &other), Some(Said::Hash));
+        assert_eq!(upload_as("gzip", home.path(), &packed()[..30]), Some(Said::Write));
+        assert_eq!(upload_as("sh", home.path(), PROGRAM), None, "a form that is not known is refused");
+    }
+
+    #[test]
+    fn a_host_whose_gzip_is_missing_or_broken_says_so() {
+        let home = tempfile::tempdir().expect("a directory");
+        let bin = home.path().join("bin");
+        fs::create_dir(&bin).expect("it is ours");
+        for tool in ["sh", "ls", "uname", "printf"] {
+            std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), bin.join(tool)).expect("it is ours");
+        }
+        for broken in [false, true] {
+            if broken {
+                std::os::unix::fs::symlink("/bin/false", bin.join("gzip")).expect("it is ours");
+            }
+            let line = RUN.replacen("exec sh -c '", &format!("PATH={}; export PATH; exec sh -c '", bin.display()), 1);
+            let output = run(&line, home.path(), format!("{}\n", digest()).as_bytes());
+            let said = parse(&output.stdout, &digest());
+            assert!(matches!(&said, Some(Said::Absent(bare)) if !bare.gzip), "{said:?} {output:?}");
+            assert!(output.stderr.is_empty(), "{output:?}");
+        }
     }
 
     #[test]
@@ -192,7 +251,7 @@ mod tests {
         let short = &digest()[1..];
         for line in ["../../bin/sh", "", short, "$(touch pwned)", &format!("{short}/"), &format!("{}0", digest())] {
             for script in [RUN, UPLOAD] {
-                let output = run(script, home.path(), format!("{line}\n").as_bytes());
+                let output = run(script, home.path(), format!("{line}\nplain\n").as_bytes());
                 assert_eq!(output.status.code(), Some(64), "{line}");
             }
         }

@@ -281,7 +281,7 @@ pub fn wrong_reply() -> Fault {
 mod tests {
     use super::*;
     use crate::model::limits::FRAME_BYTES_MAX;
-    use crate::model::protocol::{Level, Peek, Readiness};
+    use crate::model::protocol::{Peek, Readiness};
     use crate::wire::message::{encode, preface};
     use tokio::io::{AsyncReadExt, DuplexStream, duplex, split};
 
@@ -319,7 +319,7 @@ mod tests {
     }
 
     async fn ask(agent: &mut Agent) -> Result<(ToController, bool), String> {
-        let message = ToAgent::Peek(Peek { prove: vec![], level: Level::L1, confirmed: false });
+        let message = ToAgent::Peek(Peek::at_state());
         agent.first_answer(&Request { message: &message, manifest: None }).await.map_err(said)
     }
 
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_request_arrives_whole_before_the_answer_is_waited_for() {
-        let message = ToAgent::Peek(Peek { prove: vec![], level: Level::L1, confirmed: true });
+        let message = ToAgent::Peek(Peek { confirmed: true, ..Peek::at_state() });
         let wanted = encode(&message).expect("it is small");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let received = runtime.block_on(async {

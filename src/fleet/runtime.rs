@@ -1,8 +1,9 @@
-//! The private directory of one run: ssh's configuration and the control sockets of its connections.
+//! The private directory of one run: ssh's configuration and the control sockets of connections that end with it.
 //!
 //! Invariant: it lies below a directory that belongs to this user alone (mode 0700, owner checked, no symlink), never
 //! in /tmp. A run holds a kernel lock on its directory, so that what a killed run left is known and removed by the next.
 
+use super::kept;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Bytes that a Unix socket's path may have (`sun_path` without its final zero).
-const SOCKET_PATH_BYTES_MAX: usize = 107;
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// What comes after a run's directory: `/cXXXXXX/master`, and `.` with 16 letters while ssh makes the socket.
 const SOCKET_TAIL_BYTES: usize = 8 + 7 + 17;
 
@@ -53,6 +54,7 @@ pub enum RuntimeError {
 #[derive(Debug)]
 pub struct Runtime {
     dir: TempDir,
+    place: PathBuf,
     _lock: File,
 }
 
@@ -77,6 +79,7 @@ impl Runtime {
         DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(at(place))?;
         check_private(place)?;
         sweep(place);
+        kept::sweep(place);
         let dir = private("f-").tempdir_in(place).map_err(at(place))?;
         let bytes = dir.path().as_os_str().len() + SOCKET_TAIL_BYTES;
         if bytes > SOCKET_PATH_BYTES_MAX {
@@ -86,7 +89,12 @@ impl Runtime {
         lock.lock().map_err(at(dir.path()))?;
         let file = dir.path().join("config");
         create(&file).and_then(|mut f| f.write_all(config.as_bytes())).map_err(at(&file))?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, place: place.to_owned(), _lock: lock })
+    }
+
+    /// What lies there of all runs.
+    pub fn place(&self) -> &Path {
+        &self.place
     }
 
     /// The directory.
@@ -106,17 +114,19 @@ impl Runtime {
 }
 
 /// Makes directories with this prefix and six letters; the umask alone would let others look in.
-fn private(prefix: &str) -> tempfile::Builder<'_, 'static> {
+pub(super) fn private(prefix: &str) -> tempfile::Builder<'_, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).permissions(Permissions::from_mode(0o700));
     builder
 }
 
-fn create(path: &Path) -> io::Result<File> {
+/// A new file of this user alone.
+pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn check_private(path: &Path) -> Result<(), RuntimeError> {
+/// Refuses what is not a directory of this user alone.
+pub(super) fn check_private(path: &Path) -> Result<(), RuntimeError> {
     let io = |source| RuntimeError::Io { path: path.to_owned(), source };
     let meta = fs::symlink_metadata(path).map_err(io)?;
     let (owner, mode) = (meta.uid(), meta.mode() & 0o7777);

@@ -4,7 +4,7 @@
 //! an answer that came too early, the channel is closed and the next request opens another. A lost reply is reported,
 //! never repeated: observe, then decide. What a host may cost is its deadline and one message.
 
-use super::bootstrap::{self, Said};
+use super::bootstrap::{self, Bare, Said};
 use super::channel::Channel;
 use super::classify;
 use super::exchange::{Agent, ContentSource, Need, Progress, Request, Stop, wrong_reply};
@@ -42,6 +42,8 @@ pub struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) link: Link,
     pub(super) install: Install,
+    /// A channel in which the bootstrap line waits already.
+    opened: Option<Channel>,
     agent: Option<Agent>,
     phase: &'static str,
     round_trips: u32,
@@ -57,8 +59,8 @@ pub(super) enum Link {
 
 /// Why a request failed.
 enum Failure {
-    /// No agent is there, on this machine as `uname -s -m` says; it never saw the request.
-    NoAgent(String),
+    /// No agent is there; it never saw the request.
+    NoAgent(Bare),
     /// Anything else.
     Fault(Fault),
 }
@@ -70,8 +72,14 @@ impl From<Fault> for Failure {
 }
 
 impl Session {
-    pub(super) fn new(host: HostName, shared: Arc<Shared>, link: Link, install: Install) -> Self {
-        Self { host, shared, link, install, agent: None, phase: "", round_trips: 0 }
+    pub(super) fn new(
+        host: HostName,
+        shared: Arc<Shared>,
+        link: Link,
+        opened: Option<Channel>,
+        install: Install,
+    ) -> Self {
+        Self { host, shared, link, install, opened, agent: None, phase: "", round_trips: 0 }
     }
 
     /// Which host.
@@ -130,9 +138,9 @@ impl Session {
         checked(command, reply(answer)?)
     }
 
-    /// Ends the conversation and the connection. What has not ended after `within` ends by itself when idle.
+    /// Ends the conversation, and the connection unless it is kept. What has not ended after `within` ends by itself when idle.
     pub async fn close(self, within: Duration) {
-        drop(self.agent);
+        drop((self.agent, self.opened));
         if let Link::Ssh(connection) = self.link {
             connection.close(within).await;
         }
@@ -152,9 +160,9 @@ impl Session {
             Err(failure) => failure,
         };
         match failure {
-            Failure::NoAgent(machine) if self.install == Install::IfMissing => {
+            Failure::NoAgent(bare) if self.install == Install::IfMissing => {
                 let budget = Duration::from_millis(INSTALL_MS_MAX);
-                let installed = tokio::time::timeout(budget, self.install(&machine)).await;
+                let installed = tokio::time::timeout(budget, self.install(&bare)).await;
                 installed.unwrap_or_else(|_| Err(Fault::TimedOut("installing the agent".into())))?;
                 self.timed(request, files.as_mut(), within).await.map_err(Failure::into_fault)
             }
@@ -211,14 +219,18 @@ impl Session {
     }
 
     /// Opens a channel; the first words to the agent are gathered, not yet sent.
-    async fn start(&self) -> Result<Agent, Fault> {
+    async fn start(&mut self) -> Result<Agent, Fault> {
+        let opened = self.opened.take();
         let (mut channel, root, state) = match &self.link {
             Link::Local(directory) => {
                 let below = |path| local::below(directory, path);
                 (self.shared.start_local(directory)?, below(&self.shared.root), below(&self.shared.state))
             }
             Link::Ssh(connection) => {
-                let mut channel = connection.channel(bootstrap::RUN).await?;
+                let mut channel = match opened {
+                    Some(channel) => channel,
+                    None => connection.channel(bootstrap::RUN).await?,
+                };
                 let line = format!("{}\n", self.shared.digest()?);
                 channel.input.write_all(line.as_bytes()).await.map_err(|_| Fault::ClosedEarly)?;
                 (channel, self.shared.root.clone(), self.shared.state.clone())
@@ -231,9 +243,9 @@ impl Session {
         Ok(Agent { channel, nonce, greeted: false })
     }
 
-    async fn install(&self, machine: &str) -> Result<(), Fault> {
+    async fn install(&self, bare: &Bare) -> Result<(), Fault> {
         match &self.link {
-            Link::Ssh(connection) => install::upload(connection, &self.shared.program, machine).await,
+            Link::Ssh(connection) => install::upload(connection, &self.shared.program, bare).await,
             Link::Local(_) => Err(Fault::NoAgent),
         }
     }
@@ -248,7 +260,7 @@ impl Session {
         };
         let said = noise.as_ref().zip(self.shared.digest().ok()).and_then(|(n, digest)| bootstrap::parse(n, digest));
         match said {
-            Some(Said::Absent(machine)) => return Failure::NoAgent(machine),
+            Some(Said::Absent(bare)) => return Failure::NoAgent(bare),
             Some(Said::Unsafe) => return bootstrap::unsafe_directory().into(),
             _ => {}
         }
@@ -290,7 +302,8 @@ fn checked(command: &Command, reply: Reply) -> Result<Reply, Fault> {
         | (Command::Observe { .. }, Reply::Observed(_))
         | (Command::Prepare { .. }, Reply::Prepared { .. })
         | (Command::Switch { .. }, Reply::Switched { .. })
-        | (Command::Confirm { .. }, Reply::Confirmed) => Ok(reply),
+        | (Command::Confirm { .. }, Reply::Confirmed)
+        | (Command::Confirm { keep: Some(_), .. }, Reply::Collected(_)) => Ok(reply),
         _ => Err(wrong_reply()),
     }
 }

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn ours_stand_first_and_theirs_last() {
         let kex = Some("curve25519-sha256,ecdh-sha2-nistp256".to_owned());
-        let text = text(&SshPolicy { config: SshConfig::User, kex }).expect("both are legal");
+        let text = text(&SshPolicy { config: SshConfig::User, kex, keep_s: 0 }).expect("both are legal");
         let own = text.strip_prefix(OURS).expect("our options come first");
         expect![[r#"
             KexAlgorithms curve25519-sha256,ecdh-sha2-nistp256
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn a_value_that_would_become_another_option_is_refused() {
         for kex in ["a\nProxyCommand x", "a b", "", "-", "--x", "a\"", "%h", "$(x)"] {
-            let policy = SshPolicy { config: SshConfig::Own, kex: Some(kex.to_owned()) };
+            let policy = SshPolicy { config: SshConfig::Own, kex: Some(kex.to_owned()), keep_s: 0 };
             assert_eq!(text(&policy), Err(ConfigError::Kex), "{kex:?}");
         }
         for path in ["/etc/a\nProxyCommand x", "/etc/\"b", "/etc/*", "relative", "/etc/%h", "/etc/${x}", "~/x"] {
-            let policy = SshPolicy { config: SshConfig::File(path.into()), kex: None };
+            let policy = SshPolicy { config: SshConfig::File(path.into()), kex: None, keep_s: 0 };
             assert!(matches!(text(&policy), Err(ConfigError::Path(_))), "{path:?}");
         }
-        let policy = SshPolicy { config: SshConfig::File("/no/such/file".into()), kex: None };
+        let policy = SshPolicy { config: SshConfig::File("/no/such/file".into()), kex: None, keep_s: 0 };
         assert!(matches!(text(&policy), Err(ConfigError::Missing(_))));
     }
 }

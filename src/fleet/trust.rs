@@ -80,11 +80,11 @@ impl Fleet {
     /// What `ssh -G` says of the host, so that the operator's aliases, ports and files hold here too.
     async fn resolve(&self, host: &HostName, within: Duration) -> Result<Resolved, Fault> {
         let transport = &self.shared.host(host)?.transport;
-        let Some(runtime) = &self.shared.ssh else {
+        let Some(ours) = &self.shared.ssh else {
             return Err(Fault::Other("is a directory of this machine and has no host key".into()));
         };
         let mut ssh = tool("ssh");
-        ssh.arg("-G").arg("-F").arg(runtime.config()).args(destination(host, transport));
+        ssh.arg("-G").arg("-F").arg(ours.config()).args(destination(host, transport));
         let output = run(ssh, b"", within).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse_resolved(&text).ok_or_else(|| classify::ssh_log(&String::from_utf8_lossy(&output.stderr)))

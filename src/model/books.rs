@@ -12,6 +12,7 @@ use super::ids::{BooksId, Generation, Incarnation, PlaybookId, RolloutId, Snapsh
 use super::map::VersionMap;
 use super::names::{Group, HostName, Version, Wiki};
 use super::playbook::{PlaybookRecord, PlaybookRun};
+use super::protocol::Readiness;
 use super::stale::{Stale, StaleReason};
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -186,6 +187,9 @@ pub struct Rollout {
     pub dispatched: bool,
     /// One line of effect, written when it ended.
     pub effect: String,
+    /// For which run of a playbook; `None`: a person or a timer typed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PlaybookId>,
 }
 
 /// What the books know of a host.
@@ -364,6 +368,14 @@ impl Books {
     /// The wanted state; `None` before the first sync.
     pub fn wanted(&self) -> Option<&Snapshot> {
         self.current.and_then(|id| self.snapshots.get(&id))
+    }
+
+    /// Whether the host is stale because files were changed: perhaps without a trace in their stat, as on a disk that
+    /// rots, so that only reading them all tells that it is well again.
+    pub fn was_damaged(&self, host: &HostName) -> bool {
+        let reason = self.hosts.get(host).and_then(|row| row.stale.as_ref()).map(|stale| &stale.reason);
+        let damaged = |readiness: &Readiness| matches!(readiness, Readiness::Damaged { .. });
+        matches!(reason, Some(StaleReason::NotReady(lacking)) if lacking.iter().any(|(_, r)| damaged(r)))
     }
 
     /// The undertakings that were begun and not ended, oldest first.

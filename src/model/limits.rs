@@ -48,6 +48,21 @@ pub const INSTALL_MS_MAX: u64 = 120_000;
 pub const SSH_ALIVE_S: u64 = 5;
 /// Idle time after which an ssh master that lost its pointsman ends by itself, s.
 pub const SSH_IDLE_S_MAX: u64 = 60;
+/// Idle time after which a connection that is kept for the next command ends, where groups.yaml does not say, s: what
+/// lies between two commands of somebody at work. A master takes 1.4 MB.
+pub const SSH_KEEP_S: u64 = 600;
+/// The longest such time that a site may ask for, s: what was once authenticated is not used for longer than a day.
+pub const SSH_KEEP_S_MAX: u64 = 86_400;
+/// Age from which on it is looked whether a kept connection's socket still has a master, s.
+pub const SSH_KEPT_SWEEP_S: u64 = 3_600;
+/// How long a kept connection may take to answer before a new one is opened beside it, ms.
+pub const SSH_KEPT_ALONE_MS: u64 = 500;
+/// Kept connections to one host that are looked at; more than one come from commands that ran at the same time.
+pub const SSH_KEPT_TRIED_MAX: usize = 8;
+/// Files of ssh's configuration that are followed; with more of them connections are not kept.
+pub const SSH_CONFIG_FILES_MAX: usize = 256;
+/// How deep one of ssh's configuration files may include others, as in ssh itself.
+pub const SSH_CONFIG_DEPTH_MAX: usize = 16;
 /// Characters that are kept of a host's or ssh's words in a fault.
 pub const FAULT_CHARS_MAX: usize = 240;
 /// The largest answer to anything but a prepare (whose answer may list files), bytes; two maps fit.
@@ -190,6 +205,18 @@ pub const POLICY_TEST_EXPECT_MAX: usize = 200;
 pub const POLICY_TEST_ENTRIES_MAX: usize = 10_000;
 /// Directories within one another that are looked through for policy tests.
 pub const POLICY_TEST_DEPTH_MAX: usize = 16;
+/// Programs of agents that a host keeps: one of today, and those that a rollback of pointsman itself would need.
+pub const AGENTS_KEPT_MAX: usize = 3;
+/// Threads that read and hash on a host: a web server is at work there.
+pub const PROOF_THREADS_MAX: usize = 4;
+/// Files from which on more than one thread is worth its start, for a proof.
+pub const PROOF_THREAD_FILES: usize = 64;
+/// Bytes from which on more than one thread is worth its start, for a proof.
+pub const PROOF_THREAD_BYTES: u64 = 4 << 20;
+/// How far the threads of a look at L3 stand back behind the web server, in steps of nice: about a tenth of its share.
+pub const PROOF_NICE: i32 = 10;
+/// Files that a look at L2 hashes in each component beside those that are too young.
+pub const SAMPLE_FILES: usize = 32;
 /// Mirrors that a site may have: a host tries them one after another.
 pub const MIRRORS_MAX: usize = 16;
 /// The largest object that is brought through a mirror, bytes: the controller reads it whole to publish it.

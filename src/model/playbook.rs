@@ -30,7 +30,7 @@ pub struct PlaybookRun {
     pub why: String,
     /// Freeze windows and hours do not stop it, and why.
     pub override_freeze: Option<String>,
-    /// The newest rollout in the books when its last stage ended, by number: a later rollback is somebody else's.
+    /// The newest rollout in the books when it began, by number: a later rollback that is not its own ends it.
     pub seen: u64,
     /// By name; a stage that is not here was not begun.
     pub stages: BTreeMap<String, StageRow>,
@@ -99,8 +99,6 @@ pub enum PlaybookRecord {
         code: u8,
         /// Whether the playbook goes past it.
         passed: bool,
-        /// The newest rollout in the books then, by number.
-        seen: u64,
     },
     /// Items of a `run` are through.
     Items {
@@ -174,8 +172,7 @@ impl PlaybookRecord {
                     run.stages.entry(stage.clone()).or_insert_with(|| StageRow { first: now, ..StageRow::default() });
                 (row.began, row.code, row.passed) = (now, None, false);
             }
-            Self::StageEnded { stage, code, passed, seen, .. } => {
-                run.seen = *seen;
+            Self::StageEnded { stage, code, passed, .. } => {
                 let row = run.stages.entry(stage.clone()).or_default();
                 (row.code, row.passed) = (Some(*code), *passed);
             }
@@ -200,7 +197,7 @@ impl PlaybookStatus {
     }
 
     /// Whether a run that stands so may stand as `next` from now on.
-    fn may_become(self, next: Self) -> bool {
+    pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Open | Self::Paused => true,
             Self::GoingBack => matches!(next, Self::GoingBack | Self::TakenBack),

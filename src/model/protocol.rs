@@ -10,7 +10,8 @@ use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::Version;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Whose command it is and its place in the order of all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Expect {
 pub enum Level {
     /// Stat index and a walk for extra files.
     L1,
+    /// As L1; files too young for their stat to be trusted, and some that a number of the controller chooses, are read
+    /// and hashed.
+    L2,
     /// Every file is read and hashed.
     L3,
 }
@@ -54,10 +58,14 @@ pub enum Direction {
 pub struct Peek {
     /// What to prove.
     pub prove: Vec<Want>,
-    /// How thoroughly.
+    /// How thoroughly: L1 or L3.
     pub level: Level,
     /// Whether the confirmed maps are asked for, which are large.
     pub confirmed: bool,
+    /// Makes an L2 of L1, and chooses the files that are hashed. A field of its own, because an agent that is older
+    /// than L2 passes it over, and then names L1 as what it proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<u64>,
 }
 
 /// Something that raises the host's fence, and perhaps changes more.
@@ -107,6 +115,10 @@ pub enum Command {
         expect: Expect,
         /// What is written down beside the map.
         note: ConfirmNote,
+        /// Versions that stay, when everything else that the agent once brought is to be removed; the host adds what it
+        /// serves and what it has confirmed. An agent that is older than this passes it over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<BTreeSet<Version>>,
     },
 }
 
@@ -121,6 +133,17 @@ pub struct ConfirmNote {
     pub snapshot: SnapshotId,
     /// The rollout that led here.
     pub rollout: RolloutId,
+}
+
+/// What a host no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Collected {
+    /// Whole versions, built artefacts too.
+    pub versions: BTreeSet<Version>,
+    /// What they took, bytes; artefacts not counted.
+    pub bytes: u64,
+    /// Programs of earlier agents.
+    pub agents: u64,
 }
 
 /// A confirmed map as a host keeps it, newest first.
@@ -264,6 +287,8 @@ pub enum Reply {
     },
     /// To confirm.
     Confirmed,
+    /// To confirm with versions to keep: what was removed.
+    Collected(Collected),
     /// Nothing was changed.
     Refused(Refusal),
 }
@@ -310,10 +335,36 @@ pub struct NotReady {
     pub readiness: Readiness,
 }
 
+impl Peek {
+    /// A look of this level; `nonce` chooses the files that L2 hashes and is not used by others.
+    pub fn new(prove: Vec<Want>, level: Level, nonce: u64) -> Self {
+        let (level, nonce) = match level {
+            Level::L2 => (Level::L1, Some(nonce)),
+            level => (level, None),
+        };
+        Self { prove, level, confirmed: false, nonce }
+    }
+
+    /// A look that proves nothing.
+    pub fn at_state() -> Self {
+        Self::new(Vec::new(), Level::L1, 0)
+    }
+}
+
 impl Readiness {
     /// Whether it is complete.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::L3 => "L3",
+        })
     }
 }
 

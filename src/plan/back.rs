@@ -58,7 +58,7 @@ pub fn rollback(site: Site<'_>, scope: &Scope, why: &str) -> Result<Goal, Blocke
     rollout.version = restored.version;
     let hold = Some(format!("rollback {}: {why}", rollout.id));
     let (mode, extent, fallback) = (Mode::Each, Extent::Served, BTreeSet::new());
-    Ok(Goal { rollout, snapshot, is_new: true, mode, extent, changes, pins, fallback, hold })
+    Ok(Goal { rollout, snapshot, is_new: true, mode, extent, changes, pins, fallback, hold, keep: None })
 }
 
 /// The rollback that was begun last, taken up again: the wanted state does not move.
@@ -76,6 +76,7 @@ fn finish(site: Site<'_>, wanted: &Snapshot, last: &Rollout, why: &str) -> Goal 
         pins: Vec::new(),
         fallback: BTreeSet::new(),
         hold: site.books.hold.is_none().then(|| format!("rollback {}: {why}", last.id)),
+        keep: None,
     }
 }
 
@@ -111,6 +112,19 @@ pub fn restored(site: Site<'_>, scope: &Scope) -> Result<Restored, Blocked> {
     }
 }
 
+/// The promotions that a rollback with this scope would take back, newest first; none when it would finish a rollback,
+/// and for a state by name.
+pub fn taken_back<'a>(books: &'a Books, scope: &Scope) -> Vec<&'a Rollout> {
+    let group = match scope {
+        Scope::Last if last_move(books).is_none_or(|last| last.kind == Kind::Rollback) => return Vec::new(),
+        Scope::To(_) => return Vec::new(),
+        Scope::Last => None,
+        Scope::Group(group) => Some(group),
+    };
+    let last = last_promote(books, group);
+    last.and_then(|last| Some(run(books, last.version.as_ref()?, last, group))).unwrap_or_default()
+}
+
 fn nothing_to_take_back() -> Blocked {
     Blocked::new(Why::Usage, "the books record no promotion that could be taken back")
         .hint("pointsman history, then pointsman rollback --to SNAPSHOT")
@@ -124,7 +138,7 @@ fn snapshot(books: &Books, id: SnapshotId) -> Result<&Snapshot, Blocked> {
 }
 
 /// Whether it moved wikis: neither dropped nor brought back whole by itself.
-fn moved(rollout: &Rollout) -> bool {
+pub fn moved(rollout: &Rollout) -> bool {
     match rollout.status {
         Status::Done | Status::Owed => true,
         Status::Open | Status::Superseded => rollout.dispatched || rollout.kind == Kind::Rollback,

@@ -80,10 +80,30 @@ pub fn converge(site: Site<'_>, extent: Extent, why: &str) -> Result<Goal, Block
     Ok(Goal { extent, ..each(rollout, wanted.clone(), false, Vec::new()) })
 }
 
+/// Hosts are brought to the wanted state as it stands, and what nobody needs is removed there.
+pub fn collect(site: Site<'_>, why: &str) -> Result<Goal, Blocked> {
+    Ok(Goal { keep: Some(needed(site)), ..converge(site, Extent::Served, why)? })
+}
+
+/// Versions that hosts keep: wanted, served, pinned, needed by a rollback, or part of an undertaking that has not ended.
+pub fn needed(site: Site<'_>) -> BTreeSet<Version> {
+    let mut needed = in_use(site);
+    let open = site.books.open().flat_map(|rollout| rollout.from.into_iter().chain([rollout.to]));
+    for id in open.chain(site.books.current) {
+        let Some(snapshot) = site.books.snapshots.get(&id) else { continue };
+        needed.extend(snapshot.map.0.values().cloned());
+        needed.extend(snapshot.wanted.keys().filter_map(|component| match component {
+            Component::Version(version) => Some(version.clone()),
+            Component::Config(_) => None,
+        }));
+    }
+    needed
+}
+
 fn each(rollout: Rollout, snapshot: Snapshot, is_new: bool, changes: Vec<super::goal::Change>) -> Goal {
     let (pins, fallback) = (Vec::new(), BTreeSet::new());
     let (mode, extent) = (Mode::Each, Extent::Wanted);
-    Goal { rollout, snapshot, is_new, mode, extent, changes, pins, fallback, hold: None }
+    Goal { rollout, snapshot, is_new, mode, extent, changes, pins, fallback, hold: None, keep: None }
 }
 
 fn no_map() -> Blocked {

@@ -68,7 +68,7 @@ pub fn policy(hosts: usize) -> Policy {
         hooks: Hooks::default(),
         artefacts: Vec::new(),
         limits: Limits::default(),
-        ssh: SshPolicy { config: SshConfig::Own, kex: None },
+        ssh: SshPolicy { config: SshConfig::Own, kex: None, keep_s: 0 },
         gates: Vec::new(),
         soak: Soak::default(),
         web: Web::default(),

@@ -159,6 +159,7 @@ fn forward(site: Site<'_>, kind: Kind, map: VersionMap, pins: Pins, notes: Vec<P
         pins: notes,
         fallback: BTreeSet::new(),
         hold: None,
+        keep: None,
     }
 }
 

@@ -113,6 +113,9 @@ pub struct Goal {
     pub fallback: BTreeSet<Version>,
     /// Groups whose last move this takes back, for the hold; `None`: no hold is set.
     pub hold: Option<String>,
+    /// Versions that stay on hosts when all others are to be removed there; `None`: nothing is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<BTreeSet<Version>>,
 }
 
 /// Why something can't be planned, in words, and what to do.
@@ -174,6 +177,7 @@ impl Site<'_> {
             status: Status::Open,
             dispatched: false,
             effect: String::new(),
+            playbook: None,
         }
     }
 

@@ -29,15 +29,13 @@ pub enum Event {
         code: u8,
         /// What failed on the way.
         broken: Broken,
-        /// The newest rollout in the books afterwards.
-        seen: u64,
     },
     /// Items of the stage are through.
     Items(BTreeMap<String, bool>),
     /// Somebody took something back that this run did not.
     Superseded(String),
-    /// A person ended the run from another terminal, or wants it back too.
-    Aborted,
+    /// A person ended the run from another terminal, or wants it back too: it stands so in the books.
+    Aborted(PlaybookStatus),
     /// What was moved is taken back, or not; the gravest code of that.
     WentBack(u8),
 }
@@ -118,7 +116,7 @@ impl<'a> Machine<'a> {
     /// Takes what happened and says what to do.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect> {
         match event {
-            Event::Ended { code, broken, seen } => self.ended(now, code, broken, seen),
+            Event::Ended { code, broken } => self.ended(now, code, broken),
             Event::Items(items) => match self.position() {
                 Some(at) => {
                     let stage = self.playbook.stages[at].name.clone();
@@ -131,12 +129,15 @@ impl<'a> Machine<'a> {
                 Effect::Tell(why),
                 Effect::Finish(code::SUPERSEDED),
             ],
-            Event::Aborted => vec![Effect::Tell("aborted: no new step".to_owned()), Effect::Finish(code::PAUSED)],
+            Event::Aborted(status) => {
+                self.run.status = status;
+                vec![Effect::Tell("aborted: no new step".to_owned()), Effect::Finish(code::PAUSED)]
+            }
             Event::WentBack(worst) => self.went_back(now, worst),
         }
     }
 
-    fn ended(&mut self, now: Time, code: u8, broken: Broken, seen: u64) -> Vec<Effect> {
+    fn ended(&mut self, now: Time, code: u8, broken: Broken) -> Vec<Effect> {
         let Some(at) = self.position() else { return Vec::new() };
         let stage = &self.playbook.stages[at];
         let why = failed(stage, code, broken);
@@ -147,8 +148,7 @@ impl<'a> Machine<'a> {
         };
         let passed = why.is_none() || on_fail == OnFail::Continue;
         let (id, name) = (self.run.id, stage.name.clone());
-        let mut effects =
-            vec![self.persist(now, vec![PlaybookRecord::StageEnded { id, stage: name, code, passed, seen }])];
+        let mut effects = vec![self.persist(now, vec![PlaybookRecord::StageEnded { id, stage: name, code, passed }])];
         let Some(why) = why else {
             effects.extend(self.go_on(now));
             return effects;
@@ -183,8 +183,9 @@ impl<'a> Machine<'a> {
         vec![ended, Effect::Finish(if worst == code::OWED { code::OWED } else { code::TAKEN_BACK })]
     }
 
+    /// Whether hosts are owed or stale after a stage that was passed.
     fn is_owed(&self) -> bool {
-        self.run.stages.values().any(|row| row.code == Some(code::OWED))
+        self.run.stages.values().any(|row| matches!(row.code, Some(code::OWED | code::STALE)))
     }
 
     fn standing(&self, status: PlaybookStatus, why: String) -> PlaybookRecord {

@@ -1,13 +1,11 @@
 //! The machine with every way in which its process can die: what is not on the books did not happen.
 
-use super::back;
 use super::budget::Broken;
 use super::machine::{Effect, Event, Machine};
 use super::windows;
 use crate::config::playbook::parse;
 use crate::config::playbook::spec::Playbook;
-use crate::model::books::{Books, Kind, Pin, PinSource, Record, Snapshot, Status};
-use crate::model::ids::{PlaybookId, RolloutId, SnapshotId};
+use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
 use crate::plan::fixture;
@@ -30,7 +28,7 @@ fn playbook(text: &str) -> Playbook {
     parse(Path::new("p.yaml"), text, &policy, &BTreeMap::new()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
-fn begun() -> PlaybookRun {
+pub(super) fn begun() -> PlaybookRun {
     PlaybookRun {
         id: PlaybookId(1),
         file: "p.yaml".into(),
@@ -89,7 +87,7 @@ fn play(playbook: &Playbook, codes: &[(&str, u8)], back: u8, dies: Option<usize>
                     let row = &books[&PlaybookId(1)].stages[&name];
                     assert_eq!(row.code, None, "{name} is on the books as begun");
                     done.push(name.clone());
-                    Event::Ended { code: code(&name), broken: Broken::default(), seen: 0 }
+                    Event::Ended { code: code(&name), broken: Broken::default() }
                 }
                 Effect::Back(_) => {
                     let status = books[&PlaybookId(1)].status;
@@ -134,6 +132,9 @@ fn a_run_ends_the_same_wherever_its_process_dies() {
     assert_eq!((ended.status, ended.code), (PlaybookStatus::Done, 0));
     let ended = dies_anywhere(&train, &[("group0", 8)], 0);
     assert_eq!((ended.status, ended.code), (PlaybookStatus::Done, 8), "hosts are owed");
+    let borne = playbook(&TRAIN.replace("check: {}", "check: {}, on_fail: continue"));
+    let ended = dies_anywhere(&borne, &[("look", 7)], 0);
+    assert_eq!((ended.status, ended.code), (PlaybookStatus::Done, 8), "hosts are stale");
 }
 
 #[test]
@@ -177,7 +178,8 @@ fn what_others_do_ends_a_run() {
     assert_eq!(effects.last(), Some(&Effect::Finish(5)));
     let mut machine = Machine::new(&train, begun());
     machine.go_on(Time(1));
-    assert_eq!(machine.step(Time(2), Event::Aborted).last(), Some(&Effect::Finish(4)));
+    assert_eq!(machine.step(Time(2), Event::Aborted(PlaybookStatus::Aborted)).last(), Some(&Effect::Finish(4)));
+    assert_eq!(machine.run().status, PlaybookStatus::Aborted);
 }
 
 #[test]
@@ -223,102 +225,9 @@ fn hours_are_those_of_their_zone_on_the_days_on_which_clocks_change_too() {
     let friday = Time::parse("2016-04-01T10:00:00Z").expect("a time");
     // Looking is allowed at any hour.
     assert!(matches!(frozen.go_on(friday).last(), Some(Effect::Do(0))));
-    let effects = frozen.step(friday, Event::Ended { code: 0, broken: Broken::default(), seen: 0 });
+    let effects = frozen.step(friday, Event::Ended { code: 0, broken: Broken::default() });
     assert_eq!(effects.last(), Some(&Effect::Finish(10)));
     let mut overridden =
         Machine::new(&playbook, PlaybookRun { override_freeze: Some("x".to_owned()), ..frozen.run().clone() });
     assert!(matches!(overridden.go_on(friday).last(), Some(Effect::Do(1))));
-}
-
-const MOVES: &str = r#"name: moves
-stages:
-  - {name: fix, sync-file: {paths: [wmf-config/a.json], message: m}}
-  - {name: hold, pin: {host: mw2001.codfw.wmnet, version: "1.27.0-wmf.11", reason: r}}
-  - {name: go, promote: {group: group0, version: "1.27.0-wmf.11", message: m}}
-"#;
-
-/// Books in which a rollout of this kind was recorded.
-fn add(books: &mut Books, kind: Kind, at: u64, status: Status, effect: &str) -> RolloutId {
-    let wanted = books.wanted().expect("there is a state").clone();
-    let mut contents = wanted.wanted.clone();
-    if matches!(kind, Kind::Sync | Kind::Undo) {
-        let changed = crate::model::digest::Digest::of(format!("{at}").as_bytes());
-        contents.values_mut().next().into_iter().for_each(|id| *id = changed);
-    }
-    let snapshot = Snapshot { id: books.next_snapshot(), wanted: contents, at: Time(at), ..wanted };
-    let policy = fixture::policy(12);
-    let site = fixture::site(&policy, books, at);
-    let mut rollout = site.rollout(kind, snapshot.id, "why");
-    (rollout.at, rollout.effect) = (Time(at), effect.to_owned());
-    let id = rollout.id;
-    let (snapshot, moves_current) = (Some(snapshot), true);
-    books.apply(Time(at), &Record::Opened { rollout, snapshot, moves_current });
-    if status != Status::Open {
-        let effect = effect.to_owned();
-        books.apply(Time(at), &Record::Ended { rollout: id, status, moves_current: false, effect });
-    }
-    id
-}
-
-#[test]
-fn what_was_moved_is_taken_back_newest_first_and_only_once() {
-    let policy = fixture::policy(12);
-    let mut books = fixture::books(&policy);
-    let playbook = playbook(MOVES);
-    let mut runs = BTreeMap::from([(PlaybookId(1), PlaybookRun { at: Time(1000), ..begun() })]);
-    for (stage, at) in [("fix", 1000), ("hold", 2000), ("go", 3000)] {
-        PlaybookRecord::Stage { id: PlaybookId(1), stage: stage.to_owned() }.apply(Time(at), &mut runs);
-    }
-    let run = &runs[&PlaybookId(1)];
-    let verbs = |books: &Books| {
-        let lines = back::lines(&playbook, run, books, "it failed");
-        lines.iter().map(|line| line[..2.min(line.len())].join(" ")).collect::<Vec<_>>()
-    };
-    assert_eq!(verbs(&books), Vec::<String>::new(), "nothing was moved");
-    add(&mut books, Kind::Sync, 500, Status::Done, "of somebody else, before");
-    let sync = add(&mut books, Kind::Sync, 1500, Status::Done, "");
-    let pin = Pin {
-        version: fixture::wmf(11),
-        reason: "r".to_owned(),
-        owner: "o".to_owned(),
-        since: Time(2500),
-        until: None,
-        source: PinSource::Books,
-    };
-    let current: SnapshotId = books.current.expect("there is a state");
-    let host = "mw2001.codfw.wmnet".parse().expect("a host");
-    books.snapshots.get_mut(&current).expect("it is there").pins.hosts.insert(host, pin);
-    let promotion = add(&mut books, Kind::Promote, 3500, Status::Open, "");
-    let message = "--message=playbook p1: it failed";
-    let all = [format!("rollback {message}"), "unpin mw2001.codfw.wmnet".to_owned(), format!("undo {sync}")];
-    assert_eq!(verbs(&books), all, "one that is still under way is taken back too");
-    // A process that dies while it goes back.
-    let back = add(&mut books, Kind::Rollback, 4000, Status::Open, "");
-    assert_eq!(verbs(&books), ["converge --yes", all[1].as_str(), all[2].as_str()]);
-    assert!(back > promotion);
-    books.apply(
-        Time(4100),
-        &Record::Ended { rollout: back, status: Status::Done, moves_current: false, effect: String::new() },
-    );
-    assert_eq!(verbs(&books), [all[1].as_str(), all[2].as_str()]);
-    add(&mut books, Kind::Undo, 4200, Status::Done, &format!("{sync} undone"));
-    assert_eq!(verbs(&books), [all[1].as_str()]);
-}
-
-#[test]
-fn a_promotion_that_moved_nothing_is_not_taken_back() {
-    let policy = fixture::policy(12);
-    let playbook = playbook(MOVES);
-    let mut runs = BTreeMap::from([(PlaybookId(1), begun())]);
-    PlaybookRecord::Stage { id: PlaybookId(1), stage: "go".to_owned() }.apply(Time(1000), &mut runs);
-    let lines = |books: &Books| back::lines(&playbook, &runs[&PlaybookId(1)], books, "x").len();
-    for (status, expected) in [(Status::Dropped, 0), (Status::WentBack, 0), (Status::Owed, 1), (Status::Done, 1)] {
-        let mut books = fixture::books(&policy);
-        add(&mut books, Kind::Promote, 1500, status, "");
-        assert_eq!(lines(&books), expected, "{status:?}");
-    }
-    // One of before the stage is somebody else's.
-    let mut books = fixture::books(&policy);
-    add(&mut books, Kind::Promote, 900, Status::Done, "");
-    assert_eq!(lines(&books), 0);
 }

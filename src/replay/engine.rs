@@ -155,7 +155,7 @@ impl<'a> Engine<'a> {
         goal: Wanted<'_>,
     ) -> Result<Result<Outcome, Blocked>, ReplayError> {
         let epoch = self.store.take_lock(self.now, BY, reason, true)?.epoch;
-        let mut operator = Operator { epoch, seq: 0, adopt: false, resumes: false };
+        let mut operator = Operator { epoch, seq: 0, nonce: epoch, adopt: false, resumes: false };
         let mut outcome = self.carry_out(policy, &mut operator, only, goal)?;
         if let Ok(Outcome::GoBack(_) | Outcome::GateFailed(_)) = &outcome {
             let back = |site: Site<'_>| {

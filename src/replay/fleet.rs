@@ -117,7 +117,7 @@ impl Fleet {
             return Err(LookError::Fault(Fault::Other(words.clone())));
         }
         let host = self.hosts.get(name).ok_or(LookError::Fault(Fault::NoRoute))?;
-        let peek = Peek { prove: prove.to_vec(), level: Level::L3, confirmed: false };
+        let peek = Peek::new(prove.to_vec(), Level::L3, 0);
         Agent::new(host.fs.clone()).peek(&peek).map_err(LookError::Refused)
     }
 

@@ -76,6 +76,7 @@ fn recorded(gate: &str, during: Vec<Record>) -> String {
         status: Status::Open,
         dispatched: true,
         effect: String::new(),
+        playbook: None,
     };
     let source =
         Source { policy: &policy, groups_yaml: &text, rollout: &rollout, start: &start, moved: None, words: false };

@@ -6,6 +6,7 @@ use super::stale;
 use super::words::names;
 use crate::gate::soak::Standing;
 use crate::model::names::{GateName, HostName};
+use crate::model::protocol::Level;
 use crate::model::stale::Stale;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
@@ -24,6 +25,8 @@ pub struct CanaryView {
     pub hosts: BTreeSet<HostName>,
     /// Those of them that were judged; the others were the control.
     pub canaries: BTreeSet<HostName>,
+    /// By what level those that are ready were proven.
+    pub levels: BTreeMap<HostName, Level>,
     /// Those that are not ready.
     pub stale: BTreeMap<HostName, Stale>,
     /// The gates, in the order of groups.yaml.
@@ -98,9 +101,10 @@ impl CanaryView {
         failed.into_iter().chain(hosts).chain(rest.into_iter().filter_map(words)).collect()
     }
 
-    /// All of it in a few words: `12 of 12 hosts ready, 5 of 5 gates passed`.
+    /// All of it in a few words: `12 of 12 hosts ready (L2), 5 of 5 gates passed`.
     pub fn summary(&self) -> String {
-        let hosts = format!("{} of {} ready", self.hosts.len() - self.stale.len(), count(self.hosts.len(), "host"));
+        let ready = self.hosts.len() - self.stale.len();
+        let hosts = stale::ready_of(ready, self.hosts.len(), &self.levels);
         let enforced = self.gates.iter().filter(|gate| gate.enforces).count();
         let passed = self.enforced(Verdict::Pass).len();
         match enforced {
@@ -133,6 +137,7 @@ pub fn json(view: &CanaryView, code: u8) -> Value {
     json!({
         "hosts": view.hosts.len(),
         "canaries": view.canaries,
+        "levels": view.levels,
         "stale": view.stale.len(),
         "well": view.is_well(),
         "took_ms": view.took_ms,

@@ -163,6 +163,7 @@ mod tests {
             status,
             dispatched: true,
             effect: "group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11".into(),
+            playbook: None,
         }
     }
 

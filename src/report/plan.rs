@@ -77,6 +77,10 @@ pub fn told_json(told: &Told) -> Value {
         Told::Repairing { host, reason } => json!({"step": "repairing", "host": host, "reason": reason}),
         Told::Switched(host) => json!({"step": "switched", "host": host}),
         Told::Fresh(host) => json!({"step": "proven", "host": host}),
+        Told::Collected { host, collected: Ok(removed) } => {
+            json!({"step": "collected", "host": host, "removed": removed})
+        }
+        Told::Collected { host, collected: Err(why) } => json!({"step": "not-collected", "host": host, "why": why}),
         Told::Gating { what, least_ms, gates } => {
             json!({"step": "gates", "what": what, "least_ms": least_ms, "gates": gates})
         }

@@ -5,9 +5,10 @@ use super::words::since;
 use crate::model::component::Component;
 use crate::model::fault::Fault;
 use crate::model::names::HostName;
-use crate::model::protocol::{ArtefactCount, Readiness, Refusal};
+use crate::model::protocol::{ArtefactCount, Level, Readiness, Refusal};
 use crate::model::stale::{Stale, StaleReason};
 use crate::model::time::Time;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 /// One line for a reason that was found just now: the host, what is wrong and what to type.
@@ -61,11 +62,24 @@ pub fn refusal(refusal: &Refusal) -> String {
     }
 }
 
+/// How many hosts are ready, and by what level that is proven: `3 of 3 hosts ready (L2)`, `3 of 4 hosts ready (2 L2, 1
+/// L3)`.
+pub fn ready_of(ready: usize, all: usize, levels: &BTreeMap<HostName, Level>) -> String {
+    let mut counts: BTreeMap<Level, usize> = BTreeMap::new();
+    levels.values().for_each(|level| *counts.entry(*level).or_default() += 1);
+    let named: Vec<String> = match counts.len() {
+        1 => counts.keys().map(Level::to_string).collect(),
+        _ => counts.iter().map(|(level, hosts)| format!("{hosts} {level}")).collect(),
+    };
+    let levels = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+    format!("{ready} of {} ready{levels}", crate::model::words::count(all, "host"))
+}
+
 /// How a component stands on a host: `php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 449 files`.
 pub fn readiness(component: &Component, readiness: &Readiness) -> String {
     match readiness {
-        Readiness::Ready { files, bytes, .. } => {
-            format!("{component} is ready: {}, {}", files_of(*files), super::words::bytes(*bytes))
+        Readiness::Ready { files, bytes, level } => {
+            format!("{component} is ready ({level}): {}, {}", files_of(*files), super::words::bytes(*bytes))
         }
         Readiness::Absent => format!("{component} is missing"),
         Readiness::Unproven { artefacts } => match artefacts.iter().find(|count| count.have < count.want) {

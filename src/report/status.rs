@@ -11,6 +11,7 @@ use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::limits::{MESSAGE_BYTES_MAX, NAMES_SHOWN_MAX, STATUS_LINES_MAX};
 use crate::model::names::{Group, HostName, Version, Wiki};
+use crate::model::playbook::{PlaybookRun, PlaybookStatus};
 use crate::model::protocol::Observation;
 use crate::model::ranges::fold;
 use crate::model::stale::{Stale, StaleReason};
@@ -137,6 +138,7 @@ pub fn text(view: &StatusView) -> String {
     page.extend(owed(view));
     page.extend(depooled(view));
     page.extend(unfinished(view));
+    page.extend(playbooks(view));
     page.extend(gates(view));
     page.extend([lock(view), hold(view), rollback(view)]);
     page.join("\n") + "\n"
@@ -294,6 +296,22 @@ fn unfinished(view: &StatusView) -> Vec<String> {
         format!("unfinished: {} {what} by {by}, {when}; {moved}; type: pointsman converge", r.id)
     };
     view.books.open().map(line).collect()
+}
+
+/// Runs of playbooks that have not ended.
+fn playbooks(view: &StatusView) -> Vec<String> {
+    let line = |run: &PlaybookRun| {
+        let (name, by) = (run.file.file_stem().unwrap_or_default().display().to_string(), Untrusted(&run.by));
+        let (name, id, when) = (Untrusted(&name), run.id, since(run.at, view.now));
+        let (how, next) = match run.status {
+            PlaybookStatus::GoingBack => ("is going back", format!("pointsman resume {id}")),
+            PlaybookStatus::Paused => ("is paused", format!("pointsman resume {id}, or pointsman abort {id}")),
+            _ => ("is under way", format!("pointsman resume {id} if its process died")),
+        };
+        let why = if run.why.is_empty() { String::new() } else { format!(" ({})", Untrusted(&run.why)) };
+        format!("playbook: {id} {name} by {by}, {when}, {how}{why}; type: {next}")
+    };
+    view.books.playbooks.values().filter(|run| run.status.is_unfinished()).map(line).collect()
 }
 
 /// What stops promotions and waits for people; nothing when nothing does.

@@ -1,6 +1,7 @@
 //! Phrases that every report uses: moments, sizes, names in a row, lines of effect.
 
 use crate::model::limits::NAMES_SHOWN_MAX;
+use crate::model::protocol::Collected;
 use crate::model::time::Time;
 use crate::model::words::count;
 use crate::plan::goal::Change;
@@ -37,6 +38,18 @@ pub fn names<T: Display>(names: impl IntoIterator<Item = T>) -> String {
         true => format!("{} and {} more", all[..NAMES_SHOWN_MAX].join(", "), all.len() - NAMES_SHOWN_MAX),
         false => all.join(", "),
     }
+}
+
+/// What a host no longer has; `None`: nothing went.
+pub fn removed(removed: &Collected) -> Option<String> {
+    let mut parts = Vec::new();
+    if !removed.versions.is_empty() {
+        parts.push(format!("{} ({})", names(&removed.versions), bytes(removed.bytes)));
+    }
+    if removed.agents > 0 {
+        parts.push(count(usize::try_from(removed.agents).unwrap_or(usize::MAX), "earlier agent"));
+    }
+    (!parts.is_empty()).then(|| format!("removed {}", parts.join(", ")))
 }
 
 /// One line of effect: `group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11`.

@@ -81,6 +81,16 @@ impl Machine<'_> {
                 }
             }
             (Step::Switching, Err(_)) => self.observe_again(host, StaleReason::Unknown),
+            (Step::Confirming, answer) if self.plan.goal.keep.is_some() => {
+                let collected = match answer {
+                    Ok(Reply::Collected(collected)) => Ok(collected),
+                    Ok(Reply::Refused(refusal)) => Err(refusal.to_string()),
+                    Ok(_) => Err("its agent is of an older pointsman".to_owned()),
+                    Err(fault) => Err(fault.to_string()),
+                };
+                self.tell(Told::Collected { host: host.clone(), collected });
+                self.set_step(host, Step::Done);
+            }
             // A confirmation that got lost changes nothing that is served.
             (Step::Confirming, _) => self.set_step(host, Step::Done),
             (_, Ok(Reply::Refused(refusal))) => self.each_refused(host, refusal),

@@ -6,7 +6,7 @@ use crate::model::books::Record;
 use crate::model::fault::Fault;
 use crate::model::ids::{Generation, RolloutId};
 use crate::model::names::{GateName, HostName, Version};
-use crate::model::protocol::{Command, Reply};
+use crate::model::protocol::{Collected, Command, Reply};
 use crate::model::stale::StaleReason;
 use crate::model::verdict::Judgement;
 use crate::plan::hosts::{HostPlan, Plan};
@@ -123,6 +123,13 @@ pub enum Told {
     Switched(HostName),
     /// A host is proven at the wanted state.
     Fresh(HostName),
+    /// A host removed what nobody needs, or could not.
+    Collected {
+        /// Which.
+        host: HostName,
+        /// What it removed, or why it did not.
+        collected: Result<Collected, String>,
+    },
     /// Gates are asked.
     Gating {
         /// When, in words.

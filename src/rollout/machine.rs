@@ -25,6 +25,8 @@ pub struct Operator {
     pub epoch: u64,
     /// The last sequence number that this epoch has used.
     pub seq: u64,
+    /// A number that no host can know before: the files that proofs hash are chosen by it.
+    pub nonce: u64,
     /// Whether hosts of other books are taken over.
     pub adopt: bool,
     /// Whether hosts that already serve the target are accepted, as after a crash.
@@ -261,7 +263,9 @@ impl<'a> Machine<'a> {
 
     /// Raises the fence of a host and asks for everything that its part of the plan needs.
     pub(super) fn send_observe(&mut self, host: &HostName) {
-        let peek = Peek { prove: self.plan.hosts[host].prove(), level: Level::L1, confirmed: false };
+        let nonce = self.operator.nonce.wrapping_add(self.operator.seq);
+        let level = if self.books.was_damaged(host) { Level::L3 } else { Level::L2 };
+        let peek = Peek::new(self.plan.hosts[host].prove(), level, nonce);
         let command = Command::Observe { stamp: self.stamp(), adopt: self.operator.adopt, peek };
         let deadline_ms = self.policy.limits.connect_ms_max + self.policy.limits.command_ms_max;
         self.send(host, Step::Observing, command, deadline_ms);
@@ -299,8 +303,12 @@ impl<'a> Machine<'a> {
             rollout: self.id(),
         };
         let Some(expect) = self.hosts[host].expect().map(|e| Expect { active: Some(target), ..e }) else { return };
-        let command = Command::Confirm { stamp: self.stamp(), expect, note };
-        self.send(host, Step::Confirming, command, self.policy.limits.command_ms_max);
+        let keep = self.plan.goal.keep.clone();
+        // Removing a large tree takes as long as bringing it.
+        let limits = &self.policy.limits;
+        let deadline_ms = if keep.is_some() { limits.prepare_ms_max } else { limits.command_ms_max };
+        let command = Command::Confirm { stamp: self.stamp(), expect, note, keep };
+        self.send(host, Step::Confirming, command, deadline_ms);
     }
 
     pub(super) fn ask(&mut self) {

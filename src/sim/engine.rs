@@ -146,7 +146,7 @@ impl<'a> Engine<'a> {
         self.oracle.claimed(claim.epoch);
         self.undertakings += 1;
         self.line(&format!("epoch {} {reason}", claim.epoch));
-        let operator = Operator { epoch: claim.epoch, seq: 0, adopt: false, resumes: false };
+        let operator = Operator { epoch: claim.epoch, seq: 0, nonce: claim.epoch, adopt: false, resumes: false };
         match self.start(operator, wanted) {
             Ok(()) => true,
             Err(blocked) => {
@@ -414,7 +414,8 @@ impl<'a> Engine<'a> {
         }
         match outcome {
             Outcome::GoBack(_) | Outcome::GateFailed(_) => {
-                let operator = Operator { epoch, seq: acting.machine.seq(), adopt: false, resumes: false };
+                let operator =
+                    Operator { epoch, seq: acting.machine.seq(), nonce: epoch, adopt: false, resumes: false };
                 let back = |site: Site<'_>| content::converge(site, Extent::Served, "too many hosts failed");
                 if let Err(blocked) = self.start(operator, &back) {
                     self.oracle.violations.push(format!("P8: the way back can't be planned: {blocked}"));

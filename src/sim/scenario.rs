@@ -41,6 +41,9 @@ pub fn peace(engine: &mut Engine<'_>) {
     engine.pass(1);
     engine.begin("last converge", &|site| content::converge(site, Extent::Wanted, "the end"));
     engine.run();
+    // What nobody needs goes, and nothing else: every host still is as wanted.
+    engine.begin("gc", &|site| content::collect(site, "the end"));
+    engine.run();
     engine.oracle.end(engine.store.books(), &engine.fleet, engine.contents);
 }
 

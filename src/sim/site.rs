@@ -129,7 +129,7 @@ pub fn policy(stale_hosts_max: usize) -> Policy {
         hooks: Hooks { build, depool, ..Hooks::default() },
         artefacts: vec![ArtefactRule { path, files: ARTEFACTS.1.len() as u64, inputs }],
         limits: Limits { stale_hosts_max, proof_age_ms_max: 60_000, ..Limits::default() },
-        ssh: SshPolicy { config: SshConfig::Own, kex: None },
+        ssh: SshPolicy { config: SshConfig::Own, kex: None, keep_s: 0 },
         gates: vec![gate()],
         soak: Soak::default(),
         web: Web::default(),

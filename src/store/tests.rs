@@ -55,6 +55,7 @@ fn rollout(id: u64, from: Option<u64>, to: u64) -> Rollout {
         status: Status::Open,
         dispatched: false,
         effect: String::new(),
+        playbook: None,
     }
 }
 

@@ -140,11 +140,21 @@ impl ContentStore {
     /// Where the file of a digest lies, if it is here.
     pub fn file_path(&self, digest: Digest) -> PathBuf {
         let text = digest.to_string();
-        self.content.join("files").join(&text[..2]).join(&text[2..])
+        self.file_directory().join(&text[..2]).join(&text[2..])
     }
 
     fn manifest_path(&self, id: Digest) -> PathBuf {
-        self.content.join("manifests").join(id.to_string())
+        self.manifest_directory().join(id.to_string())
+    }
+
+    /// Where manifests are kept, each under its id.
+    pub(super) fn manifest_directory(&self) -> PathBuf {
+        self.content.join("manifests")
+    }
+
+    /// Where files are kept: a directory for the first two digits of their digests, and the rest as name.
+    pub(super) fn file_directory(&self) -> PathBuf {
+        self.content.join("files")
     }
 
     /// The bundles that were chosen in this run.

@@ -46,8 +46,13 @@ impl RelPath {
 
     /// Whether it is `directory` or below it.
     pub fn is_within(&self, directory: &str) -> bool {
-        self.0.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        is_within(&self.0, directory)
     }
+}
+
+/// Whether a path is `directory` or below it, for texts that are known to be paths.
+pub fn is_within(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl FromStr for RelPath {
@@ -83,13 +88,18 @@ impl fmt::Debug for RelPath {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
-        let common = mismatch(a, b);
-        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
-        match common {
-            Some(at) => rank(a[at]).cmp(&rank(b[at])),
-            None => a.len().cmp(&b.len()),
-        }
+        order(&self.0, &other.0)
+    }
+}
+
+/// The order of paths, for texts that are known to be paths: that of a walk which takes the names of a directory in
+/// order and goes into each directory where its name stands.
+pub fn order(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+    match mismatch(a, b) {
+        Some(at) => rank(a[at]).cmp(&rank(b[at])),
+        None => a.len().cmp(&b.len()),
     }
 }
 

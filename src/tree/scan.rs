@@ -8,8 +8,10 @@ use super::path::{PathError, RelPath};
 use crate::model::limits::TREE_FILES_MAX;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// What `lstat` says of a file, as far as it tells that the file was changed.
@@ -60,8 +62,8 @@ pub enum ScanError {
         what: &'static str,
     },
     /// A name or a link's target that is not UTF-8 text.
-    #[error("`{}` is not UTF-8, or points to what is not", .0.escape_debug())]
-    NotText(String),
+    #[error("{0:?} is not UTF-8, or points to what is not")]
+    NotText(OsString),
     /// A path that is not one of a tree.
     #[error("`{}`: {why}", .path.escape_debug())]
     Path {
@@ -198,8 +200,8 @@ impl Walk<'_> {
             if matches!(bytes, b"." | b"..") {
                 continue;
             }
-            let shown = || join(at, &String::from_utf8_lossy(bytes));
-            let name = std::str::from_utf8(bytes).map_err(|_| ScanError::NotText(shown()))?;
+            let whole = || Path::new(at).join(OsStr::from_bytes(bytes)).into_os_string();
+            let name = std::str::from_utf8(bytes).map_err(|_| ScanError::NotText(whole()))?;
             self.entry(directory.as_fd(), name, &join(at, name))?;
         }
         Ok(())
@@ -219,7 +221,7 @@ impl Walk<'_> {
             FileType::RegularFile => self.push(path, FoundKind::File(stat_of(&stat))),
             FileType::Symlink => {
                 let target = io(at, readlinkat(parent, name, Vec::new()))?;
-                let target = target.into_string().map_err(|_| ScanError::NotText(at.to_owned()))?;
+                let target = target.into_string().map_err(|_| ScanError::NotText(at.into()))?;
                 self.push(path, FoundKind::Symlink { target })
             }
             other => refuse(kind_name(other)),

@@ -63,7 +63,7 @@ fn all_is_well() {
         &expect![[r#"
             plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
             lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
-            3 of 3 hosts ready, 2 of 2 gates passed
+            3 of 3 hosts ready (L2), 2 of 2 gates passed
         "#]],
     );
     says(
@@ -71,16 +71,16 @@ fn all_is_well() {
         &["canary", "--nagios"],
         0,
         &expect![[r#"
-        POINTSMAN OK - 3 of 3 hosts ready, 2 of 2 gates passed | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
-    "#]],
+            POINTSMAN OK - 3 of 3 hosts ready (L2), 2 of 2 gates passed | hosts=3;;;0 stale=0;;0;0;3 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+        "#]],
     );
     says(
         &site,
         &["canary", "--nagios", "--hosts", "role:canary"],
         0,
         &expect![[r#"
-        POINTSMAN OK - 1 of 1 host ready, 2 of 2 gates passed | hosts=1;;;0 stale=0;;0;0;1 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
-    "#]],
+            POINTSMAN OK - 1 of 1 host ready (L2), 2 of 2 gates passed | hosts=1;;;0 stale=0;;0;0;1 gates=2;;;0 failed=0;;0;0;2 inconclusive=0;0;;0;2 errors=0;;;0;2 time=Ts;;;0 'gate_plugin'=1 'gate_lag'=0
+        "#]],
     );
     site.run(&["canary", "--hosts", "role:canari"]).ends(2);
 }
@@ -96,7 +96,7 @@ fn a_gate_that_failed_is_3_and_for_nagios_critical() {
         &expect![[r#"
             plugin fail: the deploy host: code 2, PLUGIN 2 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
             lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
-            3 of 3 hosts ready, 1 of 2 gates passed
+            3 of 3 hosts ready (L2), 1 of 2 gates passed
         "#]],
     );
     says(
@@ -121,7 +121,7 @@ fn a_gate_that_is_inconclusive_or_broken_is_4_and_for_nagios_warning_or_unknown(
         &expect![[r#"
             plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
             lag inconclusive: 6 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
-            3 of 3 hosts ready, 1 of 2 gates passed
+            3 of 3 hosts ready (L2), 1 of 2 gates passed
         "#]],
     );
     says(
@@ -141,7 +141,7 @@ fn a_gate_that_is_inconclusive_or_broken_is_4_and_for_nagios_warning_or_unknown(
         &expect![[r#"
             plugin error: the deploy host: code 3, PLUGIN 3 (1 of 1 host) (n 1, asked: SITE/checks/plugin.sh)
             lag pass: 1 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
-            3 of 3 hosts ready, 1 of 2 gates passed
+            3 of 3 hosts ready (L2), 1 of 2 gates passed
         "#]],
     );
     says(
@@ -166,7 +166,7 @@ fn a_host_that_is_not_ready_is_7_and_for_nagios_critical() {
             mw1019.eqiad.wmnet: php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 3 files, since Ts ago; type: pointsman sync-common mw1019.eqiad.wmnet
             plugin pass: 1 host said OK (n 1, asked: SITE/checks/plugin.sh)
             lag pass: 0 was measured; good below 5, bad above 8 (n 1, asked: SITE/checks/number.sh)
-            2 of 3 hosts ready, 2 of 2 gates passed
+            2 of 3 hosts ready (L2), 2 of 2 gates passed
         "#]],
     );
     says(

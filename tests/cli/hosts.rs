@@ -8,7 +8,10 @@ use std::process::Command;
 fn check_names_what_is_wrong_and_remembers_since_when() {
     let site = Site::small("");
     site.promote("group0", V11).ends(0);
-    site.run(&["check"]).ends(0).says("3 of 3 hosts ready");
+    site.run(&["check"]).ends(0).says("3 of 3 hosts ready (L2)");
+    site.run(&["check", "--deep"]).ends(0).says("3 of 3 hosts ready (L3)");
+    let json = site.run(&["check", "--json"]).ends(0).stdout;
+    assert_eq!(json.matches("\"level\":\"L2\"").count(), 3, "{json}");
     let host = site.hosts()[2].as_str();
     let lost = site.served(host, &format!("php-{V10}/cache/l10n/he.json"));
     fs::remove_file(&lost).expect("removed");
@@ -19,7 +22,7 @@ fn check_names_what_is_wrong_and_remembers_since_when() {
     assert!(first.stdout.starts_with(&format!("{host}: ")) && first.stdout.lines().count() == 1, "{first}");
     assert_eq!(since(&first.stdout), since(&site.run(&["status"]).ends(0).says(&words).stdout));
     assert_eq!(since(&first.stdout), since(&site.run(&["check"]).ends(7).stdout), "since-when stays");
-    site.run(&["check", "--hosts", &site.hosts()[0]]).ends(0).says("1 of 1 host ready");
+    site.run(&["check", "--hosts", &site.hosts()[0]]).ends(0).says("1 of 1 host ready (L2)");
     site.run(&["check", V11]).ends(0);
     assert_eq!(hosts_of(&site), damaged, "a check changes nothing on any host");
 

@@ -1,11 +1,12 @@
 //! Installing, asking and being answered, over real connections.
 
 use crate::harness::{LONG, TestFleet, look, run_async};
+use crate::sshd::Broken;
 use expect_test::expect;
 use pointsman::fleet::Install;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
-use pointsman::model::protocol::{Command, Level, Peek, Reply, Stamp};
+use pointsman::model::protocol::{Command, Peek, Reply, Stamp};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 
 fn observe(seq: u64) -> Command {
     let stamp = Stamp { books: BooksId(7), generation: Generation { epoch: 1, seq } };
-    Command::Observe { stamp, adopt: false, peek: Peek { prove: vec![], level: Level::L1, confirmed: false } }
+    Command::Observe { stamp, adopt: false, peek: Peek::at_state() }
 }
 
 #[test]
@@ -46,8 +47,30 @@ fn the_first_contact_installs_and_the_second_costs_one_session() {
     for path in [home.clone(), home.join(&agents[0])] {
         assert_eq!(fs::metadata(path).expect("it is there").permissions().mode() & 0o7777, 0o700);
     }
-    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman")).expect("cargo built it");
-    assert!(fs::read(home.join(&agents[0])).expect("it is there") == ours, "the agent is this very program");
+    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman-agent")).expect("cargo built it");
+    assert!(
+        fs::read(home.join(&agents[0])).expect("it is there") == ours,
+        "the agent is the one that was built with this program"
+    );
+}
+
+#[test]
+fn an_agent_comes_whole_to_hosts_with_gzip_and_without() {
+    let fleet = TestFleet::broken(&[Some(Broken::NotedGzip), Some(Broken::NoGzip)]);
+    let opened = fleet.open();
+    for i in 0..2 {
+        run_async(async {
+            look(&opened, &fleet.name(i), Install::IfMissing).await.expect("it answers").close(LONG).await;
+        });
+        assert_eq!((fleet.sessions(i), fleet.agents(i).len()), (3, 1), "look, upload, look");
+    }
+    let ours = fs::read(env!("CARGO_BIN_EXE_pointsman-agent")).expect("cargo built it");
+    for (i, host) in fleet.hosts.iter().enumerate() {
+        let theirs = fs::read(host.home.join(".pointsman").join(&fleet.agents(i)[0])).expect("it is there");
+        assert!(theirs == ours, "{i}");
+    }
+    let packed = fs::metadata(fleet.hosts[0].home.join("unpacked")).expect("it came packed").len();
+    assert!(packed < ours.len() as u64 * 3 / 4, "{packed} of {}", ours.len());
 }
 
 #[test]
@@ -110,7 +133,7 @@ fn whatever_a_host_answers_it_ends() {
     let mut said = String::new();
     for (script, _) in cases {
         let opened = fleet.open_with(&fleet.script(script));
-        let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+        let peek = Peek::at_state();
         let error = run_async(async {
             let mut session = opened.session(&fleet.name(0), Install::IfMissing).await.expect("it connects");
             let error = session.peek(peek, Duration::from_secs(3)).await.expect_err("that is no agent");

@@ -101,9 +101,9 @@ impl TestFleet {
         config::load(&self.file()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
-    /// The fleet as the product opens it, with the product's own program as agent.
+    /// The fleet as the product opens it, with the agent that was built with it.
     pub fn open(&self) -> Fleet {
-        self.open_with(Path::new(env!("CARGO_BIN_EXE_pointsman")))
+        self.open_with(Path::new(env!("CARGO_BIN_EXE_pointsman-agent")))
     }
 
     /// The same with another program as agent.
@@ -185,7 +185,7 @@ impl TestFleet {
              groups:\n  - {{name: group0, wikis: [testwiki]}}\n  - {{name: group1, wikis: [enwiki]}}\n\
              hosts:\n{hosts}\
              limits: {{connect_ms_max: 3000}}\n\
-             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256}}\n"
+             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256, keep: 0s}}\n"
         )
     }
 }
@@ -199,9 +199,9 @@ pub fn run_async<T>(work: impl Future<Output = T>) -> T {
 /// Connects and looks; the fault of a host that does not let us.
 pub async fn look(fleet: &Fleet, host: &HostName, install: Install) -> Result<Session, Fault> {
     use pointsman::fleet::session::PeekError;
-    use pointsman::model::protocol::{Level, Peek};
+    use pointsman::model::protocol::Peek;
     let mut session = fleet.session(host, install).await?;
-    let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+    let peek = Peek::at_state();
     match session.peek(peek, LONG).await {
         Ok(_) => Ok(session),
         Err(PeekError::Fault(fault)) => {

@@ -5,6 +5,7 @@ mod broken;
 mod conversation;
 mod faults;
 mod harness;
+mod kept;
 mod local;
 mod races;
 mod site;

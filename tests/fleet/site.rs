@@ -192,12 +192,15 @@ impl TestFleet {
         )
     }
 
-    /// The built program, without its debugging information: every host gets a copy of it, which is most of the work.
+    /// The built programs, without their debugging information: every host gets a copy of one, which is most of the work.
     fn write_program(&self) {
-        let (built, here) = (env!("CARGO_BIN_EXE_pointsman"), self.path("pointsman"));
-        let stripped = Command::new("strip").arg("-o").arg(&here).arg(built).status();
-        if !stripped.is_ok_and(|status| status.success()) {
-            fs::copy(built, &here).expect("the temporary directory takes it");
+        let built = [env!("CARGO_BIN_EXE_pointsman"), env!("CARGO_BIN_EXE_pointsman-agent")];
+        for (built, name) in built.into_iter().zip(["pointsman", "pointsman-agent"]) {
+            let here = self.path(name);
+            let stripped = Command::new("strip").arg("-o").arg(&here).arg(built).status();
+            if !stripped.is_ok_and(|status| status.success()) {
+                fs::copy(built, &here).expect("the temporary directory takes it");
+            }
         }
     }
 
@@ -240,7 +243,7 @@ impl TestFleet {
             "deploy: {{root: {dir}/host/mediawiki, state: {dir}/host/state, staging: staging, books: books}}\n\
              wikis: [{}]\n{GROUPS}hosts:\n{hosts}\
              hooks: {{build: [./maintenance/build], restart: [sh, {dir}/restart]}}\n\
-             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256}}\n",
+             ssh: {{config: {dir}/ssh_config, kex: curve25519-sha256, keep: 0s}}\n",
             WIKIVERSIONS.join(", ")
         )
     }

@@ -44,6 +44,10 @@ pub enum Broken {
     RootFull,
     /// The login shell prints a message of the day before each command, on stdout and stderr.
     Motd,
+    /// Its gzip does not work.
+    NoGzip,
+    /// Its gzip keeps what it unpacks, packed, in the home's `unpacked`.
+    NotedGzip,
     /// `uname -m` says i686 (by `setarch`, so the kernel itself says so to all its programs).
     OtherMachine,
 }
@@ -120,6 +124,13 @@ impl Host {
         family(server).into_iter().filter(|pid| *pid != server).for_each(kill);
     }
 
+    /// Lets its open connections hang; its server goes on. How many processes were stopped.
+    pub fn stop_connections(&self) -> usize {
+        let server = self.server.as_ref().map(Child::id).expect("it runs");
+        let stopped = family(server).into_iter().filter(|pid| *pid != server);
+        stopped.map(|pid| signal(pid, rustix::process::Signal::STOP)).count()
+    }
+
     fn start_server(&mut self, broken: Option<Broken>) {
         let pid_file = self.dir.join("pid");
         let _ = fs::remove_file(&pid_file);
@@ -159,6 +170,12 @@ impl Host {
             Some(Broken::HomeReadOnly) => "mount -o remount,bind,ro \"$5\"",
             Some(Broken::HomeNoExec) => "mount -o remount,bind,noexec \"$5\"",
             Some(Broken::HomeFull) => "mount -t tmpfs -o size=64k none \"$5\"",
+            Some(Broken::NoGzip) => "mount --bind /bin/false \"$(command -v gzip)\"",
+            Some(Broken::NotedGzip) => concat!(
+                "cp \"$(command -v gzip)\" \"$5/real\" && printf '#!/bin/sh\\ncase $1 in -dc) tee -a %s/unpacked | ",
+                "%s/real -dc;; *) exec %s/real \"$@\";; esac\\n' \"$5\" \"$5\" \"$5\" >\"$5/gzip\" && ",
+                "chmod 755 \"$5/gzip\" && mount --bind \"$5/gzip\" \"$(command -v gzip)\""
+            ),
             Some(Broken::RootReadOnly) => "mount -o remount,bind,ro \"$3\"",
             Some(Broken::RootFull) => "mount -t tmpfs -o size=64k none \"$3\"",
             _ => "true",
@@ -275,6 +292,10 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let _ = rustix::process::kill_process(pid.expect("a process id"), rustix::process::Signal::KILL);
+    let _ = rustix::process::kill_process(pid.expect("a process id"), signal);
 }

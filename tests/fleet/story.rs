@@ -34,6 +34,8 @@ fn from_an_empty_fleet_to_the_last_group_and_back() {
     fleet.run(&["sync-common", "--from-staging", "-y", "-m", "the first"]).is(0);
     all_took_part(&fleet, &mut sessions);
     fleet.all_serve(0, &[]);
+    let agent = fs::read(fleet.hosts[0].home.join(".pointsman").join(&fleet.agents(0)[0])).expect("it was sent");
+    assert!(agent == fs::read(fleet.path("pointsman-agent")).expect("it lies beside"), "hosts get the agent alone");
     let bundles = fs::read_dir(fleet.path("books/content/bundles")).expect("a pack and deltas were made").count();
     assert_eq!(bundles, 3, "one a version for all hosts: a pack for the first, deltas for the others");
     for (group, wikis) in [("group0", 2), ("group1", 5), ("group2", 7)] {

@@ -9,7 +9,7 @@ use pointsman::model::component::Want;
 use pointsman::model::digest::Digest;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
-use pointsman::model::protocol::{Command, Expect, Level, Peek, Readiness, Refusal, Reply, Stamp};
+use pointsman::model::protocol::{Command, Expect, Peek, Readiness, Refusal, Reply, Stamp};
 use pointsman::tree::manifest::{Entry, EntryKind, Manifest};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -74,7 +74,7 @@ fn stamp(seq: u64) -> Stamp {
 
 /// Observes and then brings `tree` to the host as a version; also the bytes of files that went there.
 async fn bring(session: &mut Session, tree: &Tree, seq: u64) -> (Result<Reply, Fault>, u64) {
-    let peek = Peek { prove: vec![], level: Level::L1, confirmed: false };
+    let peek = Peek::at_state();
     let observed = session.command(&Command::Observe { stamp: stamp(seq), adopt: false, peek }, LONG).await;
     let observation = match observed {
         Ok(Reply::Observed(observation)) => observation,

@@ -10,11 +10,12 @@ use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::map::VersionMap;
+use crate::model::names::Version;
 use crate::model::protocol::{
-    Command, ConfirmNote, Direction, Expect, Level, Observation, Peek, Readiness, Refusal, Reply, Stamp,
+    Collected, Command, ConfirmNote, Direction, Expect, Level, Observation, Peek, Readiness, Refusal, Reply, Stamp,
 };
 use crate::tree::manifest::{Entry, EntryKind, Manifest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -231,23 +232,38 @@ impl Controller {
     }
 
     pub fn confirm<F: HostFs>(&mut self, agent: &mut Agent<F>) -> Result<(), Refusal> {
-        let note = ConfirmNote {
-            pins: Pins::default(),
-            wanted: BTreeMap::new(),
-            snapshot: SnapshotId(self.seq),
-            rollout: RolloutId(1),
-        };
-        match agent.command(&Command::Confirm { stamp: self.stamp(), expect: self.expect(), note }) {
-            Reply::Confirmed => Ok(()),
+        self.confirm_with(agent, self.note(), None).map(|collected| assert_eq!(collected, None))
+    }
+
+    /// Confirms, and removes all versions but those that are needed.
+    pub fn collect<F: HostFs>(&mut self, agent: &mut Agent<F>, keep: &[&str]) -> Result<Collected, Refusal> {
+        let keep = keep.iter().map(|version| version.parse().expect("a version")).collect();
+        Ok(self.confirm_with(agent, self.note(), Some(keep))?.expect("it was asked to"))
+    }
+
+    fn confirm_with<F: HostFs>(
+        &mut self,
+        agent: &mut Agent<F>,
+        note: ConfirmNote,
+        keep: Option<BTreeSet<Version>>,
+    ) -> Result<Option<Collected>, Refusal> {
+        match agent.command(&Command::Confirm { stamp: self.stamp(), expect: self.expect(), note, keep }) {
+            Reply::Confirmed => Ok(None),
+            Reply::Collected(collected) => Ok(Some(collected)),
             Reply::Refused(refusal) => Err(refusal),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn note(&self) -> ConfirmNote {
+        let (snapshot, rollout) = (SnapshotId(self.seq), RolloutId(1));
+        ConfirmNote { pins: Pins::default(), wanted: BTreeMap::new(), snapshot, rollout }
     }
 }
 
 /// A peek for these wants, confirmed maps included.
 pub fn look(prove: &[Want], level: Level) -> Peek {
-    Peek { prove: prove.to_vec(), level, confirmed: true }
+    Peek { confirmed: true, ..Peek::new(prove.to_vec(), level, 1) }
 }
 
 /// How one component stands.

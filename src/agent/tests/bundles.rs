@@ -22,21 +22,23 @@ use tempfile::TempDir;
 
 /// What a generated tree has at a path.
 #[derive(Debug, Clone)]
-enum Node {
+pub enum Node {
     File(Vec<u8>, bool),
     Link(String),
+    /// An empty directory, which no manifest has.
+    Directory,
 }
 
-type Nodes = BTreeMap<String, Node>;
+pub type Nodes = BTreeMap<String, Node>;
 
 /// A deploy host: a content store and the manifests of what was taken in.
-struct Deploy {
-    dir: TempDir,
-    store: ContentStore,
+pub struct Deploy {
+    pub dir: TempDir,
+    pub store: ContentStore,
 }
 
 impl Deploy {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = match Path::new("/dev/shm").is_dir() {
             true => TempDir::new_in("/dev/shm"),
             false => TempDir::new(),
@@ -46,7 +48,7 @@ impl Deploy {
         Self { dir, store }
     }
 
-    fn import(&self, name: &str, nodes: &Nodes) -> Manifest {
+    pub fn import(&self, name: &str, nodes: &Nodes) -> Manifest {
         let top = self.dir.path().join(name);
         for (path, node) in nodes {
             let at = top.join(path);
@@ -58,6 +60,7 @@ impl Deploy {
                     std::fs::set_permissions(&at, PermissionsExt::from_mode(mode)).expect("ours");
                 }
                 Node::Link(target) => symlink(target, &at).expect("made"),
+                Node::Directory => std::fs::create_dir(&at).expect("made"),
             }
         }
         self.store.import(&top, &[]).expect("taken in")
@@ -161,20 +164,20 @@ impl Peer<'_> {
 }
 
 /// What came of a conversation.
-struct Came {
-    ended: Result<(), SessionError>,
-    said: usize,
+pub struct Came {
+    pub ended: Result<(), SessionError>,
+    pub said: usize,
     files: usize,
     bundles: Vec<Option<Held>>,
-    ready: bool,
+    pub ready: bool,
 }
 
-fn want(name: &str, manifest: &Manifest) -> Want {
+pub fn want(name: &str, manifest: &Manifest) -> Want {
     Want { component: name.parse().expect("a component"), id: manifest.id(), artefacts: Vec::new() }
 }
 
-fn bring(
-    agent: &mut Agent<MemFs>,
+pub fn bring<F: HostFs>(
+    agent: &mut Agent<F>,
     controller: &mut Controller,
     deploy: &Deploy,
     (name, manifest): (&str, &Manifest),
@@ -205,7 +208,7 @@ fn bring(
 
 const OLD: &str = "php-1.27.0-wmf.10";
 const NEW: &str = "php-1.27.0-wmf.11";
-const WHOLE: (usize, usize) = (usize::MAX, 0);
+pub const WHOLE: (usize, usize) = (usize::MAX, 0);
 
 fn proven(agent: &Agent<MemFs>, name: &str, manifest: &Manifest) -> bool {
     readiness(agent, &want(name, manifest), Level::L3).is_ready()
@@ -250,7 +253,7 @@ fn nodes() -> impl Strategy<Value = Nodes> {
     prop::collection::vec((path, node()), 1..16).prop_map(consistent)
 }
 
-fn consistent(all: Vec<(String, Node)>) -> Nodes {
+pub fn consistent(all: Vec<(String, Node)>) -> Nodes {
     let mut nodes = Nodes::new();
     for (path, node) in all {
         let clash = |other: &String| {

@@ -35,6 +35,7 @@ enum Act {
     Replace,
     Switch,
     Confirm,
+    Collect,
 }
 
 /// A host that serves the old version, holds the new one only where it is needed, and rebooted since.
@@ -57,6 +58,7 @@ fn perform<F: HostFs>(agent: &mut Agent<F>, controller: &mut Controller, act: Ac
         Act::Replace => controller.prepare(agent, &fixed(), fixed().want_built(), &build()).map(drop),
         Act::Switch => controller.switch(agent, &map("1.27.0-wmf.11"), &[new().want_built()]).map(drop),
         Act::Confirm => controller.confirm(agent),
+        Act::Collect => controller.collect(agent, &[]).map(drop),
     }
 }
 
@@ -65,7 +67,7 @@ fn found<F: HostFs>(fs: &F, tree: &Tree) -> Option<Vec<(String, Vec<u8>)>> {
     let top = Place::root(tree.component.to_string());
     fs.lstat(&top).expect("asked")?;
     let mut files = Vec::new();
-    let walk = crate::agent::look::walk(fs, &top).expect("a directory");
+    let walk = crate::agent::walk::walk(fs, &top).expect("a directory");
     for path in walk.files.keys().filter(|path| !path.is_within("cache")) {
         let at = top.join(path.as_str());
         let bytes = fs.read(&at, 1 << 20).or_else(|_| fs.read_link(&at).map(String::into_bytes)).expect("readable");
@@ -169,6 +171,12 @@ fn switch_is_killed_everywhere() {
 fn confirm_is_killed_everywhere() {
     in_memory(Act::Confirm);
     on_disk(Act::Confirm);
+}
+
+#[test]
+fn a_collection_is_killed_everywhere() {
+    in_memory(Act::Collect);
+    on_disk(Act::Collect);
 }
 
 #[test]

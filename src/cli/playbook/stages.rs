@@ -13,10 +13,12 @@ use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::words::count;
 use crate::plan::gates::span;
+use crate::playbook::back;
 use crate::playbook::budget::{Broken, exceeded};
 use crate::playbook::machine::Event;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use anyhow::Context;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,14 +58,33 @@ impl Player<'_> {
             Verb::Soak(ms) => {
                 let over = clock::now().ms_since(row.first);
                 let left = ms.saturating_sub(over).max(SOAK_MS_MIN.min(*ms));
-                self.all(&[vec!["watch".to_owned(), format!("--for={left}ms")]])
+                return self.soak(&playbook.stages[..at], left);
             }
             Verb::Approve { text, within_ms } => self.approval(id, stage, text, *within_ms)?,
             Verb::Run(run) => self.items(id, stage, run, &row, &mut broken)?,
             Verb::Notify(notify) => self.notify(notify)?,
         };
-        let seen = self.store.load()?.rollouts.keys().next_back().map_or(0, |id| id.0);
-        Ok(Event::Ended { code, broken, seen })
+        Ok(Event::Ended { code, broken })
+    }
+
+    /// Watches what the promotion before moved, and nothing that others did since.
+    fn soak(&self, before: &[Stage], ms: u64) -> anyhow::Result<Event> {
+        let promotes = before.iter().rev().find_map(|stage| match &stage.verb {
+            Verb::Commands(Commands { moves: Moves::Promote(group, version), .. }) => Some((group, version)),
+            _ => None,
+        });
+        let (group, version) = promotes.context("a soak has a promotion before it")?;
+        let books = self.store.load()?;
+        let Some(promotion) = back::promotion(&books, group, version) else {
+            return Ok(Event::Superseded(format!(
+                "{group} was moved from {version} by others: nothing is left to watch"
+            )));
+        };
+        let code = self.all(&[vec!["watch".to_owned(), promotion.id.to_string(), format!("--for={ms}ms")]]);
+        if code == Exit::Locked as u8 {
+            return Ok(Event::Superseded(format!("{} is no longer what the fleet is wanted at", promotion.id)));
+        }
+        Ok(Event::Ended { code, broken: Broken::default() })
     }
 
     fn commands(&mut self, commands: &Commands, row: &StageRow, broken: &mut Broken) -> anyhow::Result<u8> {

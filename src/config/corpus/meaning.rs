@@ -292,6 +292,28 @@ fn hooks_limits_artefacts_and_ssh() {
         groups.yaml:21:25: `-oX curve25519-sha256` is not a comma list of key exchange algorithms
           hint: as in `curve25519-sha256`; `ssh -Q kex` lists them"#]],
     );
+    check("config: own", "config: own, keep: 0s", expect!["good"]);
+    check(
+        "config: own",
+        "config: own, keep: ten",
+        expect![[r#"
+        groups.yaml:21:26: `ten` is not a duration
+          hint: a number and a unit, as in `500ms`, `10s`, `5m`, `2h` or `30d`, at most a year"#]],
+    );
+    check(
+        "config: own",
+        "config: own, keep: 1500ms",
+        expect![[r#"
+        groups.yaml:21:26: `keep` is whole seconds, at most a day
+          hint: as in `10m`, or `0s` for connections that end with their command"#]],
+    );
+    check(
+        "config: own",
+        "config: own, keep: 25h",
+        expect![[r#"
+        groups.yaml:21:26: `keep` is whole seconds, at most a day
+          hint: as in `10m`, or `0s` for connections that end with their command"#]],
+    );
     check(
         "inputs: [languages/i18n]}",
         "inputs: [languages/i18n]}, {path: cache, files: 1}",

@@ -142,16 +142,12 @@ fn promote(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
     let keys = ["group", "version", "message", "soak", "again", "out_of_order"];
     let mut f = Fields::of(node, &keys, what, sink)?;
     let (group, version) = (f.need("group", text), f.need("version", text));
-    let (message, soak) = (f.need("message", text), f.optional("soak", text));
+    let message = f.need("message", text);
+    let soak = f.optional("soak", |n, s| duration(n, s).and(text(n, s)));
     let (again, why) = (f.optional("again", text), f.optional("out_of_order", text));
     let sink = f.sink;
-    let (group, version) = (group?, version?);
-    let name: Group = parsed(&group, "a group", sink)?;
+    let (name, version) = (known_group(&group?, policy, sink)?, version?);
     let version: Version = parsed(&version, "a version", sink)?;
-    if !policy.groups.iter().any(|known| known.name == name) {
-        let hint = did_you_mean(name.as_str(), policy.groups.iter().map(|known| known.name.as_str()));
-        sink.hint(group.place, format!("groups.yaml has no group `{name}`"), hint);
-    }
     let why = why?;
     if let Some(why) = why.as_ref().filter(|why| why.value.trim().is_empty()) {
         sink.add(why.place, "say why this group goes before the one that comes first");
@@ -165,6 +161,16 @@ fn promote(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
     }
     let given = commands(vec![words], Moves::Promote(name, version), BTreeSet::new(), 0)?;
     Some(Given { out_of_order: why.map(|why| why.value), ..given })
+}
+
+/// A group; one that groups.yaml lacks is noted.
+fn known_group(named: &At<String>, policy: &Policy, sink: &mut Sink) -> Option<Group> {
+    let name: Group = parsed(named, "a group", sink)?;
+    if !policy.groups.iter().any(|known| known.name == name) {
+        let hint = did_you_mean(name.as_str(), policy.groups.iter().map(|known| known.name.as_str()));
+        sink.hint(named.place, format!("groups.yaml has no group `{name}`"), hint);
+    }
+    Some(name)
 }
 
 fn gate(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<Given> {
@@ -280,7 +286,7 @@ fn rollback(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option
     let mut words = line(["rollback", "--yes"]);
     words.push(format!("--message={}", message?.value));
     if let Some(group) = group? {
-        words.push(parsed::<Group>(&group, "a group", sink)?.to_string());
+        words.push(known_group(&group, policy, sink)?.to_string());
     }
     let hosts = hosts(None, policy, sink)?;
     let targets = hosts.len();

@@ -83,8 +83,7 @@ impl Story<'_> {
             Verb::Soak(ms) => self.soak(*ms)?,
             Verb::Approve { .. } | Verb::Run(_) | Verb::Notify(_) => self.not_replayed(stage),
         };
-        let seen = self.engine.store.books().rollouts.keys().next_back().map_or(0, |id| id.0);
-        Ok(Event::Ended { code, broken: Broken::default(), seen })
+        Ok(Event::Ended { code, broken: Broken::default() })
     }
 
     fn not_replayed(&mut self, stage: &Stage) -> u8 {

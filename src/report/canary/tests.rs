@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::fault::Fault;
+use crate::model::protocol::Level;
 use crate::model::stale::StaleReason;
 use crate::report::{junit, nagios, textfile};
 use expect_test::expect;
@@ -35,6 +36,7 @@ fn well() -> CanaryView {
         took_ms: 1_234,
         hosts: (2018..2021).map(host).collect(),
         canaries: [host(2018)].into(),
+        levels: (2018..2021).map(|n| (host(n), Level::L2)).collect(),
         stale: BTreeMap::new(),
         gates: vec![gate(
             "errors",
@@ -67,7 +69,7 @@ fn ill() -> CanaryView {
 
 #[test]
 fn nagios_reads_one_line() {
-    expect!["POINTSMAN OK - 3 of 3 hosts ready, 1 of 1 gate passed | hosts=3;;;0 stale=0;;0;0;3 gates=1;;;0 failed=0;;0;0;1 inconclusive=0;0;;0;1 errors=0;;;0;1 time=1.234s;;;0 'gate_errors'=0.9"]
+    expect!["POINTSMAN OK - 3 of 3 hosts ready (L2), 1 of 1 gate passed | hosts=3;;;0 stale=0;;0;0;3 gates=1;;;0 failed=0;;0;0;1 inconclusive=0;0;;0;1 errors=0;;;0;1 time=1.234s;;;0 'gate_errors'=0.9"]
     .assert_eq(&nagios::line(&well()));
     expect![[r#"POINTSMAN CRITICAL - 1 gate failed: errors (8.5 / 'x'=1\u{a}POINTSMAN OK <&"\u{1}]]>); 1 host not ready: mw2020.codfw.wmnet (connection refused); 1 gate inconclusive: few (3 requests); 2 gates could not be checked: down (no route), late (it gave no answer in time) | hosts=3;;;0 stale=1;;0;0;3 gates=4;;;0 failed=1;;0;0;4 inconclusive=1;0;;0;4 errors=2;;;0;4 time=1.234s;;;0 'gate_errors'=8.5 'gate_down'=U 'gate_looks'=20"#]]
     .assert_eq(&nagios::line(&ill()));
@@ -99,8 +101,8 @@ fn people_read_lines() {
         late error: it gave no answer in time
         looks fail (observes only): 20 is above 10
           340 of 340 events come from mw2020
-        2 of 3 hosts ready, 0 of 4 gates passed
-        3 of 3 hosts ready, 1 of 1 gate passed"#]]
+        2 of 3 hosts ready (L2), 0 of 4 gates passed
+        3 of 3 hosts ready (L2), 1 of 1 gate passed"#]]
     .assert_eq(&(lines(&ill()).join("\n") + "\n" + &ill().summary() + "\n" + &well().summary()));
 }
 

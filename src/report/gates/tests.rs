@@ -38,6 +38,7 @@ fn open(id: u64, status: Status) -> Rollout {
         status,
         dispatched: false,
         effect: String::new(),
+        playbook: None,
     }
 }
 

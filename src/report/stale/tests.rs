@@ -140,7 +140,7 @@ fn readiness_of_every_kind() {
     ];
     let lines: Vec<String> = kinds.iter().map(|kind| readiness(&version(), kind)).collect();
     expect![[r#"
-        php-1.27.0-wmf.10 is ready: 1 file, 2.0 KiB
+        php-1.27.0-wmf.10 is ready (L1): 1 file, 2.0 KiB
         php-1.27.0-wmf.10 is missing
         php-1.27.0-wmf.10 was never proven, and cache/l10n has 3 of 449 files
         php-1.27.0-wmf.10 was never proven

@@ -106,6 +106,7 @@ fn incident() -> StatusView {
         status: Status::Open,
         dispatched: true,
         effect: String::new(),
+        playbook: None,
     };
     books.rollouts.insert(open.id, open);
     let wanted = view.books.wanted().expect("a state");

@@ -54,6 +54,7 @@ fn opened(id: u64, kind: Kind, pins: Pins) -> Record {
         status: Status::Open,
         dispatched: false,
         effect: String::new(),
+        playbook: None,
     };
     let snapshot =
         Snapshot { id: rollout.to, map: VersionMap::default(), pins, wanted: Default::default(), at: Time(BEGIN) };
@@ -310,7 +311,7 @@ fn playbooks_are_told_by_their_stages() {
     };
     let stage = |stage: &str| Record::Playbook(PlaybookRecord::Stage { id, stage: stage.into() });
     let end = |stage: &str, code, passed| {
-        Record::Playbook(PlaybookRecord::StageEnded { id, stage: stage.into(), code, passed, seen: 0 })
+        Record::Playbook(PlaybookRecord::StageEnded { id, stage: stage.into(), code, passed })
     };
     let items = [("1".to_owned(), true), ("2".to_owned(), true), ("3".to_owned(), false)].into();
     let mut records = vec![

@@ -68,7 +68,7 @@ fn playbook() -> impl Strategy<Value = PlaybookRecord> {
         2 => id().prop_map(|id| PlaybookRecord::Began { run: Box::new(playbook_run(id)) }),
         2 => (id(), stage()).prop_map(|(id, stage)| PlaybookRecord::Stage { id, stage }),
         1 => (id(), stage(), any::<u8>(), any::<bool>())
-            .prop_map(|(id, stage, code, passed)| PlaybookRecord::StageEnded { id, stage, code, passed, seen: 3 }),
+            .prop_map(|(id, stage, code, passed)| PlaybookRecord::StageEnded { id, stage, code, passed }),
         1 => (id(), stage(), proptest::collection::btree_map("[s-u]", any::<bool>(), 0..3))
             .prop_map(|(id, stage, items)| PlaybookRecord::Items { id, stage, items }),
         1 => (id(), stage(), any::<bool>(), words()).prop_map(|(id, stage, yes, by)| {

@@ -190,11 +190,11 @@ fn what_is_never_sent_is_refused_by_name() {
     );
     refused(
         |d| symlink(OsStr::from_bytes(b"\xff"), d.join("l")).expect("linked"),
-        expect!["the source tree cannot be taken as it is: `l` is not UTF-8, or points to what is not"],
+        expect!["the source tree cannot be taken as it is: \"l\" is not UTF-8, or points to what is not"],
     );
     refused(
         |d| fs::write(d.join(OsStr::from_bytes(b"\xff")), "").expect("written"),
-        expect!["the source tree cannot be taken as it is: `�` is not UTF-8, or points to what is not"],
+        expect!["the source tree cannot be taken as it is: \"\\xFF\" is not UTF-8, or points to what is not"],
     );
     let deep = |d: &Path| fs::create_dir_all(d.join(["d"; 65].join("/"))).expect("made");
     refused(

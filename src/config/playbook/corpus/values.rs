@@ -182,3 +182,26 @@ fn verbs_that_lack_what_they_need() {
         expect!["week.yaml:23:13: `reason` is missing in `depool`"],
     );
 }
+
+#[test]
+fn what_the_command_itself_would_refuse() {
+    check(
+        "group: group0, version: $version",
+        "group: group0, soak: banana, version: $version",
+        expect![[r#"
+        week.yaml:12:36: `banana` is not a duration
+          hint: a number and a unit, as in `500ms`, `10s`, `5m`, `2h` or `30d`, at most a year"#]],
+    );
+    check(
+        "parallel: 2",
+        "parallel: 2, deadline: 10m",
+        expect!["week.yaml:21:86: a program on hosts has 300 s at most"],
+    );
+    check(
+        "notify: {sal: done}",
+        "rollback: {group: grup0, message: m}",
+        expect![[r#"
+        week.yaml:23:23: groups.yaml has no group `grup0`
+          hint: did you mean `group0`?"#]],
+    );
+}

@@ -105,7 +105,11 @@ pub fn run(node: &Node, what: &str, policy: &Policy, sink: &mut Sink) -> Option<
     if on_hosts && !argv.first().is_some_and(|program| program.starts_with('/')) {
         sink.add(program.place, "a program on hosts is named by its absolute path");
     }
-    let deadline_ms = deadline?.map_or(60_000, |at| at.value).min(if on_hosts { PLUGIN_MS_MAX } else { u64::MAX });
+    let deadline = deadline?;
+    if let Some(at) = deadline.as_ref().filter(|at| on_hosts && at.value > PLUGIN_MS_MAX) {
+        sink.add(at.place, format!("a program on hosts has {} s at most", PLUGIN_MS_MAX / 1000));
+    }
+    let deadline_ms = deadline.map_or(60_000, |at| at.value);
     let parallel = usize::try_from(parallel).unwrap_or(1);
     Some(Given { verb: Verb::Run(Run { argv, on_hosts, waves, parallel, deadline_ms }), targets, out_of_order: None })
 }
