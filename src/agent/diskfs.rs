@@ -7,7 +7,9 @@
 
 use super::diskmirror::Web;
 use super::diskserve::Server;
-use super::hostfs::{Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written};
+use super::hostfs::{
+    Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written,
+};
 use super::state::STAGING;
 use super::{diskask, diskrun, disktree};
 use crate::model::digest::Digest;

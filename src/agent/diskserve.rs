@@ -54,7 +54,8 @@ impl Server {
         let files = Files::default();
         let (end, ended) = oneshot::channel();
         let shelf = Shelf { fs, token, files: Arc::clone(&files) };
-        let thread = std::thread::Builder::new().spawn(move || run(&runtime, listener, shelf, ended)).map_err(refused)?;
+        let thread =
+            std::thread::Builder::new().spawn(move || run(&runtime, listener, shelf, ended)).map_err(refused)?;
         Ok(Self { files, end: Some(end), thread: Some(thread) })
     }
 }
@@ -128,7 +129,8 @@ impl Shelf {
 
     fn find(&self, request: &Request<Incoming>) -> Option<Content> {
         let (token, name) = request.uri().path().strip_prefix('/')?.split_once('/')?;
-        let known = request.method() == Method::GET && Digest::of(token.as_bytes()) == Digest::of(self.token.as_bytes());
+        let known =
+            request.method() == Method::GET && Digest::of(token.as_bytes()) == Digest::of(self.token.as_bytes());
         let digest: Digest = name.parse().ok().filter(|_| known)?;
         let place = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()?;
         let file = self.fs.open_file(&place).ok()?;

@@ -26,7 +26,7 @@ impl Shelf {
         if !message::is_nonce(&order.token) {
             return Err(Refused::Order);
         }
-        let files = files(fs, &order.component).ok().flatten().ok_or(Refused::Nothing)?;
+        let files = files(fs, &order.component, order.id).ok().flatten().ok_or(Refused::Nothing)?;
         if self.serving.is_none() {
             let serving = fs.serve(order.listen, &order.token)?;
             self.serving = Some((order.listen, order.token.clone(), serving));
@@ -39,12 +39,12 @@ impl Shelf {
     }
 }
 
-/// Where each content of a component lies.
-fn files(fs: &impl HostFs, component: &Component) -> io::Result<Option<BTreeMap<Digest, Place>>> {
+/// Where each content of a component lies; `None` when it is not ready with this id.
+fn files(fs: &impl HostFs, component: &Component, id: Digest) -> io::Result<Option<BTreeMap<Digest, Place>>> {
     let ready = state::load::<Ready>(fs, &state::ready_place(component))?;
     let content = look::load_index(fs, component)?.and_then(|index| index.content());
     let Some((ready, content)) = ready.zip(content) else { return Ok(None) };
-    if content.id() != ready.id {
+    if content.id() != ready.id || ready.id != id {
         return Ok(None);
     }
     let top = state::component_place(component);

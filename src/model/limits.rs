@@ -251,6 +251,8 @@ pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 10;
 pub const MIRROR_PARALLEL_MAX: usize = 8;
 /// The largest file of a mirror's keys, bytes.
 pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
+/// The share of a prepare's time, as a divisor, that hosts wait for their proxy to be ready and to serve.
+pub const PROXY_WAIT_SHARE: u32 = 4;
 /// Connections that a proxy host serves at the same time.
 pub const PROXY_CONNECTIONS_MAX: usize = 64;
 /// A request's headers to arrive at a proxy host, and the pause between two requests of one connection, ms.

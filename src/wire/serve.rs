@@ -3,6 +3,7 @@
 //! Invariant: it serves for as long as the session in which it was asked, and only to who knows the token.
 
 use crate::model::component::Component;
+use crate::model::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ pub struct Serve {
     pub token: String,
     /// What was proven before.
     pub component: Component,
+    /// The id of its content.
+    pub id: Digest,
 }
 
 impl fmt::Debug for Serve {

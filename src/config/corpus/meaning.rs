@@ -192,6 +192,23 @@ fn hosts_are_named_once_and_strictly() {
 }
 
 #[test]
+fn a_proxy_has_an_address_of_its_own_and_serves_wikis_too() {
+    let host = |rest: &str| format!("roles: [debug, proxy], datacenter: eqiad, {rest} user: deploy");
+    let from = "roles: [debug], datacenter: eqiad, user: deploy";
+    check(from, &host("proxy: \"10.0.0.1:8731\","), expect!["good"]);
+    check(from, &host("proxy: \"[2001:db8::1]:8731\","), expect!["good"]);
+    check(from, &host("proxy: \"10.0.0.1\","), expect![""]);
+    check(from, &host("proxy: \"10.0.0.1:0\","), expect![""]);
+    check(from, &host("proxy: \"0.0.0.0:8731\","), expect![""]);
+    check(from, "roles: [debug], datacenter: eqiad, proxy: \"10.0.0.1:8731\", user: deploy", expect![""]);
+    check(from, "roles: [proxy], datacenter: eqiad, proxy: \"10.0.0.1:8731\", user: deploy", expect![""]);
+    check("    roles: [appserver]\n", "    roles: [appserver, proxy]\n    proxy: \"10.0.0.1:8731\"\n", expect![""]);
+    let other = ", roles: [canary, proxy], datacenter: eqiad, proxy: \"10.0.0.1:8731\"}\n";
+    let two = format!("  - {{name: mw1018.eqiad.wmnet{other}  - {{name: mw1019.eqiad.wmnet{other}pins:\n");
+    check("pins:\n", &two, expect![""]);
+}
+
+#[test]
 fn keys_of_a_transport_belong_to_it() {
     check("user: deploy", "user: -x", expect!["groups.yaml:15:73: `-x` is not a login name: it starts with `-`"]);
     check("port: 22", "port: 70000", expect!["groups.yaml:15:87: 70000 is not a port, which is from 1 to 65535"]);
