@@ -136,7 +136,7 @@ fn a_proxy_whose_disk_changed_after_its_proof_poisons_nobody() {
     fs::set_permissions(&file, mode.permissions()).expect("ours");
     reinstall(&site, lost);
     let words = format!("the proxy {proxy} served other bytes than their name says, as {lost} found");
-    site.run(&["converge", "--host", lost, "--yes"]).ends(0).says(&words).says("from here");
+    site.run(&["converge", lost, "--yes"]).ends(0).says(&words).says("from here");
     let wanted = fs::read(site.path("staging/wmf-config/large.php")).expect("staged");
     assert!(fs::read(site.served(lost, "wmf-config/large.php")).expect("served") == wanted, "it was poisoned");
 }
