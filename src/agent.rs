@@ -3,8 +3,8 @@
 //! Invariant: the agent keeps nothing in memory between two calls. Everything it knows is on the host, so many
 //! processes of it, one after another or side by side, are one agent; the switch lock puts their effects in order.
 //!
-//! Deliberately absent: the network but for mirrors that the controller names, and any decision. What is wanted comes with each command; what is refused, and why,
-//! goes back.
+//! Deliberately absent: any decision, and the network but for mirrors that the controller names and, on a proxy, the
+//! server of one session. What is wanted comes with each command; what is refused, and why, goes back.
 
 mod collect;
 mod compare;
@@ -13,6 +13,7 @@ mod diskask;
 pub mod diskfs;
 mod diskmirror;
 mod diskrun;
+mod diskserve;
 mod disktree;
 mod fetch;
 mod guard;
@@ -28,6 +29,7 @@ mod observe;
 pub mod prepare;
 mod question;
 mod seal;
+mod serve;
 pub mod session;
 mod state;
 mod switch;

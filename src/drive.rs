@@ -16,6 +16,7 @@ pub mod items;
 pub mod look;
 pub mod mirrors;
 mod offered;
+pub mod proxies;
 pub mod ready;
 pub mod run;
 pub mod salvage;

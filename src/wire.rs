@@ -36,6 +36,13 @@
 //!                           <-  Fetched, then Need (what did not come), or Reply
 //! ```
 //!
+//! The same agents serve what they hold to their datacenter, until the session ends:
+//!
+//! ```text
+//! Serve                     ->
+//!                           <-  Served
+//! ```
+//!
 //! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the
 //! controller stops sending when it sees the reply, and opens another channel for its next request.
 
@@ -44,4 +51,5 @@ pub mod fetch;
 pub mod frame;
 pub mod message;
 pub mod noise;
+pub mod serve;
 pub mod sync_io;

@@ -6,17 +6,22 @@
 //! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
 
 use super::diskmirror::Web;
-use super::hostfs::{Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
+use super::diskserve::Server;
+use super::hostfs::{
+    Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written,
+};
 use super::state::STAGING;
 use super::{diskask, diskrun, disktree};
 use crate::model::digest::Digest;
 use crate::model::limits::PROOF_NICE;
 use crate::model::question::{MachineFacts, PluginSaid};
 use crate::wire::fetch::Failure;
+use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -104,7 +109,7 @@ impl DiskFs {
     }
 
     /// A regular file to read from; anything else is an error, and a pipe does not block.
-    fn open_file(&self, at: &Place) -> io::Result<File> {
+    pub(super) fn open_file(&self, at: &Place) -> io::Result<File> {
         let file = self.open(at, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
         match FileType::from_raw_mode(fs::fstat(&file)?.st_mode) {
             FileType::RegularFile => Ok(File::from(file)),
@@ -239,6 +244,11 @@ fn written(file: &File, digest: Digest) -> io::Result<Written> {
 impl HostFs for DiskFs {
     fn mirror(&self, ca: Option<&str>) -> Result<Box<dyn Mirror>, Failure> {
         Ok(Box::new(Web::new(ca)?))
+    }
+
+    fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
+        // The server has a file system of its own, in its own thread.
+        Ok(Box::new(Server::start(Self::new(&self.root.path, &self.state.path), listen, token.to_owned())?))
     }
 
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {

@@ -47,7 +47,15 @@ fn take(
             }
         }
     }
-    for parcel in &fetch.files {
+    let all = fetch.all.iter().flat_map(|all| {
+        let needs = transfer.needs().into_iter();
+        needs.filter_map(|digest| {
+            let (address, bytes) = (all.below(&digest.to_string()), transfer.size_of(&digest)?);
+            Some(Parcel { address, digest, bytes })
+        })
+    });
+    let parcels: Vec<Parcel> = fetch.files.iter().cloned().chain(all).collect();
+    for parcel in &parcels {
         if transfer.size_of(&parcel.digest) != Some(parcel.bytes) {
             continue;
         }

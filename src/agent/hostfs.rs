@@ -9,10 +9,12 @@
 use crate::model::digest::Digest;
 use crate::model::question::{MachineFacts, PluginSaid};
 use crate::wire::fetch::{Failure, Parcel};
+use crate::wire::serve::Refused;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Seek};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -148,6 +150,12 @@ pub struct SwitchLock {
     pub handle: Option<OwnedFd>,
 }
 
+/// A server of files by their digest; it ends when it is dropped.
+pub trait Serving {
+    /// Serves these too.
+    fn add(&mut self, more: BTreeMap<Digest, Place>);
+}
+
 /// A place that holds content by its hash.
 pub trait Mirror {
     /// The bytes of an object, to be hashed by who reads them. A reader that takes too long ends with `TimedOut`.
@@ -160,6 +168,11 @@ pub trait HostFs: Sync {
     fn mirror(&self, ca: Option<&str>) -> Result<Box<dyn Mirror>, Failure> {
         let _ = ca;
         Err(Failure::Unreachable)
+    }
+    /// A server there for who knows the token. A host in memory has none.
+    fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
+        let _ = (listen, token);
+        Err(Refused::System)
     }
     /// The bytes of a regular file; an error when there are more than `bytes_max`.
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>>;

@@ -6,12 +6,14 @@
 use super::Agent;
 use super::hostfs::HostFs;
 use super::prepare::Transfer;
+use super::serve::Shelf;
 use crate::model::component::Want;
 use crate::model::limits::MESSAGE_BYTES_MAX;
 use crate::model::protocol::{Command, Expect, Held, Refusal, Reply, Stamp};
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::WireError;
 use crate::wire::message::{self, BUNDLES, Sending, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::serve::Served;
 use crate::wire::sync_io::{BlobReader, read_blob, read_message, write_message};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -81,12 +83,20 @@ pub fn run<F: HostFs>(
     from: &mut impl Read,
     to: &mut impl Write,
 ) -> Result<(), SessionError> {
+    // What is served ends with the session.
+    let mut shelf = Shelf::default();
     loop {
         let request = match read_message(from) {
             Ok(request) => request,
             Err(WireError::Ended) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        if let ToAgent::Serve(order) = &request {
+            let refused = shelf.serve(&agent.fs, order).err();
+            write_message(to, &ToController::Served(Served { refused }))?;
+            to.flush()?;
+            continue;
+        }
         match answer(agent, bundles, request, from, to)? {
             Next::Request => to.flush()?,
             Next::End => {
@@ -106,7 +116,7 @@ fn answer<F: HostFs>(
 ) -> Result<Next, SessionError> {
     let reply = match request {
         ToAgent::Hello { .. } => return Err(SessionError::Hello("a second hello")),
-        ToAgent::Send(_) => return Err(SessionError::Hello("files that nobody waits for")),
+        ToAgent::Serve(_) | ToAgent::Send(_) => return Err(SessionError::Hello("files that nobody waits for")),
         ToAgent::Peek(peek) => match agent.peek(&peek) {
             Ok(observation) => Reply::Observed(Box::new(observation)),
             Err(refusal) => Reply::Refused(refusal),

@@ -10,5 +10,6 @@ mod killed;
 mod levels;
 mod prepares;
 mod proofs;
+mod served;
 mod trees;
 mod wired;

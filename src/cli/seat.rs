@@ -79,7 +79,7 @@ impl Seat {
         let place = runtime::place().context("failed to find a private directory for ssh")?;
         let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
         let content = ContentStore::open(&policy.books)?;
-        let mirrors = Arc::new(Mirrors::new(&policy.mirrors));
+        let mirrors = Arc::new(Mirrors::new(&policy.mirrors, &policy.hosts));
         Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, by: who(), playbook: self.playbook })
     }
 

@@ -93,6 +93,7 @@ fn host(node: &Node, sink: &mut Sink) -> Option<HostEntry> {
     let (transport, user) = (f.optional("transport", text), f.optional("user", text));
     let port = f.optional("port", port);
     let (address, directory) = (f.optional("address", text), f.optional("directory", text));
+    let proxy = f.optional("proxy", text);
     Some(HostEntry {
         name: name?,
         roles: roles?,
@@ -102,6 +103,7 @@ fn host(node: &Node, sink: &mut Sink) -> Option<HostEntry> {
         port: port?,
         address: address?,
         directory: directory?,
+        proxy: proxy?,
     })
 }
 

@@ -11,6 +11,7 @@ use super::resolve::{local_path, parsed};
 use crate::model::limits::RANGE_HOSTS_MAX;
 use crate::model::names::{Group, HostName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Every host; `None` after a mistake, so that nothing is concluded from what is missing.
@@ -38,6 +39,7 @@ fn add(entry: &HostEntry, base: &Path, hosts: &mut BTreeMap<HostName, HostPolicy
         Err(why) => return sink.add(entry.name.place, format!("`{}`: {why}", entry.name.value)),
     };
     let transport = transport(entry, names.len(), base, sink);
+    let proxy = proxy(entry, names.len(), hosts, sink);
     let twice: Vec<&HostName> = names.iter().filter(|name| hosts.contains_key(*name)).collect();
     if !twice.is_empty() {
         let message = format!("listed before: {}", self::names(&twice));
@@ -50,7 +52,7 @@ fn add(entry: &HostEntry, base: &Path, hosts: &mut BTreeMap<HostName, HostPolicy
     for name in names {
         let transport = way.of(&name);
         let datacenter = datacenter.to_string();
-        hosts.insert(name, HostPolicy { roles: roles.clone(), datacenter, transport });
+        hosts.insert(name, HostPolicy { roles: roles.clone(), datacenter, transport, proxy });
     }
 }
 
@@ -72,6 +74,44 @@ fn roles(entry: &At<Vec<At<String>>>, sink: &mut Sink) -> Option<BTreeSet<Role>>
         sink.add(entry.place, "a host has at least one role");
     }
     (sink.count() == before).then_some(roles)
+}
+
+/// Where the host of an entry serves its datacenter.
+fn proxy(
+    entry: &HostEntry,
+    names: usize,
+    hosts: &BTreeMap<HostName, HostPolicy>,
+    sink: &mut Sink,
+) -> Option<SocketAddr> {
+    let at = entry.proxy.as_ref()?;
+    let before = sink.count();
+    let parsed: Option<SocketAddr> = at.value.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
+    match parsed {
+        None => {
+            let hint = "such as 10.0.0.5:8731, an address that the other hosts reach".to_owned();
+            sink.hint(at.place, format!("`{}` is not an IP address and a port", at.value), Some(hint));
+        }
+        Some(address) if address.ip().is_unspecified() => {
+            sink.add(at.place, "hosts can't be sent to this address; write the one that they reach");
+        }
+        Some(address) => {
+            if let Some((other, _)) = hosts.iter().find(|(_, host)| host.proxy == Some(address)) {
+                sink.add(at.place, format!("{other} serves at this address already"));
+            }
+        }
+    }
+    if names > 1 {
+        sink.add(at.place, format!("one `proxy` cannot stand for {names} hosts"));
+    }
+    let has = |wanted: fn(Role) -> bool| {
+        ROLES.iter().any(|(name, role)| wanted(*role) && entry.roles.value.iter().any(|text| text.value == *name))
+    };
+    // What it serves is what it was brought for itself.
+    if !has(|role| role == Role::Proxy) || !has(|role| matches!(role, Role::Canary | Role::Debug | Role::Appserver)) {
+        let hint = "such as `roles: [appserver, proxy]`: it serves what it holds for itself".to_owned();
+        sink.hint(at.place, "a proxy needs the role `proxy`, and one with which it serves wikis", Some(hint));
+    }
+    parsed.filter(|_| sink.count() == before)
 }
 
 /// A transport, still without the host's name in it.

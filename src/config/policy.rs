@@ -10,6 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::names::{Group, HostName, UserName, Wiki};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A site: its wikis, groups, hosts, hooks and limits.
@@ -159,6 +160,8 @@ pub struct HostPolicy {
     pub datacenter: String,
     /// How to reach it.
     pub transport: Transport,
+    /// Where it serves content to its datacenter, when it does.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// What a host is for.

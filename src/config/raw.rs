@@ -159,6 +159,8 @@ pub struct HostEntry {
     pub address: Option<At<String>>,
     /// local: the directory in which each host has a directory of its name.
     pub directory: Option<At<String>>,
+    /// One host only: the address and port at which it serves content to its datacenter; see docs/mirrors.md.
+    pub proxy: Option<At<String>>,
 }
 
 /// A wiki or a host that is held on a version.
@@ -333,7 +335,7 @@ keys! {
     Deploy: "root" "state" "staging" "books";
     DblistEntry: "dblist";
     GroupEntry: "name" "wikis" "dblist" "expression";
-    HostEntry: "name" "roles" "datacenter" "transport" "user" "port" "address" "directory";
+    HostEntry: "name" "roles" "datacenter" "transport" "user" "port" "address" "directory" "proxy";
     PinEntry: "wiki" "host" "version" "reason" "owner" "until";
     HooksEntry: "build" "restart" "depool" "pool";
     ArtefactEntry: "path" "files" "inputs";

@@ -1,9 +1,9 @@
-//! The mirrors of one command: which is near to whom, what each brought, and which is left alone.
+//! The mirrors and proxies of one command: which is near to whom, what each brought, and which is left alone.
 //!
-//! Invariant: a mirror is never needed. One that can't be opened, written or read is named once a reason, in a sentence, and
+//! Invariant: neither is ever needed. One that can't be opened, written or read is named once a reason, in a sentence, and
 //! hosts get what they lack in another way; one that failed some hosts is not asked again by this command.
 
-use crate::config::policy::MirrorPolicy;
+use crate::config::policy::{HostPolicy, MirrorPolicy};
 use crate::mirror::{Mirror, Object};
 use crate::model::digest::Digest;
 use crate::model::limits::MIRROR_FAILURES_MAX;
@@ -13,12 +13,13 @@ use crate::wire::fetch::{Failure, Fetched, Parcel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinSet, spawn_blocking};
 
-/// The mirrors of a site.
+/// The mirrors of a site, and its proxies.
 #[derive(Debug, Default)]
 pub struct Mirrors {
     places: Vec<Place>,
@@ -26,9 +27,19 @@ pub struct Mirrors {
 }
 
 #[derive(Debug)]
-struct Place {
-    policy: MirrorPolicy,
-    opened: OnceLock<Result<Arc<Mirror>, String>>,
+enum Place {
+    Mirror { policy: MirrorPolicy, opened: OnceLock<Result<Arc<Mirror>, String>> },
+    Proxy(Proxy),
+}
+
+/// A host that serves its datacenter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Which.
+    pub host: HostName,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    datacenter: String,
 }
 
 #[derive(Debug, Default)]
@@ -46,17 +57,45 @@ struct Notes {
 
 impl Mirrors {
     /// Those of the policy; none is asked before something is to be fetched.
-    pub fn new(policies: &[MirrorPolicy]) -> Self {
-        let place = |policy: &MirrorPolicy| Place { policy: policy.clone(), opened: OnceLock::new() };
-        Self { places: policies.iter().map(place).collect(), notes: Mutex::default() }
+    pub fn new(policies: &[MirrorPolicy], hosts: &BTreeMap<HostName, HostPolicy>) -> Self {
+        let mirror = |policy: &MirrorPolicy| Place::Mirror { policy: policy.clone(), opened: OnceLock::new() };
+        let proxy = |(name, host): (&HostName, &HostPolicy)| {
+            let datacenter = host.datacenter.clone();
+            host.proxy.map(|listen| Place::Proxy(Proxy { host: name.clone(), listen, datacenter }))
+        };
+        let places = policies.iter().map(mirror).chain(hosts.iter().filter_map(proxy)).collect();
+        Self { places, notes: Mutex::default() }
+    }
+
+    /// The number of the proxy that this host is.
+    pub fn is_proxy(&self, host: &HostName) -> Option<usize> {
+        self.places.iter().position(|place| matches!(place, Place::Proxy(proxy) if proxy.host == *host))
+    }
+
+    /// The proxy for a host of this datacenter: several share their hosts. `None`: there is none that is of use, or the
+    /// host is one itself.
+    pub fn proxy(&self, datacenter: &str, host: &HostName) -> Option<(usize, &Proxy)> {
+        if self.is_proxy(host).is_some() {
+            return None;
+        }
+        let of_use = |number: usize| match &self.places[number] {
+            Place::Proxy(proxy) => {
+                Some((number, proxy)).filter(|_| proxy.datacenter == datacenter && !self.is_left(number))
+            }
+            Place::Mirror { .. } => None,
+        };
+        let near: Vec<(usize, &Proxy)> = (0..self.places.len()).filter_map(of_use).collect();
+        let share = Digest::of(host.as_str().as_bytes()).as_bytes()[0];
+        near.get(usize::from(share) % near.len().max(1)).copied()
     }
 
     /// The numbers of those that hosts of a datacenter are sent to, nearest first.
     pub fn near(&self, datacenter: &str) -> Vec<usize> {
         let of = |near: bool| {
-            let fits = move |place: &Place| match near {
-                true => place.policy.datacenters.contains(datacenter),
-                false => place.policy.datacenters.is_empty(),
+            let fits = move |place: &Place| match place {
+                Place::Mirror { policy, .. } if near => policy.datacenters.contains(datacenter),
+                Place::Mirror { policy, .. } => policy.datacenters.is_empty(),
+                Place::Proxy(_) => false,
             };
             self.places.iter().enumerate().filter(move |(_, place)| fits(place)).map(|(number, _)| number)
         };
@@ -65,11 +104,11 @@ impl Mirrors {
 
     /// A mirror, unless it can't be opened or has failed too often.
     pub fn open(&self, number: usize) -> Option<Arc<Mirror>> {
-        let place = self.places.get(number)?;
-        if self.notes().failures.get(&number).is_some_and(|failures| *failures >= MIRROR_FAILURES_MAX) {
+        let Place::Mirror { policy, opened } = self.places.get(number)? else { return None };
+        if self.is_left(number) {
             return None;
         }
-        match place.opened.get_or_init(|| Mirror::open(&place.policy).map(Arc::new)) {
+        match opened.get_or_init(|| Mirror::open(policy).map(Arc::new)) {
             Ok(mirror) => Some(Arc::clone(mirror)),
             Err(why) => {
                 self.leave(number, why);
@@ -152,8 +191,9 @@ impl Mirrors {
             *failures += 1;
             *failures
         };
-        let what_to_do = match failure {
-            Failure::Lies => "; remove its objects, they are put there anew",
+        let what_to_do = match (failure, &self.places[number]) {
+            (Failure::Lies, Place::Proxy(_)) => "; its disk changed since its proof: check that host",
+            (Failure::Lies, Place::Mirror { .. }) => "; remove its objects, they are put there anew",
             _ => "",
         };
         // One sentence a reason, by the first host that met it.
@@ -182,7 +222,7 @@ impl Mirrors {
     pub fn brought(&self) -> BTreeMap<String, u64> {
         let brought = std::mem::take(&mut self.notes().brought);
         let name = |number: Option<usize>| match number {
-            Some(number) => self.places[number].policy.name.clone(),
+            Some(number) => self.places[number].name(),
             None => "here".to_owned(),
         };
         match self.places.is_empty() {
@@ -191,8 +231,12 @@ impl Mirrors {
         }
     }
 
-    /// Says why a mirror is of no use to this command.
-    fn leave(&self, number: usize, why: &str) {
+    fn is_left(&self, number: usize) -> bool {
+        self.notes().failures.get(&number).is_some_and(|failures| *failures >= MIRROR_FAILURES_MAX)
+    }
+
+    /// Says why a mirror or a proxy is of no use to this command.
+    pub fn leave(&self, number: usize, why: &str) {
         self.notes().failures.insert(number, MIRROR_FAILURES_MAX);
         self.say(number, &format!("{why}; hosts get what they lack in another way"));
     }
@@ -204,12 +248,25 @@ impl Mirrors {
     }
 
     fn tell(&self, number: usize, what: &str) {
-        let sentence = format!("the mirror {} {what}", self.places[number].policy.name);
+        let place = &self.places[number];
+        let sentence = match place {
+            Place::Mirror { .. } => format!("the mirror {} {what}", place.name()),
+            Place::Proxy(_) => format!("the proxy {} {what}", place.name()),
+        };
         self.notes().news.push(sentence);
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn name(&self) -> String {
+        match self {
+            Self::Mirror { policy, .. } => policy.name.clone(),
+            Self::Proxy(proxy) => proxy.host.to_string(),
+        }
     }
 }
 
@@ -225,11 +282,10 @@ mod tests {
             datacenters: datacenters.iter().map(|d| (*d).to_owned()).collect(),
             ca: None,
         };
-        Mirrors::new(&[
-            mirror("http://all", &[]),
-            mirror("http://codfw", &["codfw"]),
-            mirror("http://eqiad", &["eqiad"]),
-        ])
+        Mirrors::new(
+            &[mirror("http://all", &[]), mirror("http://codfw", &["codfw"]), mirror("http://eqiad", &["eqiad"])],
+            &BTreeMap::new(),
+        )
     }
 
     #[test]

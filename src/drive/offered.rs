@@ -13,7 +13,7 @@ use crate::model::protocol::Held;
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::packing::Bundle;
-use crate::wire::fetch::{Fetch, Fetched, Frame};
+use crate::wire::fetch::{Address, Fetch, Fetched, Frame};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -40,6 +40,8 @@ pub struct Way {
     pub near: Vec<usize>,
     /// The host.
     pub host: HostName,
+    /// The number of the proxy that serves the component to the host, and where; it is the first of `near`.
+    pub proxy: Option<(usize, Address)>,
     /// What all may take.
     pub within: Duration,
 }
@@ -75,6 +77,10 @@ impl Offered {
 
     /// What mirror `number` has of what the host needs, once it was put there.
     async fn published(&self, number: usize, held: Vec<Held>, needs: Vec<Digest>) -> Option<Elsewhere> {
+        if let Some((_, address)) = self.way.proxy.as_ref().filter(|(proxy, _)| *proxy == number) {
+            let fetch = Fetch { all: Some(address.clone()), ..Fetch::default() };
+            return Some(Elsewhere { fetch, bundle: None });
+        }
         let ca = self.way.mirrors.open(number)?.ca.clone();
         let within = self.way.within / PUBLISHING_SHARE;
         let Some(bundle) = self.pack(held, needs.clone()).await else {

@@ -8,6 +8,7 @@ use super::deploy::Deploy;
 use super::gating::{self, Gating};
 use super::hook;
 use super::offered::{Offered, Way};
+use super::proxies::{Proxies, Waited};
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
 use crate::model::fault::Fault;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Who watches and who decides.
 pub trait Audience {
@@ -53,6 +55,14 @@ pub enum RunError {
     Signals(#[source] std::io::Error),
 }
 
+/// Of a prepare: what it has to do with proxies.
+struct Lead {
+    proxies: Arc<Proxies>,
+    datacenter: String,
+    /// When the host is one.
+    waited: Option<Waited>,
+}
+
 /// What a task gives back: the event, and the session to keep.
 type Done = (Event, Option<(HostName, Session)>);
 
@@ -66,6 +76,7 @@ pub struct Run<'a> {
     sessions: &'a mut BTreeMap<HostName, Session>,
     terminated: &'a mut bool,
     gates: &'a mut Gates,
+    proxies: Arc<Proxies>,
     tasks: JoinSet<Done>,
 }
 
@@ -91,7 +102,8 @@ impl<'a> Run<'a> {
         gates: &'a mut Gates,
     ) -> Self {
         let content = Arc::new(deploy.content.clone());
-        Self { deploy, content, store, epoch, audience, sessions, terminated, gates, tasks: JoinSet::new() }
+        let proxies = Arc::new(Proxies::new(Arc::clone(&deploy.fleet), Arc::clone(&deploy.mirrors)));
+        Self { deploy, content, store, epoch, audience, sessions, terminated, gates, proxies, tasks: JoinSet::new() }
     }
 
     /// Runs `machine` to its end.
@@ -104,6 +116,7 @@ impl<'a> Run<'a> {
             let mut events = Vec::new();
             for effect in effects {
                 if let Some(outcome) = self.execute(effect, &mut events)? {
+                    self.proxies.close().await;
                     return Ok(outcome);
                 }
             }
@@ -140,8 +153,15 @@ impl<'a> Run<'a> {
         let mirrors = Arc::clone(&self.deploy.mirrors);
         let datacenter = self.deploy.policy.hosts.get(&host).map_or("", |host| host.datacenter.as_str());
         let (near, within) = (mirrors.near(datacenter), Duration::from_millis(deadline_ms));
-        let way = Way { mirrors, near, host, within };
-        self.tasks.spawn_local(converse(fleet, content, kept, way, command));
+        let way = Way { mirrors, near, host, proxy: None, within };
+        let lead = match &*command {
+            Command::Prepare { want, .. } => {
+                let waited = self.proxies.begin(&way.host, &want.component);
+                Some(Lead { proxies: Arc::clone(&self.proxies), datacenter: datacenter.to_owned(), waited })
+            }
+            _ => None,
+        };
+        self.tasks.spawn_local(converse(fleet, content, kept, way, command, lead));
     }
 
     /// Tells what is new of mirrors, and what came from where.
@@ -240,6 +260,7 @@ async fn converse(
     kept: Option<Session>,
     way: Way,
     command: Box<Command>,
+    lead: Option<Lead>,
 ) -> Done {
     let host = way.host.clone();
     let generation: Generation = command.stamp().generation;
@@ -249,7 +270,7 @@ async fn converse(
             Some(session) => session,
             None => fleet.session(&host, Install::IfMissing).await?,
         };
-        let reply = ask(&mut session, &content, &command, way).await?;
+        let reply = ask(&mut session, &content, &command, way, lead).await?;
         Ok((reply, session))
     };
     let (answer, session) = match asked.await {
@@ -264,16 +285,30 @@ async fn converse(
     (Event::Reply { host, generation, answer }, session)
 }
 
-async fn ask(session: &mut Session, content: &Arc<ContentStore>, command: &Command, way: Way) -> Result<Reply, Fault> {
-    let within = way.within;
-    let Command::Prepare { want, .. } = command else {
-        return session.command(command, within).await;
+async fn ask(
+    session: &mut Session,
+    content: &Arc<ContentStore>,
+    command: &Command,
+    mut way: Way,
+    lead: Option<Lead>,
+) -> Result<Reply, Fault> {
+    let (Command::Prepare { want, .. }, Some(lead)) = (command, lead) else {
+        return session.command(command, way.within).await;
     };
+    // Before the conversation, so that nobody who waits for a proxy keeps it from its turn.
+    let begun = Instant::now();
+    way.proxy = lead.proxies.address(&lead.datacenter, &way.host, want, way.within).await;
+    way.near.splice(0..0, way.proxy.iter().map(|(number, _)| *number));
+    let within = way.within.saturating_sub(begun.elapsed());
     let missing =
         || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
     let mirrors = Arc::clone(&way.mirrors);
     let offered = Offered::new(Arc::clone(content), manifest, way);
     let mut sent = |bytes| mirrors.sent(bytes);
-    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await
+    let reply = session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await?;
+    if let (Some(waited), Reply::Prepared { .. }) = (lead.waited, &reply) {
+        waited.proven();
+    }
+    Ok(reply)
 }

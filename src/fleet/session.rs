@@ -20,6 +20,7 @@ use crate::model::protocol::{Command, Observation, Peek, Refusal, Reply};
 use crate::model::question::{Answer, Question};
 use crate::wire::frame::WireError;
 use crate::wire::message::{BUNDLES, ToAgent, ToController, encode};
+use crate::wire::serve::{Serve, Served};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +114,15 @@ impl Session {
         question::answer(question, said.map_err(question::of_an_older_agent)?)
     }
 
+    /// Has the host serve what is proven there, until this session ends.
+    pub async fn serve(&mut self, order: &Serve, within: Duration) -> Result<Served, Fault> {
+        let message = ToAgent::Serve(order.clone());
+        match self.ask(&Request { message: &message, manifest: None }, None, within).await? {
+            ToController::Served(served) => Ok(served),
+            _ => Err(wrong_reply()),
+        }
+    }
+
     /// Sends a command other than a prepare and waits for its reply.
     pub async fn command(&mut self, command: &Command, within: Duration) -> Result<Reply, Fault> {
         if matches!(command, Command::Prepare { .. }) {
@@ -200,7 +210,7 @@ impl Session {
         };
         self.round_trips += 1;
         let (answer, in_step) = match (answer, files) {
-            (answer @ (ToController::Reply(_) | ToController::Answer(_), _), _) => answer,
+            (answer @ (ToController::Reply(_) | ToController::Answer(_) | ToController::Served(_), _), _) => answer,
             ((ToController::Need { digests, held, fetches }, _), Some((source, progress))) => {
                 let sends = !digests.is_empty();
                 self.phase = "sending files and waiting for the proof";
@@ -308,7 +318,8 @@ fn checked(command: &Command, reply: Reply) -> Result<Reply, Fault> {
     }
 }
 
-fn nonce() -> Result<String, Fault> {
+/// Random digits of the form that [`crate::wire::message::is_nonce`] knows.
+pub fn nonce() -> Result<String, Fault> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| Fault::Other(format!("here: no randomness: {e}")))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))

@@ -251,3 +251,13 @@ pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 10;
 pub const MIRROR_PARALLEL_MAX: usize = 8;
 /// The largest file of a mirror's keys, bytes.
 pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
+/// The share of a prepare's time, as a divisor, that hosts wait for their proxy to be ready and to serve.
+pub const PROXY_WAIT_SHARE: u32 = 4;
+/// Connections that a proxy host serves at the same time.
+pub const PROXY_CONNECTIONS_MAX: usize = 64;
+/// A request's headers to arrive at a proxy host, and the pause between two requests of one connection, ms.
+pub const PROXY_HEADER_MS_MAX: u64 = 10_000;
+/// One connection to a proxy host, ms: as long as a host's fetch may take.
+pub const PROXY_MS_MAX: u64 = FETCH_MS_MAX;
+/// What a proxy host reads of a file at a time, bytes.
+pub const PROXY_CHUNK_BYTES: u64 = 64 << 10;

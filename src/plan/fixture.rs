@@ -39,7 +39,7 @@ fn wikis(prefix: &str, n: usize, named: &[&str]) -> BTreeSet<Wiki> {
 
 fn host(roles: &[Role], datacenter: &str) -> HostPolicy {
     let transport = Transport::Local { directory: PathBuf::from("/nowhere") };
-    HostPolicy { roles: roles.iter().copied().collect(), datacenter: datacenter.to_owned(), transport }
+    HostPolicy { roles: roles.iter().copied().collect(), datacenter: datacenter.to_owned(), transport, proxy: None }
 }
 
 /// The site as groups.yaml would give it, with `hosts` hosts: one debug host, two canaries, the rest.

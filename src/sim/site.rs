@@ -161,7 +161,7 @@ fn host(i: usize) -> (HostName, HostPolicy) {
         _ => Role::Appserver,
     };
     let transport = Transport::Local { directory: PathBuf::from("/nowhere") };
-    let policy = HostPolicy { roles: [role].into(), datacenter: "codfw".to_owned(), transport };
+    let policy = HostPolicy { roles: [role].into(), datacenter: "codfw".to_owned(), transport, proxy: None };
     (format!("mw{}.codfw", 2001 + i).parse().expect("it is a name"), policy)
 }
 /// A gate that is asked wherever gates are; what it says is up to the engine.

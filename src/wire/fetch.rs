@@ -19,6 +19,11 @@ impl Address {
         Self(url.into())
     }
 
+    /// The address of what has this name below it.
+    pub fn below(&self, name: &str) -> Self {
+        Self(format!("{}/{name}", self.0))
+    }
+
     /// The whole of it, to ask for it and for nothing else.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -71,15 +76,18 @@ pub struct Fetch {
     /// Single files, as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Parcel>,
+    /// Where any file that is needed may be: at this address, with its digest at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<Address>,
     /// PEM certificates to trust instead of the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
 }
 
 impl Fetch {
-    /// How many objects it names.
+    /// How many objects it names, `all` being one.
     pub fn objects(&self) -> usize {
-        self.frames.len() + self.files.len()
+        self.frames.len() + self.files.len() + usize::from(self.all.is_some())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::fetch::{Fetch, Fetched};
 use super::frame::{Header, Kind, WireError, check};
+use super::serve::{Serve, Served};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::protocol::{Command, Held, Peek, Reply};
@@ -48,6 +49,8 @@ pub enum ToAgent {
     /// A question; answered by one [`Answer`]. It needs no stamp and no lock, since it changes nothing. An agent that is
     /// older than questions ends when it hears one, as at anything that it does not understand.
     Ask(Question),
+    /// Serve what is proven there, while the session lasts; only to an agent whose Need said `fetches`.
+    Serve(Serve),
 }
 
 /// How files come.
@@ -91,7 +94,7 @@ pub enum ToController {
         /// needed then comes after a [`ToAgent::Send`], and is asked for again as far as a bundle did not bring it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<Vec<Held>>,
-        /// Whether the agent understands [`Sending::Fetch`].
+        /// Whether the agent understands [`Sending::Fetch`] and [`ToAgent::Serve`].
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         fetches: bool,
     },
@@ -101,6 +104,8 @@ pub enum ToController {
     Reply(Reply),
     /// The answer to a question.
     Answer(Answer),
+    /// The answer to a [`ToAgent::Serve`].
+    Served(Served),
 }
 
 /// Whether `text` has the form of a nonce: [`NONCE_DIGITS`] lower case hexadecimal digits. Both sides check before use.

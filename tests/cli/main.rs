@@ -17,6 +17,7 @@ mod mirrors;
 mod playbooks;
 mod played;
 mod policies;
+mod proxies;
 mod recording;
 mod replay;
 mod site;

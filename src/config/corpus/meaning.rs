@@ -192,6 +192,55 @@ fn hosts_are_named_once_and_strictly() {
 }
 
 #[test]
+fn a_proxy_has_an_address_of_its_own_and_serves_wikis_too() {
+    let host = |rest: &str| format!("roles: [debug, proxy], datacenter: eqiad, {rest} user: deploy");
+    let from = "roles: [debug], datacenter: eqiad, user: deploy";
+    check(from, &host("proxy: \"10.0.0.1:8731\","), expect!["good"]);
+    check(from, &host("proxy: \"[2001:db8::1]:8731\","), expect!["good"]);
+    check(
+        from,
+        &host("proxy: \"10.0.0.1\","),
+        expect![[r#"
+        groups.yaml:15:81: `10.0.0.1` is not an IP address and a port
+          hint: such as 10.0.0.5:8731, an address that the other hosts reach"#]],
+    );
+    check(
+        from,
+        &host("proxy: \"10.0.0.1:0\","),
+        expect![[r#"
+        groups.yaml:15:81: `10.0.0.1:0` is not an IP address and a port
+          hint: such as 10.0.0.5:8731, an address that the other hosts reach"#]],
+    );
+    check(
+        from,
+        &host("proxy: \"0.0.0.0:8731\","),
+        expect!["groups.yaml:15:81: hosts can't be sent to this address; write the one that they reach"],
+    );
+    check(
+        from,
+        "roles: [debug], datacenter: eqiad, proxy: \"10.0.0.1:8731\", user: deploy",
+        expect![[r#"
+        groups.yaml:15:74: a proxy needs the role `proxy`, and one with which it serves wikis
+          hint: such as `roles: [appserver, proxy]`: it serves what it holds for itself"#]],
+    );
+    check(
+        from,
+        "roles: [proxy], datacenter: eqiad, proxy: \"10.0.0.1:8731\", user: deploy",
+        expect![[r#"
+        groups.yaml:15:74: a proxy needs the role `proxy`, and one with which it serves wikis
+          hint: such as `roles: [appserver, proxy]`: it serves what it holds for itself"#]],
+    );
+    check(
+        "    roles: [appserver]\n",
+        "    roles: [appserver, proxy]\n    proxy: \"10.0.0.1:8731\"\n",
+        expect!["groups.yaml:14:12: one `proxy` cannot stand for 3 hosts"],
+    );
+    let other = ", roles: [canary, proxy], datacenter: eqiad, proxy: \"10.0.0.1:8731\"}\n";
+    let two = format!("  - {{name: mw1018.eqiad.wmnet{other}  - {{name: mw1019.eqiad.wmnet{other}pins:\n");
+    check("pins:\n", &two, expect!["groups.yaml:17:82: mw1018.eqiad.wmnet serves at this address already"]);
+}
+
+#[test]
 fn keys_of_a_transport_belong_to_it() {
     check("user: deploy", "user: -x", expect!["groups.yaml:15:73: `-x` is not a login name: it starts with `-`"]);
     check("port: 22", "port: 70000", expect!["groups.yaml:15:87: 70000 is not a port, which is from 1 to 65535"]);

@@ -1,0 +1,94 @@
+//! The server of a proxy: what it answers, to whom, and until when.
+
+use super::bench::{Controller, disk, memory, tree};
+use crate::agent::Agent;
+use crate::agent::serve::Shelf;
+use crate::model::digest::Digest;
+use crate::wire::serve::{Refused, Serve};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port")
+}
+
+/// The status and the body of an answer.
+fn said(at: SocketAddr, method: &str, path: &str) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(at).expect("it listens");
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("written");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    (head[9..12].parse().expect("a status"), answer[end..].to_vec())
+}
+
+#[test]
+fn files_of_what_is_ready_are_served_to_who_knows_the_token_while_the_session_lasts() {
+    let (_directory, fs) = disk();
+    let mut agent = Agent::new(fs);
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("it is new");
+    let (ready, other) = (tree("1.27.0-wmf.9"), tree("1.27.0-wmf.10"));
+    controller.prepare(&mut agent, &ready, ready.want(), &[]).expect("it is proven");
+    let mut transfer = controller.begin(&mut agent, &other, other.want()).expect("it begins");
+    let own = Digest::of(b"<?php // 1.27.0-wmf.10");
+    agent.prepare_put(&mut transfer, own, &mut other.files[&own].as_slice()).expect("it is put");
+
+    let listen = free();
+    let order = |tree: &super::bench::Tree| Serve {
+        listen,
+        token: TOKEN.to_owned(),
+        component: tree.component.clone(),
+        id: tree.manifest.id(),
+    };
+    let mut shelf = Shelf::default();
+    assert_eq!(shelf.serve(&agent.fs, &order(&other)), Err(Refused::Nothing), "it is not ready");
+    let wrong = Serve { id: other.manifest.id(), ..order(&ready) };
+    assert_eq!(shelf.serve(&agent.fs, &wrong), Err(Refused::Nothing), "it is ready with another id");
+    let short = Serve { token: "abc".to_owned(), ..order(&ready) };
+    assert_eq!(shelf.serve(&agent.fs, &short), Err(Refused::Order));
+    assert!(TcpStream::connect(listen).is_err(), "nobody listens yet");
+
+    assert_eq!(shelf.serve(&agent.fs, &order(&ready)), Ok(()));
+    for (digest, bytes) in &ready.files {
+        assert_eq!(said(listen, "GET", &format!("/{TOKEN}/{digest}")), (200, bytes.clone()), "{digest}");
+    }
+    let known = ready.files.keys().next().expect("there are files");
+    let wrong_token = TOKEN.replace('f', "e");
+    for (method, path) in [
+        ("GET", format!("/{wrong_token}/{known}")),
+        ("GET", format!("//{known}")),
+        ("GET", format!("/{TOKEN}/{known}/")),
+        ("GET", format!("/{TOKEN}/")),
+        ("GET", format!("/{TOKEN}/../../etc/passwd")),
+        ("GET", format!("/{TOKEN}/{}", Digest::of(b"unknown"))),
+        ("GET", format!("/{TOKEN}/{own}")),
+        ("PUT", format!("/{TOKEN}/{known}")),
+        ("POST", format!("/{TOKEN}/{known}")),
+        ("HEAD", format!("/{TOKEN}/{known}")),
+    ] {
+        assert_eq!(said(listen, method, &path), (404, Vec::new()), "{method} {path}");
+    }
+    let moved = Serve { listen: free(), ..order(&ready) };
+    assert_eq!(shelf.serve(&agent.fs, &moved), Err(Refused::Order), "one session, one address");
+    let mut another = Shelf::default();
+    assert_eq!(another.serve(&agent.fs, &order(&ready)), Err(Refused::InUse));
+    let mut open = TcpStream::connect(listen).expect("it listens");
+    drop(shelf);
+    assert!(TcpStream::connect(listen).is_err(), "it ended with the session");
+    assert!(matches!(open.read(&mut [0]), Ok(0) | Err(_)), "and so did connections");
+}
+
+#[test]
+fn a_host_in_memory_serves_nothing() {
+    let mut agent = Agent::new(memory());
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("it is new");
+    let tree = tree("1.27.0-wmf.9");
+    controller.prepare(&mut agent, &tree, tree.want(), &[]).expect("it is proven");
+    let order = Serve { listen: free(), token: TOKEN.to_owned(), component: tree.component, id: tree.manifest.id() };
+    assert_eq!(Shelf::default().serve(&agent.fs, &order), Err(Refused::System));
+}

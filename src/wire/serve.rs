@@ -1,0 +1,57 @@
+//! What a host is asked when it is to serve its datacenter, and what it says then.
+//!
+//! Invariant: it serves for as long as the session in which it was asked, and only to who knows the token.
+
+use crate::model::component::Component;
+use crate::model::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Serve what came here of this component, by digest.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serve {
+    /// Where to listen; the same in each of a session's.
+    pub listen: SocketAddr,
+    /// [`super::message::NONCE_DIGITS`] hexadecimal digits, for this session only; the same in each of it.
+    pub token: String,
+    /// What was proven before.
+    pub component: Component,
+    /// The id of its content.
+    pub id: Digest,
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Serve {{ listen: {}, component: {} }}", self.listen, self.component)
+    }
+}
+
+/// Whether a host serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// Why a host can't serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refused {
+    /// Somebody listens there.
+    #[error("can't serve: somebody else listens at its address")]
+    InUse,
+    /// Not an address of that host.
+    #[error("can't serve: the address is not one of its own")]
+    NotHere,
+    /// The component is not there as it was proven.
+    #[error("can't serve: what it held is not there any more")]
+    Nothing,
+    /// The token is none, or another one than before.
+    #[error("can't serve: it did not understand the order")]
+    Order,
+    /// Whatever the system says.
+    #[error("can't serve: its system does not let it")]
+    System,
+}
