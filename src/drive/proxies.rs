@@ -1,7 +1,7 @@
 //! Hosts that serve what they proved to the others of their datacenter, while these are prepared.
 //!
-//! Invariants: nobody waits for a proxy that is not being prepared, and nobody longer than a share of its own time; whoever
-//! waits holds no turn of the fleet. A proxy serves over a session of its own, under a token that is made for it, and stops
+//! Invariants: nobody waits longer than a moment for a proxy that is not being prepared, and nobody longer than a share of its
+//! own time for one that is; whoever waits holds no turn of the fleet. A proxy serves over a session of its own, under a token that is made for it, and stops
 //! when the run ends. What it serves proves itself by its digest, so it is believed nothing.
 
 use super::mirrors::{Mirrors, Proxy};
@@ -9,27 +9,33 @@ use crate::fleet::session::{self, Session};
 use crate::fleet::{Fleet, Install};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
-use crate::model::limits::PROXY_WAIT_SHARE;
+use crate::model::limits::{PROXY_TURN_MS_MAX, PROXY_WAIT_SHARE};
 use crate::model::names::HostName;
 use crate::wire::fetch::Address;
 use crate::wire::serve::{Refused, Serve};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long the end of a proxy's session is waited for.
 const CLOSE: Duration = Duration::from_secs(1);
+/// How long a host waits for a proxy's prepare to begin.
+const PROXY_TURN: Duration = Duration::from_millis(PROXY_TURN_MS_MAX);
 
 /// The proxies of one run.
 pub struct Proxies {
     fleet: Arc<Fleet>,
     mirrors: Arc<Mirrors>,
     /// Whether a proxy has proven a component that it is being brought; closed without: it failed.
-    prepares: Mutex<BTreeMap<(usize, Component), watch::Receiver<bool>>>,
+    prepares: Mutex<Prepares>,
+    /// Changes whenever one is added there.
+    begun: watch::Sender<()>,
     /// Each for itself, so that one that hangs keeps no other from its turn.
     serving: Mutex<BTreeMap<usize, Slot>>,
 }
+
+type Prepares = BTreeMap<(usize, Component), watch::Receiver<bool>>;
 
 type Slot = Arc<tokio::sync::Mutex<Option<Serving>>>;
 
@@ -53,15 +59,15 @@ impl Waited {
 impl Proxies {
     /// None serves yet.
     pub fn new(fleet: Arc<Fleet>, mirrors: Arc<Mirrors>) -> Self {
-        Self { fleet, mirrors, prepares: Mutex::default(), serving: Mutex::default() }
+        Self { fleet, mirrors, prepares: Mutex::default(), begun: watch::Sender::new(()), serving: Mutex::default() }
     }
 
     /// Takes down that a component is being brought to a host, when that is a proxy.
     pub fn begin(&self, host: &HostName, component: &Component) -> Option<Waited> {
         let number = self.mirrors.is_proxy(host)?;
         let (sender, receiver) = watch::channel(false);
-        let mut prepares = self.prepares.lock().unwrap_or_else(PoisonError::into_inner);
-        prepares.insert((number, component.clone()), receiver);
+        self.prepares().insert((number, component.clone()), receiver);
+        self.begun.send_replace(());
         Some(Waited(sender))
     }
 
@@ -76,8 +82,18 @@ impl Proxies {
     ) -> Option<(usize, Address)> {
         let (number, proxy) = self.mirrors.proxy(datacenter, host)?;
         let within = within / PROXY_WAIT_SHARE;
+        let key = (number, want.component.clone());
         let serving = async {
-            self.ready(number, &want.component).await?;
+            if let Some(prepare) = self.prepare(&key) {
+                proven(prepare).await?;
+                return self.serve(number, proxy, want, within).await;
+            }
+            if let Some(token) = self.serve(number, proxy, want, within).await? {
+                return Ok(Some(token));
+            }
+            // Hosts are prepared as they answer, so a proxy's turn may come after ours.
+            let Ok(prepare) = tokio::time::timeout(PROXY_TURN, self.begins(&key)).await else { return Ok(None) };
+            proven(prepare).await?;
             self.serve(number, proxy, want, within).await
         };
         let why = match tokio::time::timeout(within, serving).await {
@@ -89,13 +105,24 @@ impl Proxies {
         None
     }
 
-    /// Waits for a proxy that is being prepared.
-    async fn ready(&self, number: usize, component: &Component) -> Result<(), String> {
-        let key = (number, component.clone());
-        let waited = self.prepares.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let Some(mut waited) = waited else { return Ok(()) };
-        let proven = waited.wait_for(|proven| *proven).await;
-        proven.map(drop).map_err(|_| "could not be prepared itself".to_owned())
+    fn prepares(&self) -> MutexGuard<'_, Prepares> {
+        self.prepares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare(&self, key: &(usize, Component)) -> Option<watch::Receiver<bool>> {
+        self.prepares().get(key).cloned()
+    }
+
+    /// Waits until a proxy's prepare begins.
+    async fn begins(&self, key: &(usize, Component)) -> watch::Receiver<bool> {
+        let mut begun = self.begun.subscribe();
+        loop {
+            if let Some(prepare) = self.prepare(key) {
+                return prepare;
+            }
+            // The sender is ours, so this never fails.
+            let _ = begun.changed().await;
+        }
     }
 
     /// The token under which a proxy serves a component; `None`: it does not hold it.
@@ -148,4 +175,10 @@ impl Proxies {
             }
         }
     }
+}
+
+/// Waits for a proxy that is being prepared.
+async fn proven(mut prepare: watch::Receiver<bool>) -> Result<(), String> {
+    let proven = prepare.wait_for(|proven| *proven).await;
+    proven.map(drop).map_err(|_| "could not be prepared itself".to_owned())
 }

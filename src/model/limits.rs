@@ -253,6 +253,8 @@ pub const MIRROR_PARALLEL_MAX: usize = 8;
 pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
 /// The share of a prepare's time, as a divisor, that hosts wait for their proxy to be ready and to serve.
 pub const PROXY_WAIT_SHARE: u32 = 4;
+/// How long a host waits for its proxy's own turn, ms: about what hosts answer one after another in a wave.
+pub const PROXY_TURN_MS_MAX: u64 = 3_000;
 /// Connections that a proxy host serves at the same time.
 pub const PROXY_CONNECTIONS_MAX: usize = 64;
 /// A request's headers to arrive at a proxy host, and the pause between two requests of one connection, ms.

@@ -10,7 +10,8 @@ const SYNC: [&str; 5] = ["sync-common", "--from-staging", "--yes", "-m", "all"];
 
 /// A site of three hosts; the first is a proxy. Its configuration has a file that does not compress.
 fn site() -> (Site, String) {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    // An address from which nobody else here connects, so that its port stays free.
+    let free = TcpListener::bind("127.66.0.1:0").expect("a port").local_addr().expect("it has one");
     let site = Site::unsynced("");
     site.edit(
         "roles: [debug], datacenter: eqiad,",
@@ -66,8 +67,17 @@ fn reinstall(site: &Site, host: &str) {
 fn brought(site: &Site, arguments: &[&str], source: &str) -> u64 {
     let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
     let said = ran(&mut site.command(&arguments), &arguments).ends(0);
-    let steps = said.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    steps.filter(|step| step["step"] == "brought").filter_map(|step| step["bytes"][source].as_u64()).sum()
+    let bytes = steps(&said.stdout, source);
+    bytes.unwrap_or_else(|| panic!("nothing came from {source}\n{said}"))
+}
+
+/// What the steps in these lines say of the bytes from `source`.
+fn steps(lines: &str, source: &str) -> Option<u64> {
+    let steps = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    steps
+        .filter(|step| step["step"] == "brought")
+        .filter_map(|step| step["bytes"][source].as_u64())
+        .reduce(|a, b| a + b)
 }
 
 #[test]
@@ -80,7 +90,8 @@ fn a_release_goes_once_to_the_proxy_and_from_there_to_the_others() {
     // Another one: two hosts have the large file from the proxy, and it alone has it from here.
     stage(&site, 9);
     let large = fs::metadata(site.path("staging/wmf-config/large.php")).expect("staged").len();
-    assert!(brought(&site, &SYNC, &proxy) >= 2 * large);
+    let from_proxy = brought(&site, &SYNC, &proxy);
+    assert!(from_proxy >= 2 * large, "{from_proxy} bytes from the proxy; the file has {large}");
     all_right(&site);
     stage(&site, 11);
     assert!(brought(&site, &SYNC, "here") < 2 * large, "it went to one host only");
