@@ -2,11 +2,35 @@
 
 use crate::harness::TestFleet;
 use crate::site::{end_of, signal};
+use rusqlite::Connection;
 use rustix::process::Signal;
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::Duration;
 
 /// The appserver whose restart hook waits.
 const LATE: usize = 9;
+
+/// Stops a command while it waits for hosts. One that is stopped in the middle of a write keeps SQLite's own lock, and then
+/// others are told that the books are busy.
+fn stop_between_writes(fleet: &TestFleet, command: &Child) {
+    for _ in 0..500 {
+        signal(command, Signal::STOP);
+        let stat = format!("/proc/{}/stat", command.id());
+        while !fs::read_to_string(&stat).expect("it is our child").contains(") T ") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let books = Connection::open(fleet.path("books/books.sqlite")).expect("they are there");
+        books.busy_timeout(Duration::ZERO).expect("it is a number");
+        if books.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return;
+        }
+        signal(command, Signal::CONT);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it writes all the time");
+}
 
 #[test]
 fn a_rollback_waits_for_no_lock() {
@@ -31,7 +55,7 @@ fn a_promotion_that_was_taken_over_moves_nothing_more() {
     let gate = fleet.gate(1);
     let mut promote = fleet.spawn(&["promote", "group0", "1.27.0-wmf.11", "-m", "the train", "-y"]);
     fleet.at_the_gate(1, &mut promote);
-    signal(&promote, Signal::STOP);
+    stop_between_writes(&fleet, &promote);
     assert_eq!([0, 1, 3].map(|i| fleet.serves(i, crate::site::NEW)), [2, 2, 0], "in the middle of the second wave");
     let said = fleet.run(&["rollback", "-m", "sessions are lost"]).is(0).said();
     assert!(said.contains("took over from"), "{said}");
