@@ -23,3 +23,6 @@ pub mod salvage;
 pub mod staging;
 pub mod watch;
 pub mod world;
+
+/// How long the end of a connection is waited for.
+const CLOSE: std::time::Duration = std::time::Duration::from_secs(1);

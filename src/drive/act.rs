@@ -1,5 +1,6 @@
 //! Commands that act: the lock, the goal, the plan, the run, and the way back when too many hosts failed.
 
+use super::CLOSE;
 use super::clock;
 use super::deploy::{Deploy, holder};
 use super::gating::Gating;
@@ -15,10 +16,6 @@ use crate::rollout::machine::{Machine, Operator};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// How long the end of a connection is waited for.
-const CLOSE: Duration = Duration::from_secs(1);
 
 /// What is wanted, by the books as they stand once the lock is held.
 pub type GoalOf<'a> = &'a dyn Fn(Site<'_>) -> Result<Goal, Blocked>;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here can send a command; the only request that leaves is a peek, and no agent is installed.
 
+use super::CLOSE;
 use crate::fleet::session::PeekError;
 use crate::fleet::{Fleet, Install};
 use crate::model::component::Want;
@@ -12,9 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-
-/// How long the end of a connection is waited for.
-const CLOSE: Duration = Duration::from_secs(1);
 
 /// What a look at one host gave.
 pub type Looked = Result<Observation, LookError>;

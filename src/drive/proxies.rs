@@ -1,9 +1,11 @@
 //! Hosts that serve what they proved to the others of their datacenter, while these are prepared.
 //!
 //! Invariants: nobody waits longer than a moment for a proxy that is not being prepared, and nobody longer than a share of its
-//! own time for one that is; whoever waits holds no turn of the fleet. A proxy serves over a session of its own, under a token that is made for it, and stops
-//! when the run ends. What it serves proves itself by its digest, so it is believed nothing.
+//! own time for one that is; whoever waits holds no turn of the fleet. A proxy serves over a session of its own, under a
+//! token that is made for it, and stops when the run ends. What it serves proves itself by its digest, so it is believed
+//! nothing.
 
+use super::CLOSE;
 use super::mirrors::{Mirrors, Proxy};
 use crate::fleet::session::{self, Session};
 use crate::fleet::{Fleet, Install};
@@ -18,8 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long the end of a proxy's session is waited for.
-const CLOSE: Duration = Duration::from_secs(1);
 /// How long a host waits for a proxy's prepare to begin.
 const PROXY_TURN: Duration = Duration::from_millis(PROXY_TURN_MS_MAX);
 
@@ -84,15 +84,18 @@ impl Proxies {
         let within = within / PROXY_WAIT_SHARE;
         let key = (number, want.component.clone());
         let serving = async {
-            if let Some(prepare) = self.prepare(&key) {
-                proven(prepare).await?;
-                return self.serve(number, proxy, want, within).await;
-            }
-            if let Some(token) = self.serve(number, proxy, want, within).await? {
-                return Ok(Some(token));
-            }
-            // Hosts are prepared as they answer, so a proxy's turn may come after ours.
-            let Ok(prepare) = tokio::time::timeout(PROXY_TURN, self.begins(&key)).await else { return Ok(None) };
+            let prepare = match self.prepare(&key) {
+                Some(prepare) => prepare,
+                None => {
+                    if let Some(token) = self.serve(number, proxy, want, within).await? {
+                        return Ok(Some(token));
+                    }
+                    // Hosts are prepared as they answer, so a proxy's turn may come after ours.
+                    let begins = tokio::time::timeout(PROXY_TURN, self.begins(&key)).await;
+                    let Ok(prepare) = begins else { return Ok(None) };
+                    prepare
+                }
+            };
             proven(prepare).await?;
             self.serve(number, proxy, want, within).await
         };

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here can send a command. A session that failed is not used again.
 
+use super::CLOSE;
 use super::clock;
 use crate::config::policy::{Policy, Transport, Web};
 use crate::fleet::session::Session;
@@ -19,9 +20,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long the end of a connection is waited for.
-const CLOSE: Duration = Duration::from_secs(1);
 
 /// The fleet, for gates.
 pub struct FleetWorld {

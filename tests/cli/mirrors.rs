@@ -40,12 +40,6 @@ fn all_right(site: &Site) {
     }
 }
 
-/// A host that was lost: a new machine with its name.
-fn reinstall(site: &Site, host: &str) {
-    fs::remove_dir_all(site.host(host)).expect("ours");
-    site.empty_host(host);
-}
-
 #[test]
 fn what_is_on_no_mirror_is_put_there_once_and_all_hosts_fetch_it() {
     let mirror = Server::nginx("");
@@ -71,7 +65,7 @@ fn what_is_on_no_mirror_is_put_there_once_and_all_hosts_fetch_it() {
 
     // What is there already is not put there again.
     let puts = mirror.answered("PUT", 201).len();
-    reinstall(&site, &site.hosts()[2]);
+    site.reinstall(&site.hosts()[2]);
     site.run(&["converge", "--yes"]).ends(0);
     all_right(&site);
     let put_again: Vec<String> = mirror.answered("PUT", 204);
@@ -146,7 +140,7 @@ fn a_mirror_that_serves_other_bytes_is_named_and_hosts_end_right() {
         fs::write(&object, bytes).expect("ours");
     }
     let fetched = mirror.answered("GET", 200).len();
-    reinstall(&site, &site.hosts()[1]);
+    site.reinstall(&site.hosts()[1]);
     let lost = &site.hosts()[1];
     let words = format!("the mirror {} served other bytes than their name says, as {lost} found", mirror.url());
     site.run(&["converge", "--yes"]).ends(0).says(&words).says("from here");

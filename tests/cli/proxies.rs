@@ -56,12 +56,6 @@ fn walk(top: &Path, below: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A host that was lost: a new machine with its name.
-fn reinstall(site: &Site, host: &str) {
-    fs::remove_dir_all(site.host(host)).expect("ours");
-    site.empty_host(host);
-}
-
 /// The bytes that came from `source`, as the last event about them says.
 #[track_caller]
 fn brought(site: &Site, arguments: &[&str], source: &str) -> u64 {
@@ -97,7 +91,7 @@ fn a_release_goes_once_to_the_proxy_and_from_there_to_the_others() {
     assert!(brought(&site, &SYNC, "here") < 2 * large, "it went to one host only");
     all_right(&site);
     // The proxy is ready already, and nothing is brought to it.
-    reinstall(&site, &site.hosts()[2]);
+    site.reinstall(&site.hosts()[2]);
     site.run(&["converge", "--yes"]).ends(0).says(&format!("from {proxy}")).hides("warning");
     all_right(&site);
 }
@@ -123,7 +117,7 @@ fn a_proxy_that_is_lost_is_named_and_the_others_end_right() {
     let (site, _) = site();
     site.run(&SYNC).ends(0);
     let proxy = &site.hosts()[0];
-    reinstall(&site, &site.hosts()[1]);
+    site.reinstall(&site.hosts()[1]);
     fs::rename(site.host(proxy), site.path("lost")).expect("ours");
     let said = site.run(&["converge", "--yes"]);
     assert!(said.to_string().contains(&format!("the proxy {proxy}")), "{said}");
@@ -145,7 +139,7 @@ fn a_proxy_whose_disk_changed_after_its_proof_poisons_nobody() {
     fs::write(&file, &bytes).expect("ours");
     fs::File::options().write(true).open(&file).and_then(|f| f.set_modified(mode.modified()?)).expect("ours");
     fs::set_permissions(&file, mode.permissions()).expect("ours");
-    reinstall(&site, lost);
+    site.reinstall(lost);
     let words = format!("the proxy {proxy} served other bytes than their name says, as {lost} found");
     site.run(&["converge", lost, "--yes"]).ends(0).says(&words).says("from here");
     let wanted = fs::read(site.path("staging/wmf-config/large.php")).expect("staged");

@@ -159,6 +159,12 @@ impl Site {
         }
     }
 
+    /// Loses a host: a new machine has its name.
+    pub fn reinstall(&self, host: &str) {
+        fs::remove_dir_all(self.host(host)).expect("ours");
+        self.empty_host(host);
+    }
+
     /// Writes a file of the site, its directories too.
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
