@@ -11,7 +11,7 @@ use crate::drive::deploy::who;
 use crate::drive::look::{Look, LookError, Looked};
 use crate::model::books::Books;
 use crate::model::names::HostName;
-use crate::model::protocol::Level;
+use crate::model::protocol::{Level, Observation};
 use crate::model::stale::StaleReason;
 use crate::plan::assess;
 use crate::plan::goal::{Mode, Site};
@@ -43,14 +43,19 @@ pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> 
     let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
     let view = StatusView::read(&bytes).with_context(|| format!("failed to read {}", file.display()))?;
     let plan = planned(&policy, &view.books, order)?;
-    let looked = view.observed.into_iter().filter(|(host, _)| plan.hosts.contains_key(host)).map(|(host, seen)| {
+    let looked = view.observed.into_iter().filter_map(|(host, seen)| {
+        let part = plan.hosts.get(&host)?;
         let looked = match seen {
-            Seen::Observed(seen) => Ok(*seen),
+            // A view has markers, and by them this plan's needs are judged, not those of the moment it was taken.
+            Seen::Observed(seen) => Ok(Observation { readiness: assess::unmarked(&seen, &part.prove()), ..*seen }),
             Seen::Failed(fault) => Err(LookError::Fault(fault)),
         };
-        (host, looked)
+        Some((host, looked))
     });
     let looked: BTreeMap<HostName, Looked> = looked.collect();
+    if !looked.is_empty() {
+        seat.printer.talk(&format!("hosts are judged by their markers in {}; no files were compared", file.display()));
+    }
     Ok(say(seat, &view.books, &plan, &looked))
 }
 

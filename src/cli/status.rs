@@ -5,7 +5,6 @@ use super::seat::Seat;
 use crate::drive::clock;
 use crate::drive::deploy::who;
 use crate::drive::look::{Look, LookError};
-use crate::model::protocol::Level;
 use crate::plan::goal::Site;
 use crate::plan::{back, needs};
 use crate::report;
@@ -16,12 +15,13 @@ use std::collections::BTreeMap;
 
 /// Groups and versions, pins, stale hosts, the lock, what a rollback would restore, what hosts are owed
 ///
-/// Reads the books; with --live it looks at every host too. Changes nothing, anywhere. What `status --json` writes can
-/// be planned from offline: `promote ... --view FILE`.
+/// Reads the books; with --live it asks every host what it serves and which versions it has marked as complete; `check`
+/// compares their files as well. Changes nothing, anywhere. What `status --json` writes can be planned from offline:
+/// `promote ... --view FILE`.
 #[derive(Args)]
 #[command(after_help = "Example:\n  pointsman status\n  pointsman status --live --json > view.json")]
 pub struct Status {
-    /// Look at every host too
+    /// Ask every host too: its map, its markers, what it is; compares no files
     #[arg(long)]
     live: bool,
 }
@@ -64,7 +64,7 @@ impl Status {
         }
         let limits = &deploy.policy.limits;
         let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
-        let looked = seat.block_on(look.at(&asked, Level::L1))?;
+        let looked = seat.block_on(look.marked(&asked))?;
         let seen = looked.into_iter().map(|(host, looked)| {
             let seen = match looked {
                 Ok(seen) => Seen::Observed(Box::new(seen)),

@@ -9,6 +9,7 @@ use crate::model::component::Want;
 use crate::model::fault::Fault;
 use crate::model::names::HostName;
 use crate::model::protocol::{Level, Observation, Peek, Refusal};
+use crate::plan::assess;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,22 @@ impl<'a> Look<'a> {
             looks.spawn_local(peek_at(fleet, host, peek, self.within));
         }
         looks.join_all().await.into_iter().collect()
+    }
+
+    /// Asks every host what it is, what it serves and which components it has marked as complete, and compares no file:
+    /// of what is wanted, that without a marker of its id is lacking in what comes back.
+    pub async fn marked(self, asked: &BTreeMap<HostName, Vec<Want>>) -> BTreeMap<HostName, Looked> {
+        let mut looks = JoinSet::new();
+        for host in asked.keys() {
+            looks.spawn_local(peek_at(Arc::clone(self.fleet), host.clone(), Peek::at_state(), self.within));
+        }
+        let mut looked: BTreeMap<HostName, Looked> = looks.join_all().await.into_iter().collect();
+        for (host, wants) in asked {
+            if let Some(Ok(seen)) = looked.get_mut(host) {
+                seen.readiness = assess::unmarked(seen, wants);
+            }
+        }
+        looked
     }
 
     /// Asks every host for the confirmed maps that it keeps.

@@ -1,12 +1,13 @@
 //! What an observation means against the books: fresh, or stale for a reason.
 
 use crate::model::books::{Books, HostRow};
+use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Incarnation};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
-use crate::model::protocol::{Observation, Refusal};
+use crate::model::protocol::{Observation, Readiness, Refusal};
 use crate::model::stale::StaleReason;
 
 /// Who it is: another installation, another owner, a twin. `None`: the host that the books know, or a new one.
@@ -44,6 +45,16 @@ fn rebuilt(row: &HostRow, seen: &Observation) -> Option<StaleReason> {
 pub fn readiness(seen: &Observation) -> Option<StaleReason> {
     let lacking: Vec<_> = seen.readiness.iter().filter(|(_, r)| !r.is_ready()).cloned().collect();
     (!lacking.is_empty() && !planted(Bug::FailedSyncCountsAsOk)).then_some(StaleReason::NotReady(lacking))
+}
+
+/// What is wanted and has no marker of its id; that something is marked proves nothing about its files.
+pub fn unmarked(seen: &Observation, wants: &[Want]) -> Vec<(Component, Readiness)> {
+    let lacking = |want: &Want| match seen.held.get(&want.component) {
+        None => Some(Readiness::Absent),
+        Some(have) if *have != want.id => Some(Readiness::Differs { have: *have }),
+        Some(_) => None,
+    };
+    wants.iter().filter_map(|want| Some((want.component.clone(), lacking(want)?))).collect()
 }
 
 /// Whether the served map is the wanted one.

@@ -213,7 +213,7 @@ fn hosts(view: &StatusView, stale: &BTreeMap<HostName, Stale>) -> Vec<String> {
     for host in &view.hosts {
         let state = match (stale.contains_key(host), view.observed.contains_key(host)) {
             (true, _) => "stale",
-            (false, true) => "as wanted, looked at now",
+            (false, true) => "as wanted by map and markers of now, files not compared (pointsman check does)",
             (false, false) => "as wanted when last proven, not looked at now",
         };
         states.entry(state).or_default().push(host.clone());

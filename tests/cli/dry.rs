@@ -85,3 +85,22 @@ fn a_view_plans_offline_and_prints_the_same_changes() {
     let left: Vec<_> = fs::read_dir(elsewhere.path()).expect("listed").collect();
     assert_eq!(left.len(), 2, "nothing was made there: {left:?}");
 }
+
+#[test]
+fn a_live_status_and_a_view_name_a_host_without_the_marker() {
+    let site = lived_in();
+    let host = &site.hosts()[2];
+    site.run(&["status", "--live"]).ends(0).says("as wanted by map and markers of now");
+    let ready = site.host(host).join("var/lib/pointsman/ready");
+    let marker = fs::read_dir(&ready).expect("listed").map(|entry| entry.expect("an entry").path());
+    let marker = marker.filter(|path| path.to_string_lossy().contains(V11)).min().expect("a marker of the target");
+    fs::rename(&marker, site.path("marker")).expect("moved away");
+    let live = site.run(&["status", "--live"]).ends(0);
+    assert!(live.stdout.contains(host.as_str()) && live.stdout.contains("stale: 1 host"), "{live}");
+    fs::write(site.path("view.json"), site.run(&["status", "--live", "--json"]).ends(0).stdout).expect("written");
+    let view = site.path("view.json").display().to_string();
+    let planned = site.run(&["promote", "group1", V11, "-m", "x", "--view", &view]).ends(7);
+    assert!(planned.stdout.contains(host.as_str()), "{planned}");
+    fs::rename(site.path("marker"), &marker).expect("moved back");
+    site.run(&["status", "--live"]).ends(0).says("stale: none");
+}

@@ -136,7 +136,7 @@ fn the_incident_on_one_screen() {
           group1_1wiki at 1.27.0-wmf.9: import runs (anomie, by groups.yaml, EXPIRED 2016-01-23 01:13 UTC; renew or remove it there)
           mw2001.codfw.wmnet at 1.27.0-wmf.10: debugging (anomie, by the books, since 2016-01-22 01:48 UTC, without end)
         hosts: 20
-          17 as wanted, looked at now: mw[2001-2017].codfw.wmnet
+          17 as wanted by map and markers of now, files not compared (pointsman check does): mw[2001-2017].codfw.wmnet
           3 stale: mw[2018-2020].codfw.wmnet
         stale: 3 hosts
           mw2018.codfw.wmnet: serves no version map, wanted is e0962e818d54, since 2016-01-23 01:14 UTC, 0 s ago; type: pointsman converge
