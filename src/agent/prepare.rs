@@ -7,7 +7,7 @@
 
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
-use super::index::Indexed;
+use super::index::Index;
 use super::look::{self, Depth};
 use super::state::{self, Built, Ready, STAGING};
 use super::walk::walk;
@@ -248,34 +248,57 @@ fn copied(result: io::Result<Written>) -> io::Result<Option<Written>> {
 /// Where on this host a content may be found: below any version, marked or not, below configuration that was synced once,
 /// where it is to go, and in what interrupted transfers left.
 ///
-/// An index is only a hint here. What it does not know is hashed when its length is that of something wanted. What
-/// cannot be read is no source, and no reason to stop.
+/// An index is only a hint here, since what is copied is hashed while it is copied. Where there is one, nothing beside its
+/// files is looked at; elsewhere a file is hashed when its length is that of something wanted. What cannot be read is no
+/// source, and no reason to stop.
 fn sources(fs: &impl HostFs, own: &Component, wanted: &BTreeMap<Digest, u64>) -> io::Result<BTreeMap<Digest, Place>> {
     let mut found = BTreeMap::new();
     for listed in fs.list(&Place::root(""))? {
         let component: Option<Component> = listed.name.to_str().and_then(|name| name.parse().ok());
         let Some(component) = component.filter(|_| listed.stat.kind == Kind::Directory) else { continue };
-        let index = look::load_index(fs, &component)?.map(|index| index.entries);
+        let top = state::component_place(&component);
         // Anything may lie beside the versions in a deploy root, also millions of images.
-        if index.is_some() || component == *own || matches!(component, Component::Version(_)) {
-            sources_in(fs, &state::component_place(&component), &index.unwrap_or_default(), wanted, &mut found);
+        match look::load_index(fs, &component)? {
+            Some(index) => sources_by(fs, &top, &index, wanted, &mut found),
+            None if component == *own || matches!(component, Component::Version(_)) => {
+                sources_in(fs, &top, wanted, &mut found);
+            }
+            None => {}
         }
     }
     for listed in fs.list(&Place::root(STAGING))? {
         if let Some(name) = listed.name.to_str().filter(|name| name.starts_with(GRAVE)) {
-            sources_in(fs, &Place::root(STAGING).join(name), &BTreeMap::new(), wanted, &mut found);
+            sources_in(fs, &Place::root(STAGING).join(name), wanted, &mut found);
         }
     }
     Ok(found)
 }
 
-fn sources_in(
+/// Sources that an index names; one that was touched since is hashed.
+fn sources_by(
     fs: &impl HostFs,
     top: &Place,
-    index: &BTreeMap<RelPath, Indexed>,
+    index: &Index,
     wanted: &BTreeMap<Digest, u64>,
     found: &mut BTreeMap<Digest, Place>,
 ) {
+    for (path, indexed) in &index.entries {
+        let EntryKind::File { digest, size, .. } = indexed.kind else { continue };
+        if !wanted.contains_key(&digest) || found.contains_key(&digest) {
+            continue;
+        }
+        let at = top.join(path.as_str());
+        let Ok(Some(stat)) = fs.lstat(&at) else { continue };
+        let is_touched =
+            || stat.kind == Kind::File && stat.size == size && fs.hash(&at).is_ok_and(|(is, _)| is == digest);
+        if indexed.same_stat(&stat) || is_touched() {
+            found.insert(digest, at);
+        }
+    }
+}
+
+/// Sources by their content, every file below `top`.
+fn sources_in(fs: &impl HostFs, top: &Place, wanted: &BTreeMap<Digest, u64>, found: &mut BTreeMap<Digest, Place>) {
     let sizes: BTreeSet<u64> = wanted.values().copied().collect();
     let Ok(walk) = walk(fs, top) else { return };
     for (path, stat) in walk.files {
@@ -283,12 +306,7 @@ fn sources_in(
             continue;
         }
         let at = top.join(path.as_str());
-        let known = index.get(&path).filter(|indexed| indexed.same_stat(&stat)).map(|indexed| &indexed.kind);
-        let digest = match known {
-            Some(EntryKind::File { digest, .. }) => Some(*digest),
-            _ => fs.hash(&at).ok().map(|(digest, _)| digest),
-        };
-        if let Some(digest) = digest.filter(|digest| wanted.contains_key(digest)) {
+        if let Some((digest, _)) = fs.hash(&at).ok().filter(|(digest, _)| wanted.contains_key(digest)) {
             found.entry(digest).or_insert(at);
         }
     }
