@@ -289,9 +289,9 @@ fn sources_by(
         }
         let at = top.join(path.as_str());
         let Ok(Some(stat)) = fs.lstat(&at) else { continue };
-        let is_touched =
+        let is_still_it =
             || stat.kind == Kind::File && stat.size == size && fs.hash(&at).is_ok_and(|(is, _)| is == digest);
-        if indexed.same_stat(&stat) || is_touched() {
+        if indexed.same_stat(&stat) || is_still_it() {
             found.insert(digest, at);
         }
     }

@@ -42,25 +42,16 @@ impl<'a> Look<'a> {
         Self { fleet, within: Duration::from_millis(deadline_ms) }
     }
 
-    /// Asks every host at the same time for the proofs that are wanted of it.
+    /// Asks every host for the proofs that are wanted of it.
     pub async fn at(self, asked: &BTreeMap<HostName, Vec<Want>>, level: Level) -> BTreeMap<HostName, Looked> {
-        let (mut looks, nonce) = (JoinSet::new(), nonce());
-        for (host, prove) in asked {
-            let (fleet, host) = (Arc::clone(self.fleet), host.clone());
-            let peek = Peek::new(prove.clone(), level, nonce);
-            looks.spawn_local(peek_at(fleet, host, peek, self.within));
-        }
-        looks.join_all().await.into_iter().collect()
+        let nonce = nonce();
+        self.peeks(asked.iter().map(|(host, prove)| (host, Peek::new(prove.clone(), level, nonce)))).await
     }
 
     /// Asks every host what it is, what it serves and which components it has marked as complete, and compares no file:
     /// of what is wanted, that without a marker of its id is lacking in what comes back.
     pub async fn marked(self, asked: &BTreeMap<HostName, Vec<Want>>) -> BTreeMap<HostName, Looked> {
-        let mut looks = JoinSet::new();
-        for host in asked.keys() {
-            looks.spawn_local(peek_at(Arc::clone(self.fleet), host.clone(), Peek::at_state(), self.within));
-        }
-        let mut looked: BTreeMap<HostName, Looked> = looks.join_all().await.into_iter().collect();
+        let mut looked = self.peeks(asked.keys().map(|host| (host, Peek::at_state()))).await;
         for (host, wants) in asked {
             if let Some(Ok(seen)) = looked.get_mut(host) {
                 seen.readiness = assess::unmarked(seen, wants);
@@ -71,9 +62,13 @@ impl<'a> Look<'a> {
 
     /// Asks every host for the confirmed maps that it keeps.
     pub async fn confirmed(self, hosts: impl Iterator<Item = &HostName>) -> BTreeMap<HostName, Looked> {
+        self.peeks(hosts.map(|host| (host, Peek { confirmed: true, ..Peek::at_state() }))).await
+    }
+
+    /// Asks every host at the same time.
+    async fn peeks<'h>(self, peeks: impl Iterator<Item = (&'h HostName, Peek)>) -> BTreeMap<HostName, Looked> {
         let mut looks = JoinSet::new();
-        for host in hosts {
-            let peek = Peek { confirmed: true, ..Peek::at_state() };
+        for (host, peek) in peeks {
             looks.spawn_local(peek_at(Arc::clone(self.fleet), host.clone(), peek, self.within));
         }
         looks.join_all().await.into_iter().collect()
