@@ -13,3 +13,4 @@ pub mod effect;
 mod gated;
 mod host;
 pub mod machine;
+mod send;

@@ -57,6 +57,14 @@ pub fn unmarked(seen: &Observation, wants: &[Want]) -> Vec<(Component, Readiness
     wants.iter().filter_map(|want| Some((want.component.clone(), lacking(want)?))).collect()
 }
 
+/// What is wanted and not there: by the proof, where one was asked for, and by the markers.
+pub fn lacking(seen: &Observation, wants: &[Want]) -> Option<StaleReason> {
+    readiness(seen).or_else(|| {
+        let unmarked = unmarked(seen, wants);
+        (!unmarked.is_empty()).then_some(StaleReason::NotReady(unmarked))
+    })
+}
+
 /// Whether the served map is the wanted one.
 pub fn map(seen: &Observation, want: Digest) -> Option<StaleReason> {
     (seen.active != Some(want)).then_some(StaleReason::MapDiffers { have: seen.active, want })

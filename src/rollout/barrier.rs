@@ -66,7 +66,9 @@ impl Machine<'_> {
     }
 
     fn unlike_the_target(&self, host: &HostName, seen: &Observation) -> Option<StaleReason> {
-        assess::all(&self.books, host, seen, self.target(host))
+        assess::identity(&self.books, host, seen)
+            .or_else(|| assess::lacking(seen, &self.plan.hosts[host].prove()))
+            .or_else(|| assess::map(seen, self.target(host)))
     }
 
     fn map_of_the_books(&self, host: &HostName) -> Digest {
@@ -202,8 +204,12 @@ impl Machine<'_> {
 
     fn verify_wave(&mut self, wave: usize) {
         self.phase = Phase::Verifying(wave);
-        let hosts = self.plan.waves[wave].clone();
-        hosts.iter().for_each(|host| self.send_observe(host));
+        for host in self.plan.waves[wave].clone() {
+            match self.hosts[&host].failure {
+                None => self.send_read_back(&host),
+                Some(_) => self.send_observe(&host),
+            }
+        }
     }
 
     /// Hosts that a gate found to be at fault are left out by name and not counted here.

@@ -77,7 +77,7 @@ impl Machine<'_> {
                 self.tell(Told::Switched(host.clone()));
                 match restart_failed {
                     Some(words) => self.leave(host, StaleReason::RestartFailed(words)),
-                    None => self.send_observe(host),
+                    None => self.send_read_back(host),
                 }
             }
             (Step::Switching, Err(_)) => self.observe_again(host, StaleReason::Unknown),
@@ -101,7 +101,7 @@ impl Machine<'_> {
 
     fn each_observed(&mut self, host: &HostName, seen: Box<Observation>) {
         let identity = assess::identity(&self.books, host, &seen);
-        let lacking = assess::readiness(&seen);
+        let lacking = assess::lacking(&seen, &self.plan.hosts[host].prove());
         let active = seen.active;
         if let Some(state) = self.hosts.get_mut(host) {
             state.seen = Some((seen, self.now));

@@ -4,13 +4,12 @@ use super::effect::{Effect, Event, GateEnd, Left, Outcome, Told};
 use super::host::{HostState, Step};
 use crate::config::policy::Policy;
 use crate::model::books::{Books, Kind, Record, Status};
-use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::ids::{Generation, RolloutId};
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
-use crate::model::protocol::{Command, ConfirmNote, Direction, Expect, Level, Observation, Peek, Reply, Stamp};
+use crate::model::protocol::{Command, Observation, Reply};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::words::count;
@@ -52,7 +51,7 @@ pub struct Machine<'a> {
     /// What came of the gates, until it is taken.
     pub(super) gate_end: Option<GateEnd>,
     records: Vec<Record>,
-    sends: Vec<Effect>,
+    pub(super) sends: Vec<Effect>,
     told: Vec<Effect>,
     finish: Option<Outcome>,
 }
@@ -244,86 +243,6 @@ impl<'a> Machine<'a> {
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.phase = Phase::Ended;
         self.finish = Some(outcome);
-    }
-
-    fn stamp(&mut self) -> Stamp {
-        self.operator.seq += 1;
-        let generation = Generation { epoch: self.operator.epoch, seq: self.operator.seq };
-        Stamp { books: self.books.id, generation }
-    }
-
-    fn send(&mut self, host: &HostName, step: Step, command: Command, deadline_ms: u64) {
-        self.moved |= matches!(command, Command::Prepare { .. } | Command::Switch { .. });
-        let state = self.hosts.get_mut(host).expect("only hosts of the plan are sent to");
-        debug_assert!(state.pending.is_none(), "one command at a time");
-        state.pending = Some(command.stamp().generation);
-        state.step = step;
-        self.sends.push(Effect::Send { host: host.clone(), command: Box::new(command), deadline_ms });
-    }
-
-    /// Raises the fence of a host and asks for everything that its part of the plan needs.
-    pub(super) fn send_observe(&mut self, host: &HostName) {
-        let nonce = self.operator.nonce.wrapping_add(self.operator.seq);
-        let level = if self.books.was_damaged(host) { Level::L3 } else { Level::L2 };
-        let peek = Peek::new(self.plan.hosts[host].prove(), level, nonce);
-        let command = Command::Observe { stamp: self.stamp(), adopt: self.operator.adopt, peek };
-        let deadline_ms = self.policy.limits.connect_ms_max + self.policy.limits.command_ms_max;
-        self.send(host, Step::Observing, command, deadline_ms);
-    }
-
-    pub(super) fn send_prepare(&mut self, host: &HostName, wants: std::collections::VecDeque<Want>, deadline_ms: u64) {
-        let (Some(expect), Some(want)) = (self.hosts[host].expect(), wants.front().cloned()) else { return };
-        let build = match want.artefacts.is_empty() {
-            true => Vec::new(),
-            false => self.policy.hooks.build.clone(),
-        };
-        let command = Command::Prepare { stamp: self.stamp(), expect, want, build };
-        self.send(host, Step::Preparing(wants), command, deadline_ms);
-    }
-
-    pub(super) fn send_switch(&mut self, host: &HostName, expect: Expect, direction: Direction) {
-        let part = &self.plan.hosts[host];
-        let needs = match direction {
-            Direction::Forward => part.prove(),
-            Direction::Back => part.needs.clone(),
-        };
-        let map = self.plan.goal.snapshot.map_of(host);
-        let restart = self.policy.hooks.restart.clone();
-        let command = Command::Switch { stamp: self.stamp(), expect, map, direction, needs, restart };
-        self.switched = self.switched.or(Some(self.now));
-        self.send(host, Step::Switching, command, self.policy.limits.command_ms_max);
-    }
-
-    pub(super) fn send_confirm(&mut self, host: &HostName) {
-        let (target, snapshot) = (self.target(host), &self.plan.goal.snapshot);
-        let note = ConfirmNote {
-            pins: snapshot.pins.clone(),
-            wanted: snapshot.wanted.clone(),
-            snapshot: snapshot.id,
-            rollout: self.id(),
-        };
-        let Some(expect) = self.hosts[host].expect().map(|e| Expect { active: Some(target), ..e }) else { return };
-        let keep = self.plan.goal.keep.clone();
-        // Removing a large tree takes as long as bringing it.
-        let limits = &self.policy.limits;
-        let deadline_ms = if keep.is_some() { limits.prepare_ms_max } else { limits.command_ms_max };
-        let command = Command::Confirm { stamp: self.stamp(), expect, note, keep };
-        self.send(host, Step::Confirming, command, deadline_ms);
-    }
-
-    pub(super) fn ask(&mut self) {
-        self.sends.push(Effect::Ask(Box::new(self.plan.clone())));
-    }
-
-    pub(super) fn call_gates(&mut self, call: Effect) {
-        self.sends.push(call);
-    }
-
-    pub(super) fn send_depool(&mut self, host: &HostName) {
-        if let Some(state) = self.hosts.get_mut(host) {
-            state.step = Step::Depooling;
-        }
-        self.sends.push(Effect::Depool(host.clone()));
     }
 
     /// The digest of the map that the host is wanted to serve at the end.
