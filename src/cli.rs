@@ -36,6 +36,7 @@ mod resume;
 mod rollback;
 mod run;
 mod seat;
+mod simulate;
 mod status;
 mod sync_common;
 mod sync_file;
@@ -109,6 +110,7 @@ enum Command {
     Show(history::Show),
     Timeline(timeline::Timeline),
     Replay(replay::Replay),
+    Simulate(simulate::Simulate),
     Test(test::Test),
     Journal(journal::Journal),
     Hosts(hosts::Hosts),
@@ -171,6 +173,7 @@ impl Command {
             Self::Show(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
             Self::Replay(command) => command.run(seat),
+            Self::Simulate(command) => command.run(seat),
             Self::Test(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),

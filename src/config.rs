@@ -17,6 +17,7 @@ pub mod playbook;
 pub mod policy;
 pub mod policytest;
 pub mod ranges;
+pub mod rates;
 pub mod raw;
 mod resolve;
 pub mod select;

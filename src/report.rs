@@ -18,6 +18,7 @@ pub mod nagios;
 pub mod plan;
 pub mod policytests;
 pub mod recording;
+pub mod simulation;
 pub mod stale;
 pub mod status;
 mod table;

@@ -7,10 +7,12 @@
 //! Deliberately absent: the wire, a disk that loses what was not synced (`agent::killat` has that), gates, and a
 //! transfer that other commands interrupt: a prepare happens at one moment here.
 
+pub mod campaign;
 mod engine;
 pub mod faults;
 pub mod fleet;
 pub mod look;
+mod network;
 mod oracle;
 mod random;
 mod scenario;
@@ -48,6 +50,8 @@ pub struct Report {
     pub faults: BTreeMap<Kind, u64>,
     /// How often undertakings ended so.
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// How often it came to what each promise speaks of.
+    pub reached: BTreeMap<&'static str, u64>,
     /// Promises that were broken; each begins with its number.
     pub violations: Vec<String>,
     /// The last lines of the trace before the first broken promise, or before the end.
@@ -57,6 +61,7 @@ pub struct Report {
 /// A fleet after its first sync, from which every seed starts.
 #[derive(Debug, Clone)]
 pub struct Founded {
+    hosts: usize,
     contents: Contents,
     fleet: Fleet,
     store: MemoryStore,
@@ -65,20 +70,21 @@ pub struct Founded {
 }
 
 impl Founded {
-    /// An empty fleet, synced for the first time without faults.
-    pub fn new() -> Self {
-        let (policy, contents) = (site::policy(0), Contents::new());
+    /// An empty fleet of so many hosts, at least two, synced for the first time without faults.
+    pub fn new(hosts: usize) -> Self {
+        let hosts = hosts.max(2);
+        let (policy, contents) = (site::policy(0, hosts), Contents::new());
         let store = MemoryStore::new(BooksId(7));
         let mut engine = Engine::new(&policy, &contents, Random::new(0), fleet::empty(&policy), store);
         scenario::found(&mut engine);
         let (fleet, store, oracle, now) = (engine.fleet, engine.store, engine.oracle, engine.now);
-        Self { contents, fleet, store, oracle, now }
+        Self { hosts, contents, fleet, store, oracle, now }
     }
 
     /// The story of `seed`.
     pub fn run(&self, seed: u64, faults: &Faults) -> Report {
         let mut random = Random::new(seed);
-        let policy: Policy = site::policy(random.between(0, 2) as usize);
+        let policy: Policy = site::policy(random.between(0, 2) as usize, self.hosts);
         let mut engine = Engine::new(&policy, &self.contents, random, self.fleet.clone(), self.store.clone());
         engine.oracle = self.oracle.clone();
         engine.now = self.now;
@@ -94,19 +100,9 @@ impl Founded {
             undertakings: engine.undertakings,
             faults: engine.injected,
             outcomes: engine.outcomes,
+            reached: engine.oracle.reached,
             violations: engine.oracle.violations,
             trace: trace.into_iter().skip(skip).collect(),
         }
     }
-}
-
-impl Default for Founded {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The story of one seed, from an empty fleet on.
-pub fn run(seed: u64, faults: &Faults) -> Report {
-    Founded::new().run(seed, faults)
 }

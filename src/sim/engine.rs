@@ -2,8 +2,7 @@
 
 use super::faults::{Faults, Kind};
 use super::fleet::Fleet;
-use super::look;
-use super::oracle::{self, Oracle, Run};
+use super::oracle::{Oracle, Run};
 use super::random::Random;
 use super::site::Contents;
 use crate::config::policy::Policy;
@@ -25,11 +24,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const TRACE_LINES: usize = 60;
 /// Events after which a seed counts as endless.
 const EVENTS_MAX: u64 = 2_000_000;
+/// When every story begins, ms since 1970: 2016-01-23. Clocks may be days off in both directions.
+const EPOCH_MS: u64 = 1_453_507_200_000;
+/// How far a clock may be off, ms.
+const SKEW_MS_MAX: u64 = 3 * 86_400_000;
 /// Who all operators say they are.
 pub const BY: &str = "sim@deploy1001";
 
 /// Something that will happen.
-enum Next {
+pub(super) enum Next {
     Work(usize),
     Deliver {
         op: usize,
@@ -52,6 +55,8 @@ enum Next {
 struct Acting<'a> {
     epoch: u64,
     began: u64,
+    /// How far its clock is off, ms.
+    skew: i64,
     machine: Machine<'a>,
     queue: VecDeque<Effect>,
     inbox: Vec<Event>,
@@ -96,7 +101,7 @@ impl<'a> Engine<'a> {
             fleet,
             store,
             oracle,
-            now: 1_000_000,
+            now: EPOCH_MS,
             faults: None,
             injected: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -121,13 +126,13 @@ impl<'a> Engine<'a> {
         self.trace.push_back(line);
     }
 
-    fn after(&mut self, ms: u64, next: Next) {
+    pub(super) fn after(&mut self, ms: u64, next: Next) {
         self.number += 1;
         self.waiting.insert((self.now + ms, self.number), next);
     }
 
     /// Whether this fault happens now; it is counted.
-    fn hit(&mut self, kind: Kind) -> bool {
+    pub(super) fn hit(&mut self, kind: Kind) -> bool {
         let Some(rate) = self.faults.as_ref().map(|faults| faults.rate(kind)) else { return false };
         let hit = self.random.chance(rate);
         if hit {
@@ -142,32 +147,42 @@ impl<'a> Engine<'a> {
 
     /// Somebody takes the lock and begins; `false` when it can't be planned.
     pub fn begin(&mut self, reason: &str, wanted: &Wanted<'_>) -> bool {
-        let claim = self.store.take_lock(Time(self.now), BY, reason, true).expect("the lock can always be taken over");
+        let skew = match self.hit(Kind::Skewed) {
+            true => self.random.between(0, 2 * SKEW_MS_MAX).cast_signed() - SKEW_MS_MAX.cast_signed(),
+            false => 0,
+        };
+        let now = self.clock(skew);
+        let claim = self.store.take_lock(now, BY, reason, true).expect("the lock can always be taken over");
         self.oracle.claimed(claim.epoch);
         self.undertakings += 1;
-        self.line(&format!("epoch {} {reason}", claim.epoch));
+        self.line(&format!("epoch {} {reason}, clock off by {skew} ms", claim.epoch));
         let operator = Operator { epoch: claim.epoch, seq: 0, nonce: claim.epoch, adopt: false, resumes: false };
-        match self.start(operator, wanted) {
+        match self.start(operator, skew, wanted) {
             Ok(()) => true,
             Err(blocked) => {
                 self.line(&format!("blocked: {blocked}"));
                 self.count("blocked");
-                self.store.release_lock(Time(self.now), claim.epoch).expect("nobody took it meanwhile");
+                self.store.release_lock(now, claim.epoch).expect("nobody took it meanwhile");
                 false
             }
         }
     }
 
-    fn start(&mut self, operator: Operator, wanted: &Wanted<'_>) -> Result<(), Blocked> {
-        let books = self.store.load().expect("memory can be read");
-        let site = Site { policy: self.policy, books: &books, now: Time(self.now), by: BY };
+    /// What a clock says that is so far off.
+    fn clock(&self, skew: i64) -> Time {
+        Time(self.now.saturating_add_signed(skew))
+    }
+
+    fn start(&mut self, operator: Operator, skew: i64, wanted: &Wanted<'_>) -> Result<(), Blocked> {
+        let (books, now) = (self.store.load().expect("memory can be read"), self.clock(skew));
+        let site = Site { policy: self.policy, books: &books, now, by: BY };
         let plan = hosts::plan(site, wanted(site)?, None)?;
         let mut machine = Machine::new(self.policy, books, plan, operator);
-        let queue = machine.start(Time(self.now)).into();
+        let queue = machine.start(now).into();
         let (epoch, began) = (operator.epoch, self.now);
         let op = self.operators;
         self.operators += 1;
-        self.acting.insert(op, Acting { epoch, began, machine, queue, inbox: Vec::new(), busy: true });
+        self.acting.insert(op, Acting { epoch, began, skew, machine, queue, inbox: Vec::new(), busy: true });
         self.after(0, Next::Work(op));
         if self.hit(Kind::TakeOver) {
             let ms = self.random.between(1, 20_000);
@@ -232,12 +247,20 @@ impl<'a> Engine<'a> {
         self.begin("take over", &back);
     }
 
+    pub(super) fn is_acting(&self, op: usize) -> bool {
+        self.acting.contains_key(&op)
+    }
+
+    pub(super) fn is_skewed(&self, op: usize) -> bool {
+        self.acting.get(&op).is_some_and(|acting| acting.skew != 0)
+    }
+
     fn work(&mut self, op: usize) {
-        let now = Time(self.now);
+        let now = self.now;
         let Some(acting) = self.acting.get_mut(&op) else { return };
         if acting.queue.is_empty() && !acting.inbox.is_empty() {
             let events = std::mem::take(&mut acting.inbox);
-            acting.queue = acting.machine.step(now, events).into();
+            acting.queue = acting.machine.step(Time(now.saturating_add_signed(acting.skew)), events).into();
         }
         let Some(effect) = acting.queue.pop_front() else {
             acting.busy = false;
@@ -275,7 +298,8 @@ impl<'a> Engine<'a> {
     fn gate(&mut self, op: usize, call: &GateCall) {
         let ms = self.random.between(1, 100_000);
         let rolled: Vec<&HostName> = call.scope.rolled.iter().collect();
-        let end = match self.random.between(0, 29) {
+        let choice = if self.hit(Kind::GateFlaps) { self.random.between(0, 2) } else { 3 };
+        let end = match choice {
             0 => GateEnd::Failed(vec!["the release".to_owned()]),
             1 => GateEnd::Paused(vec!["no data".to_owned()]),
             2 if !rolled.is_empty() => {
@@ -296,11 +320,11 @@ impl<'a> Engine<'a> {
     }
 
     fn persist(&mut self, op: usize, records: &[crate::model::books::Record]) {
-        let epoch = self.acting[&op].epoch;
-        match self.store.append(Time(self.now), epoch, records) {
+        let (epoch, now) = (self.acting[&op].epoch, self.clock(self.acting[&op].skew));
+        match self.store.append(now, epoch, records) {
             Ok(()) => {
                 self.line(&format!("operator {op} commits {} records", records.len()));
-                self.oracle.appended(epoch, self.store.written(), self.store.books());
+                self.oracle.appended(epoch, self.store.written(), self.store.books(), &self.fleet);
             }
             Err(StoreError::Superseded { .. }) => {
                 self.line(&format!("operator {op} is superseded"));
@@ -311,84 +335,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn send(&mut self, op: usize, host: HostName, command: Box<Command>, deadline_ms: u64) {
-        let generation = command.stamp().generation;
-        self.line(&format!("operator {op} sends {} {generation} to {host}", oracle::name(&command)));
-        self.dispatches += 1;
-        self.oracle.sent(self.now, &host, &command, self.store.books());
-        let answer = Err(Fault::TimedOut("in the simulator".to_owned()));
-        self.after(deadline_ms, Next::Answer { op, host: host.clone(), generation, answer });
-        self.molest(&host);
-        if self.hit(Kind::CommandLost) {
-            return self.oracle.touched(&host, self.now + deadline_ms);
-        }
-        let mut ms = self.random.between(1, 200);
-        if self.hit(Kind::Late) {
-            ms = self.random.between(1_000, 300_000);
-            self.oracle.touched(&host, self.now + ms);
-        }
-        if self.hit(Kind::Twice) {
-            let again = ms + self.random.between(1, 120_000);
-            self.oracle.touched(&host, self.now + again);
-            self.after(again, Next::Deliver { op, host: host.clone(), command: command.clone() });
-        }
-        self.after(ms, Next::Deliver { op, host, command });
-    }
-
-    /// What may befall a host itself.
-    fn molest(&mut self, host: &HostName) {
-        if self.hit(Kind::Dead) {
-            let until = self.now + self.random.between(1_000, 600_000);
-            self.line(&format!("{host} is off until {until}"));
-            self.oracle.touched(host, until);
-            self.fleet.get_mut(host).expect("it is a host").dead_until = until;
-        }
-        if self.hit(Kind::Rebuilt) {
-            let how = self.fleet.get_mut(host).expect("it is a host").rebuild(&mut self.random);
-            self.line(&format!("{host} is rebuilt: {how}"));
-            self.oracle.touched(host, self.now);
-            self.oracle.rebuilt(host);
-        }
-    }
-
-    fn deliver(&mut self, op: usize, host: &HostName, command: &Command) {
-        let generation = command.stamp().generation;
-        let at = self.fleet.get_mut(host).expect("it is a host");
-        if at.dead_until > self.now {
-            if self.random.chance(5_000) {
-                let answer = Err(Fault::Refused);
-                self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
-            }
-            return;
-        }
-        let before = (look::active(&at.fs), look::incarnation(&at.fs));
-        let reply = at.deliver(self.contents, command);
-        let words = match &reply {
-            Reply::Refused(refusal) => format!("refuses: {refusal}"),
-            _ => "obeys".to_owned(),
-        };
-        self.line(&format!("{host} {words} {} {generation}", oracle::name(command)));
-        self.oracle.delivered(host, command, &reply, before, &self.fleet, self.contents);
-        if self.hit(Kind::ReplyLost) {
-            return self.oracle.touched(host, self.now + 60_000);
-        }
-        let ms = self.random.between(1, 200);
-        self.after(ms, Next::Answer { op, host: host.clone(), generation, answer: Ok(reply) });
-    }
-
-    fn answer(&mut self, op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault>) {
-        if !self.acting.contains_key(&op) {
-            return;
-        }
-        let seen = match &answer {
-            Ok(Reply::Observed(seen)) => Some(&**seen),
-            _ => None,
-        };
-        self.oracle.answered(self.now, &host, generation, seen);
-        self.tell(op, Event::Reply { host, generation, answer });
-    }
-
-    fn tell(&mut self, op: usize, event: Event) {
+    pub(super) fn tell(&mut self, op: usize, event: Event) {
         let Some(acting) = self.acting.get_mut(&op) else { return };
         acting.inbox.push(event);
         if !acting.busy {
@@ -417,14 +364,14 @@ impl<'a> Engine<'a> {
                 let operator =
                     Operator { epoch, seq: acting.machine.seq(), nonce: epoch, adopt: false, resumes: false };
                 let back = |site: Site<'_>| content::converge(site, Extent::Served, "too many hosts failed");
-                if let Err(blocked) = self.start(operator, &back) {
+                if let Err(blocked) = self.start(operator, acting.skew, &back) {
                     self.oracle.violations.push(format!("P8: the way back can't be planned: {blocked}"));
                 }
             }
             Outcome::Lint(wrong) => self.oracle.violations.push(format!("a plan contradicts itself: {wrong:?}")),
             _ => {
                 // Somebody who took over has it now; then nothing is given back.
-                let _ = self.store.release_lock(Time(self.now), epoch);
+                let _ = self.store.release_lock(self.clock(acting.skew), epoch);
             }
         }
     }

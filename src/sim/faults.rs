@@ -1,6 +1,12 @@
 //! What can go wrong in the simulated world, and how often.
 
+use crate::config::diagnostic::Diagnostics;
+use crate::config::rates;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Chances that a rate counts in.
+pub const CHANCES: u32 = 10_000;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,40 +19,83 @@ pub enum Kind {
     Late,
     /// A command arrives a second time, later.
     Twice,
+    /// A host takes most of its time to answer, or a little more.
+    Slow,
     /// A host is off for a while.
     Dead,
+    /// A host is off for a while and comes back with another boot id.
+    Rebooted,
     /// A host is reinstalled, or its disk is moved to another machine.
     Rebuilt,
+    /// A host's disk is replaced by a copy of another one's.
+    Cloned,
+    /// A host's disk is full for a while.
+    DiskFull,
+    /// Files of a tree are gone or others, below its marker.
+    Damaged,
+    /// The agent is killed between two changes, in the middle of one.
+    AgentKilled,
     /// An operator dies between two effects; what it sent still arrives.
     Crash,
     /// A second operator takes over with a rollback while the first one acts.
     TakeOver,
+    /// An operator's clock is hours or days off.
+    Skewed,
+    /// A gate fails, pauses or blames a host.
+    GateFlaps,
 }
 
-/// How often each kind happens, in 10,000 chances: per command, per effect for crashes, per undertaking for take-overs.
+/// Every kind, its name in a file of faults, and how often it happens unless that says otherwise.
+pub const KINDS: [(Kind, &str, u32); 16] = [
+    (Kind::CommandLost, "command_lost", 20),
+    (Kind::ReplyLost, "reply_lost", 20),
+    (Kind::Late, "late", 20),
+    (Kind::Twice, "twice", 100),
+    (Kind::Slow, "slow", 40),
+    (Kind::Dead, "dead", 8),
+    (Kind::Rebooted, "rebooted", 8),
+    (Kind::Rebuilt, "rebuilt", 10),
+    (Kind::Cloned, "cloned", 4),
+    (Kind::DiskFull, "disk_full", 6),
+    (Kind::Damaged, "damaged", 6),
+    (Kind::AgentKilled, "agent_killed", 12),
+    (Kind::Crash, "crash", 10),
+    (Kind::TakeOver, "take_over", 2_000),
+    (Kind::Skewed, "skewed", 1_500),
+    (Kind::GateFlaps, "gate_flaps", 1_000),
+];
+
+/// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes, per undertaking for take-overs and
+/// clocks, per question for gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub BTreeMap<Kind, u32>);
 
 impl Default for Faults {
     fn default() -> Self {
-        use Kind::{CommandLost, Crash, Dead, Late, Rebuilt, ReplyLost, TakeOver, Twice};
-        let rates = [
-            (CommandLost, 15),
-            (ReplyLost, 15),
-            (Late, 15),
-            (Twice, 100),
-            (Dead, 8),
-            (Rebuilt, 12),
-            (Crash, 10),
-            (TakeOver, 2_000),
-        ];
-        Self(rates.into())
+        Self(KINDS.map(|(kind, _, rate)| (kind, rate)).into())
     }
 }
 
 impl Faults {
-    /// In 10,000 chances.
+    /// The rates of a file, for kinds that it names; the others keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of the file at once.
+    pub fn load(file: &Path) -> Result<Self, Diagnostics> {
+        let rates = rates::load(file, &KINDS.map(|(_, name, _)| name), CHANCES)?;
+        Ok(Self(KINDS.map(|(kind, name, rate)| (kind, rates.get(name).copied().unwrap_or(rate))).into()))
+    }
+
+    /// In [`CHANCES`].
     pub fn rate(&self, kind: Kind) -> u32 {
         self.0.get(&kind).copied().unwrap_or_default()
+    }
+}
+
+impl Kind {
+    /// Its name in a file of faults.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, _)| name)
     }
 }

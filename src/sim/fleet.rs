@@ -4,6 +4,7 @@ use super::random::Random;
 use super::site::{self, Contents};
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::killat::KillAt;
 use crate::agent::memfs::MemFs;
 use crate::config::policy::Policy;
 use crate::model::names::{HostName, Version};
@@ -17,6 +18,8 @@ pub struct Host {
     pub fs: MemFs,
     /// Until when it is off, ms; 0: it is on.
     pub dead_until: u64,
+    /// Until when its disk is full, ms.
+    pub full_until: u64,
 }
 
 /// Every host by name.
@@ -27,7 +30,7 @@ pub fn empty(policy: &Policy) -> Fleet {
     let host = |(i, name): (u64, &HostName)| {
         let mut fs = MemFs::new(i);
         fs.hook = Some(site::build_hook());
-        (name.clone(), Host { fs, dead_until: 0 })
+        (name.clone(), Host { fs, dead_until: 0, full_until: 0 })
     };
     (1..).zip(policy.hosts.keys()).map(host).collect()
 }
@@ -35,14 +38,38 @@ pub fn empty(policy: &Policy) -> Fleet {
 impl Host {
     /// The agent obeys or refuses. A prepare brings all that it asks for.
     pub fn deliver(&mut self, contents: &Contents, command: &Command) -> Reply {
-        let placeholder = MemFs::new(0);
-        let mut agent = Agent::new(std::mem::replace(&mut self.fs, placeholder));
+        self.deliver_or_kill(contents, command, u64::MAX).0
+    }
+
+    /// The same with an agent that is killed at the change after `changes` ones; whether it came to that. Nobody hears
+    /// what it says then.
+    pub fn deliver_or_kill(&mut self, contents: &Contents, command: &Command, changes: u64) -> (Reply, bool) {
+        let fs = std::mem::replace(&mut self.fs, MemFs::new(0));
+        let mut agent = Agent::new(KillAt::new(fs, changes));
         let reply = match command {
             Command::Prepare { .. } => prepare(&mut agent, contents, command).unwrap_or_else(Reply::Refused),
             _ => agent.command(command),
         };
-        self.fs = agent.fs;
-        reply
+        let killed = agent.fs.killed();
+        self.fs = agent.fs.inner;
+        (reply, killed)
+    }
+
+    /// A file of one of its trees is gone or another one; which.
+    pub fn damage(&mut self, random: &mut Random) -> String {
+        let component = match random.between(9, 13) {
+            13 => "wmf-config/Settings.php".to_owned(),
+            n => format!("{}/index.php", site::wmf(n).directory()),
+        };
+        let at = Place::root(&component);
+        let there = match random.chance(5_000) {
+            true => self.fs.remove_file(&at),
+            false => self.fs.overwrite(&at, b"<?php // edited by hand"),
+        };
+        match there {
+            Ok(()) => component,
+            Err(_) => format!("nothing at {component}"),
+        }
     }
 
     /// Rebuilt in one of three ways; the way in words.
@@ -80,7 +107,7 @@ impl Host {
     }
 }
 
-fn prepare(agent: &mut Agent<MemFs>, contents: &Contents, command: &Command) -> Result<Reply, Refusal> {
+fn prepare(agent: &mut Agent<KillAt<MemFs>>, contents: &Contents, command: &Command) -> Result<Reply, Refusal> {
     let Command::Prepare { stamp, expect, want, build } = command else {
         return Err(Refusal::Failed("not a prepare".to_owned()));
     };

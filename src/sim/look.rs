@@ -72,7 +72,12 @@ pub fn lacking<'a>(
     }
     let others = versions.map(|version| Component::Version(version.clone()));
     let mut others = others.filter(|component| !wants.iter().any(|want| want.component == *component));
-    others.find(|c| !contents.variants.get(c).is_some_and(|ids| ids.iter().any(|id| holds(fs, contents, c, id))))
+    others.find(|component| !holds_any(fs, contents, component))
+}
+
+/// Whether any whole content of a component is there.
+pub fn holds_any(fs: &MemFs, contents: &Contents, component: &Component) -> bool {
+    contents.variants.get(component).is_some_and(|ids| ids.iter().any(|id| holds(fs, contents, component, id)))
 }
 
 /// Whether every byte of a content is there, with what is built from it.

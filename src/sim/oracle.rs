@@ -6,13 +6,18 @@
 use super::fleet::Fleet;
 use super::look;
 use super::site::Contents;
+use crate::agent::memfs::MemFs;
 use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::{Generation, Incarnation, RolloutId, SnapshotId};
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::{Command, Direction, Observation, Reply};
+use crate::model::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
+
+mod back;
+mod kept;
 
 /// How much later than its machine decided a command may leave, ms: effects are executed one after another.
 const DISPATCH_MS_MAX: u64 = 1_000;
@@ -54,6 +59,14 @@ pub struct Oracle {
     touched: BTreeMap<HostName, u64>,
     /// By epoch: whether the gates that were asked last said to go on.
     gates: BTreeMap<u64, bool>,
+    /// States that were recorded.
+    snapshots: BTreeMap<SnapshotId, Snapshot>,
+    /// The newest rollback that was recorded.
+    rolled_back: Option<RolloutId>,
+    /// What the host that is about to clean up holds of what it must keep.
+    kept: Vec<Component>,
+    /// How often it came to what each promise speaks of.
+    pub reached: BTreeMap<&'static str, u64>,
 }
 
 impl Oracle {
@@ -64,6 +77,11 @@ impl Oracle {
 
     fn broken(&mut self, promise: &str, what: impl AsRef<str>) {
         self.violations.push(format!("{promise}: {}", what.as_ref()));
+    }
+
+    /// It came to what `promise` speaks of.
+    pub fn reach(&mut self, promise: &'static str) {
+        *self.reached.entry(promise).or_default() += 1;
     }
 
     /// A fault touched a host, at least until `until`.
@@ -87,12 +105,15 @@ impl Oracle {
     }
 
     /// Records were committed for `epoch`.
-    pub fn appended(&mut self, epoch: u64, written: &[(crate::model::time::Time, u64, Record)], books: &Books) {
+    pub fn appended(&mut self, epoch: u64, written: &[(Time, u64, Record)], books: &Books, fleet: &Fleet) {
         if epoch < self.newest {
             self.broken("P3", format!("epoch {epoch} wrote after {} was taken", self.newest));
         }
         for (_, _, record) in &written[self.read..] {
             self.record(record);
+            if let Record::Fresh { host } = record {
+                self.fresh(epoch, host, fleet);
+            }
         }
         self.read = written.len();
         if self.current != books.current {
@@ -104,11 +125,20 @@ impl Oracle {
     /// Where the wanted state is by the rules: forward moves move it when they are proven, all others at once.
     fn record(&mut self, record: &Record) {
         match record {
-            Record::Intents { command, hosts, .. } => {
+            Record::Intents { rollout, command, hosts } => {
+                let forward = self.rollouts.get(rollout).is_some_and(|rollout| is_forward(rollout.kind));
+                if forward && command == "switch" && self.rolled_back > Some(*rollout) {
+                    self.broken("P12", format!("{rollout} goes forward after the rollback {:?}", self.rolled_back));
+                }
                 self.intents
                     .extend(hosts.iter().map(|(host, generation)| (host.clone(), *generation, command.clone())));
             }
-            Record::Opened { rollout, .. } => {
+            Record::Stale { .. } => self.reach("P7"),
+            Record::Opened { rollout, snapshot, .. } => {
+                self.snapshots.extend(snapshot.iter().map(|snapshot| (snapshot.id, snapshot.clone())));
+                if rollout.kind == Kind::Rollback {
+                    self.rolls_back(rollout, snapshot.is_some());
+                }
                 if !is_forward(rollout.kind) {
                     self.current = Some(rollout.to);
                 }
@@ -125,10 +155,24 @@ impl Oracle {
         }
     }
 
+    /// A host is proven: in the life in which it was looked at, it serves what the undertaking wants.
+    fn fresh(&mut self, epoch: u64, host: &HostName, fleet: &Fleet) {
+        let life = self.lives.get(host).map_or(0, |life| life.number);
+        let same_life = self.known.get(&(epoch, host.clone())).is_some_and(|known| known.life == life);
+        if life > 0 || self.touched.contains_key(host) {
+            self.reach("P10");
+        }
+        let to = self.rollouts.last_key_value().and_then(|(_, rollout)| self.snapshots.get(&rollout.to));
+        if same_life && to.is_some_and(|to| look::served(&fleet[host].fs) != look::map_for(to, host)) {
+            self.broken("P10", format!("{host} is called fresh and serves another map"));
+        }
+    }
+
     /// A command leaves.
     pub fn sent(&mut self, now: u64, host: &HostName, command: &Command, books: &Books) {
         let generation = command.stamp().generation;
         let name = name(command);
+        self.reach("P2");
         if !self.intents.contains(&(host.clone(), generation, name.to_owned())) {
             self.broken("P2", format!("{name} {generation} left for {host} before its intent was committed"));
         }
@@ -136,6 +180,7 @@ impl Oracle {
             self.asked.insert(generation, peek.prove.clone());
             return;
         }
+        self.reach("P5");
         let Some(known) = self.known.get(&(generation.epoch, host.clone())).cloned() else {
             return self.broken("P5", format!("{name} {generation} left for {host}, which was not observed"));
         };
@@ -144,6 +189,7 @@ impl Oracle {
             self.broken("P6", format!("switch {generation} expects of {host} what it did not show"));
         }
         if *direction == Direction::Forward {
+            self.reach("P1");
             if self.gates.get(&generation.epoch) == Some(&false) {
                 self.broken("P13", format!("switch {generation} leaves for {host} although no gate said to go on"));
             }
@@ -161,6 +207,9 @@ impl Oracle {
     /// What gates said.
     pub fn gated(&mut self, epoch: u64, go_on: bool) {
         self.gates.insert(epoch, go_on);
+        if !go_on {
+            self.reach("P13");
+        }
     }
 
     fn forward(&mut self, now: u64, host: &HostName, known: &Known, needs: &[Want], books: &Books) {
@@ -187,6 +236,45 @@ impl Oracle {
         }
     }
 
+    /// A command has arrived and nothing was done yet.
+    pub fn about_to_deliver(
+        &mut self,
+        host: &HostName,
+        command: &Command,
+        books: &Books,
+        fs: &MemFs,
+        contents: &Contents,
+    ) {
+        let generation = command.stamp().generation;
+        let life = self.lives.get(host).cloned().unwrap_or_default();
+        if life.observed_by > generation.epoch {
+            self.reach("P3");
+        }
+        if life.obeyed >= Some(generation) {
+            self.reach("P4");
+        }
+        if expects(command).is_some_and(|expect| expect != (look::active(fs), look::incarnation(fs))) {
+            self.reach("P6");
+        }
+        if matches!(command, Command::Confirm { keep: Some(_), .. }) {
+            self.reach("P19");
+            self.kept = kept::held(host, books, fs, contents);
+        }
+    }
+
+    /// The agent was killed in a command; `before` is the map that it served before.
+    pub fn killed(&mut self, host: &HostName, command: &Command, before: Option<Digest>, fleet: &Fleet) {
+        self.reach("P11");
+        let fs = &fleet[host].fs;
+        let switched = match command {
+            Command::Switch { map, .. } => look::served(fs) == map.0,
+            _ => false,
+        };
+        if look::active(fs) != before && !switched {
+            self.broken("P11", format!("{host} serves neither the old nor the new map after a kill"));
+        }
+    }
+
     /// A host answered a command; `before` is the map that it served before.
     pub fn delivered(
         &mut self,
@@ -207,13 +295,11 @@ impl Oracle {
             return;
         }
         self.order(host, name, generation, matches!(command, Command::Observe { .. }));
-        let expect = match command {
-            Command::Observe { .. } => return,
-            Command::Prepare { expect, .. } | Command::Switch { expect, .. } | Command::Confirm { expect, .. } => {
-                expect
-            }
-        };
-        if (Some(expect.incarnation), expect.active) != (before.1, before.0) {
+        let Some(expect) = expects(command) else { return };
+        if matches!(command, Command::Confirm { keep: Some(_), .. }) {
+            self.still_kept(host, fs, contents);
+        }
+        if expect != before {
             self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
         }
         let Command::Switch { map, needs, .. } = command else {
@@ -260,6 +346,7 @@ impl Oracle {
 
     /// An undertaking ended well but for `left`: what it says must be true.
     pub fn done(&mut self, run: Run<'_>, fleet: &Fleet) {
+        self.reach("P14");
         for host in run.hosts.iter().filter(|host| !run.left.contains(*host)) {
             let life = self.lives.get(host).map_or(0, |life| life.number);
             let same_life = self.known.get(&(run.epoch, host.clone())).is_some_and(|known| known.life == life);
@@ -270,11 +357,22 @@ impl Oracle {
         if run.kind != Kind::Rollback {
             return;
         }
+        if run.hosts.iter().any(|host| self.touched.get(host).is_some_and(|last| *last >= run.began)) {
+            self.reach("P9");
+        }
         for host in run.hosts {
             let unmolested = self.touched.get(host).is_none_or(|last| *last < run.began);
             if unmolested && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
                 self.broken("P9", format!("{} left {host} behind, which nothing had touched", run.id));
             }
+        }
+    }
+
+    /// No more faults; what they left is to be converged.
+    pub fn peace(&mut self, books: &Books) {
+        let left = |row: &crate::model::books::HostRow| row.stale.is_some() || row.owed.is_some();
+        if books.open().next().is_some() || books.hosts.values().any(left) {
+            self.reach("P8");
         }
     }
 
@@ -318,6 +416,16 @@ pub struct Run<'a> {
     pub hosts: &'a BTreeSet<HostName>,
     /// Those that it named as left behind.
     pub left: &'a BTreeSet<HostName>,
+}
+
+/// The map and the installation that a command expects; `None`: it changes nothing.
+fn expects(command: &Command) -> Option<(Option<Digest>, Option<Incarnation>)> {
+    match command {
+        Command::Observe { .. } => None,
+        Command::Prepare { expect, .. } | Command::Switch { expect, .. } | Command::Confirm { expect, .. } => {
+            Some((expect.active, Some(expect.incarnation)))
+        }
+    }
 }
 
 fn is_forward(kind: Kind) -> bool {

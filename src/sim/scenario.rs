@@ -10,6 +10,7 @@ use crate::plan::content;
 use crate::plan::forward::{self, Subject};
 use crate::plan::goal::{Extent, Site};
 use crate::store::Store;
+use std::collections::BTreeSet;
 
 /// The longest pause between two undertakings, ms.
 const PAUSE_MS_MAX: u64 = 600_000;
@@ -33,12 +34,20 @@ pub fn troubles(engine: &mut Engine<'_>) {
     }
 }
 
-/// Everybody lives, nothing fails, and one converge.
+/// Everybody lives, clones are made machines of their own, nothing fails, and one converge.
 pub fn peace(engine: &mut Engine<'_>) {
     engine.faults = None;
     let now = engine.now;
-    engine.fleet.values_mut().for_each(|host| host.dead_until = host.dead_until.min(now));
+    let mut machines = BTreeSet::new();
+    for host in engine.fleet.values_mut() {
+        host.dead_until = host.dead_until.min(now);
+        host.fs.capacity_bytes = None;
+        if !machines.insert(host.fs.machine_id.clone()) {
+            host.fs.machine_id = format!("{:032x}", engine.random.any());
+        }
+    }
     engine.pass(1);
+    engine.oracle.peace(engine.store.books());
     engine.begin("last converge", &|site| content::converge(site, Extent::Wanted, "the end"));
     engine.run();
     // What nobody needs goes, and nothing else: every host still is as wanted.

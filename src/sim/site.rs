@@ -18,8 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Hosts of the site.
-const HOSTS: usize = 30;
 /// Where artefacts are built, and their names there.
 pub const ARTEFACTS: (&str, [&str; 2]) = ("cache/l10n", ["de.cdb", "en.cdb"]);
 /// What they are built from.
@@ -102,8 +100,8 @@ pub fn build_hook() -> Hook {
     }))
 }
 
-/// Groups of 2, 3 and 2 wikis, one of them pinned on `.9`, and 30 hosts.
-pub fn policy(stale_hosts_max: usize) -> Policy {
+/// Groups of 2, 3 and 2 wikis, one of them pinned on `.9`, and so many hosts.
+pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
     let wikis = |names: &[&str]| names.iter().map(|n| wiki(n)).collect();
     let group = |name: &str, names: &[&str]| GroupPolicy {
         name: name.parse::<Group>().expect("it is a name"),
@@ -124,7 +122,7 @@ pub fn policy(stale_hosts_max: usize) -> Policy {
             group("group1", &["hewiki", "cawiki", "labswiki"]),
             group("group2", &["enwiki", "dewiki"]),
         ],
-        hosts: (0..HOSTS).map(host).collect(),
+        hosts: (0..hosts).map(host).collect(),
         pins: Pins { wikis: [(wiki("labswiki"), pin(9, PinSource::Config))].into(), ..Pins::default() },
         hooks: Hooks { build, depool, ..Hooks::default() },
         artefacts: vec![ArtefactRule { path, files: ARTEFACTS.1.len() as u64, inputs }],
@@ -164,6 +162,7 @@ fn host(i: usize) -> (HostName, HostPolicy) {
     let policy = HostPolicy { roles: [role].into(), datacenter: "codfw".to_owned(), transport, proxy: None };
     (format!("mw{}.codfw", 2001 + i).parse().expect("it is a name"), policy)
 }
+
 /// A gate that is asked wherever gates are; what it says is up to the engine.
 fn gate() -> Gate {
     Gate {

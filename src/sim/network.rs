@@ -1,0 +1,150 @@
+//! The network and the hosts at its other end: what becomes of a command, and what befalls who gets it.
+
+use super::engine::{Engine, Next};
+use super::faults::Kind;
+use super::look;
+use super::oracle;
+use crate::model::fault::Fault;
+use crate::model::ids::Generation;
+use crate::model::names::HostName;
+use crate::model::protocol::{Command, Reply};
+use crate::rollout::effect::Event;
+
+/// How long a host is off or its disk full, ms.
+const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
+/// What a full disk holds at most, bytes: some have room for little, some for less than they hold.
+const FULL_BYTES_MAX: u64 = 8_000;
+/// Changes of an agent before it is killed, at most; most commands make fewer, a prepare more.
+const CHANGES_MAX: u64 = 30;
+
+impl Engine<'_> {
+    pub(super) fn send(&mut self, op: usize, host: HostName, command: Box<Command>, deadline_ms: u64) {
+        let generation = command.stamp().generation;
+        self.line(&format!("operator {op} sends {} {generation} to {host}", oracle::name(&command)));
+        self.dispatches += 1;
+        if self.is_skewed(op) {
+            self.oracle.reach("P18");
+        }
+        self.oracle.sent(self.now, &host, &command, self.store.books());
+        let answer = Err(Fault::TimedOut("in the simulator".to_owned()));
+        self.after(deadline_ms, Next::Answer { op, host: host.clone(), generation, answer });
+        self.molest(&host);
+        if self.hit(Kind::CommandLost) {
+            return self.oracle.touched(&host, self.now + deadline_ms);
+        }
+        let mut ms = self.random.between(1, 200);
+        if self.hit(Kind::Late) {
+            ms = self.random.between(1_000, 300_000);
+            self.oracle.touched(&host, self.now + ms);
+        }
+        if self.hit(Kind::Slow) {
+            ms = self.random.between(deadline_ms / 2, deadline_ms + deadline_ms / 10);
+            self.oracle.touched(&host, self.now + ms);
+        }
+        if self.hit(Kind::Twice) {
+            let again = ms + self.random.between(1, 120_000);
+            self.oracle.touched(&host, self.now + again);
+            self.after(again, Next::Deliver { op, host: host.clone(), command: command.clone() });
+        }
+        self.after(ms, Next::Deliver { op, host, command });
+    }
+
+    /// What may befall a host itself.
+    fn molest(&mut self, host: &HostName) {
+        for kind in [Kind::Dead, Kind::Rebooted, Kind::Rebuilt, Kind::Cloned, Kind::DiskFull, Kind::Damaged] {
+            if self.hit(kind) {
+                let until = self.now + self.random.between(TROUBLE_MS.0, TROUBLE_MS.1);
+                self.befall(kind, host, until);
+            }
+        }
+    }
+
+    fn befall(&mut self, kind: Kind, host: &HostName, until: u64) {
+        let others: Vec<HostName> = self.fleet.keys().filter(|other| *other != host).cloned().collect();
+        let twin = self.random.pick(&others).clone();
+        let image = self.fleet[&twin].fs.clone();
+        let at = self.fleet.get_mut(host).expect("it is a host");
+        let what = match kind {
+            Kind::Rebooted => {
+                at.dead_until = until;
+                at.fs.reboot();
+                "is off, and back with another boot id,".to_owned()
+            }
+            Kind::Rebuilt => format!("is rebuilt, {},", at.rebuild(&mut self.random)),
+            Kind::Cloned => {
+                at.fs.image(&image);
+                at.fs.machine_id = image.machine_id;
+                format!("is a clone of {twin}")
+            }
+            Kind::DiskFull => {
+                at.full_until = until;
+                at.fs.capacity_bytes = Some(self.random.between(0, FULL_BYTES_MAX));
+                "has a full disk".to_owned()
+            }
+            Kind::Damaged => format!("is damaged, {},", at.damage(&mut self.random)),
+            _ => {
+                at.dead_until = until;
+                "is off".to_owned()
+            }
+        };
+        self.line(&format!("{host} {what} until {until}"));
+        self.oracle.touched(host, until);
+        if kind == Kind::Cloned {
+            // Nobody can say which of the two is meant until one is made another machine.
+            self.oracle.touched(host, u64::MAX);
+            self.oracle.touched(&twin, u64::MAX);
+        }
+        if matches!(kind, Kind::Rebuilt | Kind::Cloned) {
+            self.oracle.rebuilt(host);
+        }
+    }
+
+    pub(super) fn deliver(&mut self, op: usize, host: &HostName, command: &Command) {
+        let generation = command.stamp().generation;
+        let changes = if self.hit(Kind::AgentKilled) { self.random.between(0, CHANGES_MAX) } else { u64::MAX };
+        let at = self.fleet.get_mut(host).expect("it is a host");
+        if at.dead_until > self.now {
+            if self.random.chance(5_000) {
+                let answer = Err(Fault::Refused);
+                self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
+            }
+            return;
+        }
+        if at.full_until <= self.now {
+            at.fs.capacity_bytes = None;
+        }
+        let before = (look::active(&at.fs), look::incarnation(&at.fs));
+        self.oracle.about_to_deliver(host, command, self.store.books(), &at.fs, self.contents);
+        let (reply, killed) = at.deliver_or_kill(self.contents, command, changes);
+        if killed {
+            self.line(&format!("the agent of {host} is killed in {} {generation}", oracle::name(command)));
+            self.oracle.touched(host, self.now + TROUBLE_MS.1);
+            self.oracle.killed(host, command, before.0, &self.fleet);
+            let answer = Err(Fault::ClosedEarly);
+            return self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
+        }
+        let words = match &reply {
+            Reply::Refused(refusal) => format!("refuses: {refusal}"),
+            _ => "obeys".to_owned(),
+        };
+        self.line(&format!("{host} {words} {} {generation}", oracle::name(command)));
+        self.oracle.delivered(host, command, &reply, before, &self.fleet, self.contents);
+        if self.hit(Kind::ReplyLost) {
+            return self.oracle.touched(host, self.now + 60_000);
+        }
+        let ms = self.random.between(1, 200);
+        self.after(ms, Next::Answer { op, host: host.clone(), generation, answer: Ok(reply) });
+    }
+
+    pub(super) fn answer(&mut self, op: usize, host: HostName, generation: Generation, answer: Result<Reply, Fault>) {
+        if !self.is_acting(op) {
+            return;
+        }
+        let seen = match &answer {
+            Ok(Reply::Observed(seen)) => Some(&**seen),
+            _ => None,
+        };
+        self.oracle.answered(self.now, &host, generation, seen);
+        self.tell(op, Event::Reply { host, generation, answer });
+    }
+}

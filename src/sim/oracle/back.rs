@@ -1,0 +1,36 @@
+//! Where a rollback may lead.
+
+use super::{Oracle, is_forward};
+use crate::model::books::{Rollout, Snapshot, Status};
+use crate::model::names::{Version, Wiki};
+
+impl Oracle {
+    /// A rollback is recorded. A `new` one leads each wiki to a version that some recorded state gave it, and those that
+    /// are not pinned away from the version that it takes back.
+    pub(super) fn rolls_back(&mut self, rollout: &Rollout, new: bool) {
+        if self.rollouts.values().any(|other| is_forward(other.kind) && other.status == Status::Open) {
+            self.reach("P12");
+        }
+        self.rolled_back = Some(rollout.id);
+        let Some(to) = self.snapshots.get(&rollout.to).cloned() else {
+            return self.broken("P20", format!("{} leads to a state that nobody recorded", rollout.id));
+        };
+        if !new {
+            return;
+        }
+        self.reach("P20");
+        for (wiki, version) in &to.map.0 {
+            if !self.had(&to, wiki, version) {
+                self.broken("P20", format!("{} gives {wiki} the version {version}, which it never had", rollout.id));
+            }
+            if rollout.version.as_ref() == Some(version) && !to.pins.wikis.contains_key(wiki) {
+                self.broken("P20", format!("{} leaves {wiki} on {version}", rollout.id));
+            }
+        }
+    }
+
+    fn had(&self, but: &Snapshot, wiki: &Wiki, version: &Version) -> bool {
+        let others = self.snapshots.values().filter(|state| state.id != but.id);
+        others.into_iter().any(|state| state.map.0.get(wiki) == Some(version))
+    }
+}
