@@ -47,22 +47,22 @@ pub enum Kind {
 
 /// Every kind, its name in a file of faults, and how often it happens unless that says otherwise.
 pub const KINDS: [(Kind, &str, u32); 16] = [
-    (Kind::CommandLost, "command_lost", 20),
-    (Kind::ReplyLost, "reply_lost", 20),
-    (Kind::Late, "late", 20),
-    (Kind::Twice, "twice", 100),
-    (Kind::Slow, "slow", 40),
-    (Kind::Dead, "dead", 8),
-    (Kind::Rebooted, "rebooted", 8),
-    (Kind::Rebuilt, "rebuilt", 10),
-    (Kind::Cloned, "cloned", 4),
-    (Kind::DiskFull, "disk_full", 6),
-    (Kind::Damaged, "damaged", 6),
-    (Kind::AgentKilled, "agent_killed", 12),
-    (Kind::Crash, "crash", 10),
-    (Kind::TakeOver, "take_over", 2_000),
-    (Kind::Skewed, "skewed", 1_500),
-    (Kind::GateFlaps, "gate_flaps", 1_000),
+    (Kind::CommandLost, "command_lost", 50),
+    (Kind::ReplyLost, "reply_lost", 50),
+    (Kind::Late, "late", 50),
+    (Kind::Twice, "twice", 500),
+    (Kind::Slow, "slow", 200),
+    (Kind::Dead, "dead", 15),
+    (Kind::Rebooted, "rebooted", 15),
+    (Kind::Rebuilt, "rebuilt", 15),
+    (Kind::Cloned, "cloned", 5),
+    (Kind::DiskFull, "disk_full", 10),
+    (Kind::Damaged, "damaged", 10),
+    (Kind::AgentKilled, "agent_killed", 30),
+    (Kind::Crash, "crash", 12),
+    (Kind::TakeOver, "take_over", 3_000),
+    (Kind::Skewed, "skewed", 2_500),
+    (Kind::GateFlaps, "gate_flaps", 1_500),
 ];
 
 /// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes, per undertaking for take-overs and

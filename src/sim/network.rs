@@ -14,8 +14,8 @@ use crate::rollout::effect::Event;
 const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
 /// What a full disk holds at most, bytes: some have room for little, some for less than they hold.
 const FULL_BYTES_MAX: u64 = 8_000;
-/// Changes of an agent before it is killed, at most; most commands make fewer, a prepare more.
-const CHANGES_MAX: u64 = 30;
+/// Changes of an agent before it is killed, at most; many commands make fewer, a prepare more.
+const CHANGES_MAX: u64 = 8;
 
 impl Engine<'_> {
     pub(super) fn send(&mut self, op: usize, host: HostName, command: Box<Command>, deadline_ms: u64) {

@@ -155,16 +155,18 @@ impl Oracle {
         }
     }
 
-    /// A host is proven: in the life in which it was looked at, it serves what the undertaking wants.
+    /// A host is proven: in the life in which it was looked at, it serves what is wanted or is about to be.
     fn fresh(&mut self, epoch: u64, host: &HostName, fleet: &Fleet) {
         let life = self.lives.get(host).map_or(0, |life| life.number);
         let same_life = self.known.get(&(epoch, host.clone())).is_some_and(|known| known.life == life);
         if life > 0 || self.touched.contains_key(host) {
             self.reach("P10");
         }
-        let to = self.rollouts.last_key_value().and_then(|(_, rollout)| self.snapshots.get(&rollout.to));
-        if same_life && to.is_some_and(|to| look::served(&fleet[host].fs) != look::map_for(to, host)) {
-            self.broken("P10", format!("{host} is called fresh and serves another map"));
+        let to = self.rollouts.last_key_value().map(|(_, rollout)| rollout.to);
+        let states = [to, self.current].into_iter().flatten().filter_map(|id| self.snapshots.get(&id));
+        let serves = look::served(&fleet[host].fs);
+        if same_life && !states.into_iter().any(|state| look::map_for(state, host) == serves) {
+            self.broken("P10", format!("{host} is called fresh and serves what nobody wants"));
         }
     }
 

@@ -8,7 +8,8 @@ impl Oracle {
     /// A rollback is recorded. A `new` one leads each wiki to a version that some recorded state gave it, and those that
     /// are not pinned away from the version that it takes back.
     pub(super) fn rolls_back(&mut self, rollout: &Rollout, new: bool) {
-        if self.rollouts.values().any(|other| is_forward(other.kind) && other.status == Status::Open) {
+        let cut = |other: &Rollout| is_forward(other.kind) && !matches!(other.status, Status::Done | Status::Owed);
+        if self.rollouts.last_key_value().is_some_and(|(_, last)| cut(last)) {
             self.reach("P12");
         }
         self.rolled_back = Some(rollout.id);
