@@ -20,6 +20,7 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+mod simulations;
 mod site;
 mod story;
 mod timeline;
