@@ -87,6 +87,8 @@ impl Founded {
         let policy: Policy = site::policy(random.between(0, 2) as usize, self.hosts);
         let mut engine = Engine::new(&policy, &self.contents, random, self.fleet.clone(), self.store.clone());
         engine.oracle = self.oracle.clone();
+        // What it came to at the founding was no trial.
+        engine.oracle.reached.clear();
         engine.now = self.now;
         engine.faults = Some(faults.clone());
         scenario::troubles(&mut engine);
