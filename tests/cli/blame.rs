@@ -5,7 +5,7 @@ use crate::site::{Site, V10, V11};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ fn site() -> Site {
 
 /// Requests to every host, until it is dropped; those to some hosts begin to fail when they are told to.
 struct Traffic {
-    failing: Vec<Arc<AtomicBool>>,
+    /// A bit for each host whose requests fail.
+    failing: Arc<AtomicU64>,
     ends: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
 }
@@ -39,15 +40,17 @@ impl Traffic {
             OpenOptions::new().create(true).append(true).open(log).expect("the log is opened")
         };
         let mut logs: Vec<File> = site.hosts().iter().map(open).collect();
-        let failing: Vec<Arc<AtomicBool>> = logs.iter().map(|_| Arc::default()).collect();
-        let ends: Arc<AtomicBool> = Arc::default();
-        let (fails, ended) = (failing.clone(), Arc::clone(&ends));
+        let (failing, ends): (Arc<AtomicU64>, Arc<AtomicBool>) = Default::default();
+        let (fails, ended) = (Arc::clone(&failing), Arc::clone(&ends));
         let writer = std::thread::spawn(move || {
             while !ended.load(Ordering::Relaxed) {
-                for (log, fails) in logs.iter_mut().zip(&fails) {
-                    let status = if fails.load(Ordering::Relaxed) { 500 } else { 200 };
-                    let lines = format!("GET / 200\nGET /w {status}\n").repeat(10);
-                    log.write_all(lines.as_bytes()).expect("it is written");
+                // Line by line, so that a gate that reads in between finds no host far ahead of the others.
+                for _ in 0..10 {
+                    let failing = fails.load(Ordering::Relaxed);
+                    for (host, log) in logs.iter_mut().enumerate() {
+                        let status = if failing & (1 << host) == 0 { 200 } else { 500 };
+                        log.write_all(format!("GET / 200\nGET /w {status}\n").as_bytes()).expect("it is written");
+                    }
                 }
                 // What paces the traffic; nothing waits for it.
                 std::thread::park_timeout(Duration::from_millis(5));
@@ -56,8 +59,10 @@ impl Traffic {
         Self { failing, ends, writer: Some(writer) }
     }
 
-    fn fails(&self, host: usize) {
-        self.failing[host].store(true, Ordering::Relaxed);
+    /// From one moment on, requests of these hosts fail.
+    fn fails(&self, hosts: &[usize]) {
+        let bits = hosts.iter().fold(0, |bits, host| bits | (1 << host));
+        self.failing.fetch_or(bits, Ordering::Relaxed);
     }
 }
 
@@ -87,8 +92,7 @@ fn errors_of_every_switched_host_are_the_releases_and_it_is_taken_back() {
     let traffic = Traffic::to(&site);
     let mut promotion = Running::start(&site, &PROMOTE);
     promotion.says(SECOND_WAVE);
-    traffic.fails(0);
-    traffic.fails(1);
+    traffic.fails(&[0, 1]);
     let said = promotion.ends(3);
     assert!(said.contains("errors fail"), "{said}");
     assert_eq!(site.counts(), ".10: 7");
@@ -104,7 +108,7 @@ fn errors_of_one_host_with_a_damaged_file_are_that_hosts_and_it_is_repaired() {
     let canary = site.hosts()[1].clone();
     let file = site.served(&canary, &format!("php-{V11}/includes/Session.php"));
     fs::write(&file, "<?php\n// damaged\n").expect("it is ours");
-    traffic.fails(1);
+    traffic.fails(&[1]);
     let said = promotion.ends(0);
     assert!(said.contains(&format!("{canary}: at fault, and not the release")), "{said}");
     assert_eq!(site.counts(), ".10: 5, .11: 2", "the others went on, and the host was brought along");
@@ -118,7 +122,7 @@ fn errors_of_one_host_that_nothing_else_speaks_against_are_for_a_person() {
     let traffic = Traffic::to(&site);
     let mut promotion = Running::start(&site, &PROMOTE);
     promotion.says(SECOND_WAVE);
-    traffic.fails(1);
+    traffic.fails(&[1]);
     let said = promotion.ends(4);
     assert!(said.contains(&site.hosts()[1]) && said.contains("pointsman converge --forward"), "{said}");
     assert_eq!(site.map(&site.hosts()[2])["testwiki"], V10, "the last wave was not switched");
