@@ -71,7 +71,7 @@ pub fn load(path: &Path) -> Result<Policy, Diagnostics> {
     let read = |path: &Path| trust::read(path, invoker);
     match read(path) {
         Ok(text) => parse(path, &text, &read),
-        Err(error) => Err(Diagnostics::of_file(path, format!("it cannot be read: {error}"), None)),
+        Err(error) => Err(Diagnostics::unread(path, error)),
     }
 }
 

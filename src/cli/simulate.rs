@@ -5,7 +5,7 @@ use super::seat::Seat;
 use super::usage::Usage;
 use crate::report::simulation::{self, Took};
 use crate::sim::campaign::{Campaign, HOSTS_MAX};
-use crate::sim::faults::Faults;
+use crate::sim::faults::{CHANCES, Faults, KINDS};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::path::PathBuf;
@@ -17,9 +17,7 @@ use std::time::Instant;
 /// are simulated, and a judge of its own looks at every command and every host. Nothing is contacted, nothing is read but
 /// the file of faults, and nothing is written. The same seeds give the same traces. Ends with 1 when a promise was broken.
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  pointsman simulate --seeds 0..2000\n  pointsman simulate --seeds 17..18 --hosts 30\n\nA file of faults names rates in 10000 chances, and what it does not name keeps its rate:\n  command_lost: 50\n  crash: 0\nIts names: command_lost, reply_lost, late, twice, slow, dead, rebooted, rebuilt, cloned, disk_full, damaged,\nagent_killed, crash, take_over, skewed, gate_flaps"
-)]
+#[command(after_help = examples())]
 pub struct Simulate {
     /// Which seeds, the last one not included
     #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds)]
@@ -30,6 +28,16 @@ pub struct Simulate {
     /// How often each fault happens
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+}
+
+/// Examples, and what a file of faults can name.
+fn examples() -> String {
+    let names: Vec<String> =
+        KINDS.chunks(8).map(|kinds| kinds.iter().map(|k| k.1).collect::<Vec<_>>().join(", ")).collect();
+    format!(
+        "Example:\n  pointsman simulate --seeds 0..2000\n  pointsman simulate --seeds 17..18 --hosts 30\n\nA file of faults names rates in {CHANCES} chances, and what it does not name keeps its rate:\n  command_lost: 50\n  crash: 0\nIts names: {}",
+        names.join(",\n")
+    )
 }
 
 fn seeds(text: &str) -> Result<std::ops::Range<u64>, String> {

@@ -75,6 +75,11 @@ impl Diagnostics {
         let (place, message) = (Place::default(), message.into());
         Self { list: vec![Diagnostic { file: file.to_owned(), place, message, suggestion }], more: 0 }
     }
+
+    /// A file that cannot be read.
+    pub fn unread(file: &Path, error: impl fmt::Display) -> Self {
+        Self::of_file(file, format!("it cannot be read: {error}"), None)
+    }
 }
 
 /// Collects mistakes of one main file and of those that it leads to.

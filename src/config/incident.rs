@@ -49,7 +49,7 @@ const KEYS: &[&str] = &[
 pub fn load(file: &Path, policy: Option<&Path>) -> Result<Incident, Diagnostics> {
     let invoker = trust::Invoker::of_process();
     let read = |path: &Path| trust::read(path, invoker);
-    let unread = |error: io::Error| Diagnostics::of_file(file, format!("it cannot be read: {error}"), None);
+    let unread = |error: io::Error| Diagnostics::unread(file, error);
     let incident = parse(file, &read(file).map_err(unread)?, &read)?;
     let Some(policy) = policy else { return Ok(incident) };
     Ok(with_policy(incident, super::load(policy)?))

@@ -44,7 +44,7 @@ struct Read {
 pub fn load(file: &Path, policy: &Policy, given: &BTreeMap<String, String>) -> Result<(Playbook, String), Diagnostics> {
     match super::trust::read(file, super::trust::Invoker::of_process()) {
         Ok(text) => Ok((parse(file, &text, policy, given)?, text)),
-        Err(error) => Err(Diagnostics::of_file(file, format!("it cannot be read: {error}"), None)),
+        Err(error) => Err(Diagnostics::unread(file, error)),
     }
 }
 

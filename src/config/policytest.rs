@@ -94,7 +94,7 @@ pub fn load(file: &Path) -> Result<PolicyTest, Diagnostics> {
     let read = |path: &Path| trust::read(path, invoker);
     match read(file) {
         Ok(text) => parse(file, &text, &read),
-        Err(error) => Err(Diagnostics::of_file(file, format!("it cannot be read: {error}"), None)),
+        Err(error) => Err(Diagnostics::unread(file, error)),
     }
 }
 

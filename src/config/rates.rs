@@ -14,7 +14,7 @@ use std::path::Path;
 pub fn load(file: &Path, names: &[&'static str], chances: u32) -> Result<BTreeMap<&'static str, u32>, Diagnostics> {
     match trust::read(file, trust::Invoker::of_process()) {
         Ok(text) => parse(file, &text, names, chances),
-        Err(error) => Err(Diagnostics::of_file(file, format!("it cannot be read: {error}"), None)),
+        Err(error) => Err(Diagnostics::unread(file, error)),
     }
 }
 

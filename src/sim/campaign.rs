@@ -3,11 +3,10 @@
 use super::faults::Faults;
 use super::{Founded, Report};
 use crate::report::simulation::{Broken, Simulated};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Hosts of a seed when nobody says how many: that of its number, modulo. Half of them are 30 or more.
 const HOSTS: [usize; 20] = [2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 30, 30, 30, 30, 30, 30, 32, 36, 40, 48];
@@ -37,13 +36,11 @@ impl Campaign {
         done: &(dyn Fn() + Sync),
         again: &(dyn Fn(u64, usize) -> String + Sync),
     ) -> Simulated {
-        let (next, all) = (AtomicU64::new(self.seeds.start), Mutex::new(Simulated::default()));
-        let traces = Mutex::new([0; 32]);
-        let sizes: Vec<usize> = match self.hosts {
-            Some(hosts) => vec![hosts],
-            None => HOSTS.into_iter().chain([HOSTS_MAX]).collect(),
-        };
-        let founded: BTreeMap<usize, Founded> = sizes.iter().map(|hosts| (*hosts, Founded::new(*hosts))).collect();
+        // Which sizes there are repeats after so many seeds.
+        let sizes = self.seeds.clone().take(LARGE as usize).map(|seed| self.hosts_of(seed));
+        let founded: BTreeMap<usize, Founded> =
+            sizes.collect::<BTreeSet<_>>().into_iter().map(|hosts| (hosts, Founded::new(hosts))).collect();
+        let (next, all) = (AtomicU64::new(self.seeds.start), Mutex::new((Simulated::default(), [0; 32])));
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -51,23 +48,19 @@ impl Campaign {
                     return;
                 }
                 let hosts = self.hosts_of(seed);
-                let Some(founded) = founded.get(&hosts) else { return };
-                let report = founded.run(seed, &self.faults);
+                let report = founded[&hosts].run(seed, &self.faults);
                 let mixed = blake3::hash(format!("{seed} {}", report.trace_hash).as_bytes());
-                let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut locked = all.lock().unwrap_or_else(PoisonError::into_inner);
+                let (all, traces) = &mut *locked;
                 traces.iter_mut().zip(mixed.as_bytes()).for_each(|(sum, byte): (&mut u8, &u8)| *sum ^= byte);
-                drop(traces);
-                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                add(&mut all, report, hosts, again);
-                drop(all);
+                add(all, report, hosts, again);
+                drop(locked);
                 done();
             }
         };
         std::thread::scope(|scope| (0..threads.max(1)).for_each(|_| _ = scope.spawn(work)));
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let traces = traces.into_inner().unwrap_or_else(PoisonError::into_inner);
-        all.trace = blake3::Hash::from_bytes(traces).to_hex().to_string();
-        all
+        let (all, traces) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Simulated { trace: blake3::Hash::from_bytes(traces).to_hex().to_string(), ..all }
     }
 
     fn hosts_of(&self, seed: u64) -> usize {

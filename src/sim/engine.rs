@@ -256,11 +256,12 @@ impl<'a> Engine<'a> {
     }
 
     fn work(&mut self, op: usize) {
-        let now = self.now;
+        let Some(skew) = self.acting.get(&op).map(|acting| acting.skew) else { return };
+        let now = self.clock(skew);
         let Some(acting) = self.acting.get_mut(&op) else { return };
         if acting.queue.is_empty() && !acting.inbox.is_empty() {
             let events = std::mem::take(&mut acting.inbox);
-            acting.queue = acting.machine.step(Time(now.saturating_add_signed(acting.skew)), events).into();
+            acting.queue = acting.machine.step(now, events).into();
         }
         let Some(effect) = acting.queue.pop_front() else {
             acting.busy = false;

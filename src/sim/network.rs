@@ -62,7 +62,6 @@ impl Engine<'_> {
     fn befall(&mut self, kind: Kind, host: &HostName, until: u64) {
         let others: Vec<HostName> = self.fleet.keys().filter(|other| *other != host).cloned().collect();
         let twin = self.random.pick(&others).clone();
-        let image = self.fleet[&twin].fs.clone();
         let at = self.fleet.get_mut(host).expect("it is a host");
         let what = match kind {
             Kind::Rebooted => {
@@ -72,6 +71,8 @@ impl Engine<'_> {
             }
             Kind::Rebuilt => format!("is rebuilt, {},", at.rebuild(&mut self.random)),
             Kind::Cloned => {
+                let image = self.fleet[&twin].fs.clone();
+                let at = self.fleet.get_mut(host).expect("it is a host");
                 at.fs.image(&image);
                 at.fs.machine_id = image.machine_id;
                 format!("is a clone of {twin}")
@@ -114,12 +115,12 @@ impl Engine<'_> {
             at.fs.capacity_bytes = None;
         }
         let before = (look::active(&at.fs), look::incarnation(&at.fs));
-        self.oracle.about_to_deliver(host, command, self.store.books(), &at.fs, self.contents);
+        self.oracle.about_to_deliver(host, command, before, self.store.books(), &at.fs, self.contents);
         let (reply, killed) = at.deliver_or_kill(self.contents, command, changes);
         if killed {
             self.line(&format!("the agent of {host} is killed in {} {generation}", oracle::name(command)));
             self.oracle.touched(host, self.now + TROUBLE_MS.1);
-            self.oracle.killed(host, command, before.0, &self.fleet);
+            self.oracle.killed(host, command, before.0, &self.fleet, self.contents);
             let answer = Err(Fault::ClosedEarly);
             return self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
         }

@@ -6,7 +6,6 @@
 use super::fleet::Fleet;
 use super::look;
 use super::site::Contents;
-use crate::agent::memfs::MemFs;
 use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
@@ -16,6 +15,7 @@ use crate::model::protocol::{Command, Direction, Observation, Reply};
 use crate::model::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod arrival;
 mod back;
 mod kept;
 
@@ -155,17 +155,25 @@ impl Oracle {
         }
     }
 
+    /// The number of a host's present life.
+    fn life(&self, host: &HostName) -> u64 {
+        self.lives.get(host).map_or(0, |life| life.number)
+    }
+
+    /// Whether an operator has looked at a host in its present life.
+    fn knows(&self, epoch: u64, host: &HostName) -> bool {
+        self.known.get(&(epoch, host.clone())).is_some_and(|known| known.life == self.life(host))
+    }
+
     /// A host is proven: in the life in which it was looked at, it serves what is wanted or is about to be.
     fn fresh(&mut self, epoch: u64, host: &HostName, fleet: &Fleet) {
-        let life = self.lives.get(host).map_or(0, |life| life.number);
-        let same_life = self.known.get(&(epoch, host.clone())).is_some_and(|known| known.life == life);
-        if life > 0 || self.touched.contains_key(host) {
+        if self.life(host) > 0 || self.touched.contains_key(host) {
             self.reach("P10");
         }
         let to = self.rollouts.last_key_value().map(|(_, rollout)| rollout.to);
         let states = [to, self.current].into_iter().flatten().filter_map(|id| self.snapshots.get(&id));
         let serves = look::served(&fleet[host].fs);
-        if same_life && !states.into_iter().any(|state| look::map_for(state, host) == serves) {
+        if self.knows(epoch, host) && !states.into_iter().any(|state| look::map_for(state, host) == serves) {
             self.broken("P10", format!("{host} is called fresh and serves what nobody wants"));
         }
     }
@@ -238,45 +246,6 @@ impl Oracle {
         }
     }
 
-    /// A command has arrived and nothing was done yet.
-    pub fn about_to_deliver(
-        &mut self,
-        host: &HostName,
-        command: &Command,
-        books: &Books,
-        fs: &MemFs,
-        contents: &Contents,
-    ) {
-        let generation = command.stamp().generation;
-        let life = self.lives.get(host).cloned().unwrap_or_default();
-        if life.observed_by > generation.epoch {
-            self.reach("P3");
-        }
-        if life.obeyed >= Some(generation) {
-            self.reach("P4");
-        }
-        if expects(command).is_some_and(|expect| expect != (look::active(fs), look::incarnation(fs))) {
-            self.reach("P6");
-        }
-        if matches!(command, Command::Confirm { keep: Some(_), .. }) {
-            self.reach("P19");
-            self.kept = kept::held(host, books, fs, contents);
-        }
-    }
-
-    /// The agent was killed in a command; `before` is the map that it served before.
-    pub fn killed(&mut self, host: &HostName, command: &Command, before: Option<Digest>, fleet: &Fleet) {
-        self.reach("P11");
-        let fs = &fleet[host].fs;
-        let switched = match command {
-            Command::Switch { map, .. } => look::served(fs) == map.0,
-            _ => false,
-        };
-        if look::active(fs) != before && !switched {
-            self.broken("P11", format!("{host} serves neither the old nor the new map after a kill"));
-        }
-    }
-
     /// A host answered a command; `before` is the map that it served before.
     pub fn delivered(
         &mut self,
@@ -290,6 +259,7 @@ impl Oracle {
         let fs = &fleet[host].fs;
         let (name, generation) = (name(command), command.stamp().generation);
         let after = look::active(fs);
+        self.still_kept(host, fs, contents);
         if matches!(reply, Reply::Refused(_)) {
             if after != before.0 {
                 self.broken("P6", format!("{host} refused {name} {generation} and changed its map"));
@@ -298,9 +268,6 @@ impl Oracle {
         }
         self.order(host, name, generation, matches!(command, Command::Observe { .. }));
         let Some(expect) = expects(command) else { return };
-        if matches!(command, Command::Confirm { keep: Some(_), .. }) {
-            self.still_kept(host, fs, contents);
-        }
         if expect != before {
             self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
         }
@@ -339,7 +306,7 @@ impl Oracle {
         let is_ready = |c: &Component| seen.readiness.iter().any(|(of, r)| of == c && r.is_ready());
         let ready: BTreeMap<_, _> =
             asked.iter().filter(|w| is_ready(&w.component)).map(|w| (w.component.clone(), w.id)).collect();
-        let life = self.lives.get(host).map_or(0, |life| life.number);
+        let life = self.life(host);
         let (incarnation, active) = (seen.incarnation, seen.active);
         let lacking = ready.len() != asked.len();
         let known = Known { at: now, life, incarnation, active, ready, lacking };
@@ -350,9 +317,7 @@ impl Oracle {
     pub fn done(&mut self, run: Run<'_>, fleet: &Fleet) {
         self.reach("P14");
         for host in run.hosts.iter().filter(|host| !run.left.contains(*host)) {
-            let life = self.lives.get(host).map_or(0, |life| life.number);
-            let same_life = self.known.get(&(run.epoch, host.clone())).is_some_and(|known| known.life == life);
-            if same_life && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
+            if self.knows(run.epoch, host) && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
                 self.broken("P14", format!("{} is called done and {host} serves another map", run.id));
             }
         }

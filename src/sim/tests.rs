@@ -1,7 +1,7 @@
 //! Hundreds of seeds without a broken promise, and mistakes that must be found.
 
 use super::campaign::Campaign;
-use super::faults::{Faults, KINDS};
+use super::faults::{Faults, KINDS, Kind};
 use super::{Founded, Report};
 use crate::model::planted::{Bug, plant};
 use crate::report::simulation::{Took, text};
@@ -26,17 +26,19 @@ fn no_seed_breaks_a_promise() {
     let said = text(&all, Took { seconds: 0.0, threads: 2 });
     assert_eq!((all.broken, all.seeds), (0, seeds), "{said}");
     assert!(all.rollouts_on_many * 2 >= all.rollouts, "{said}");
-    for (_, fault, _) in KINDS {
-        assert!(all.faults.get(fault).is_some_and(|n| *n >= seeds / 20), "{fault} hardly happened: {said}");
+    for (kind, fault, _) in KINDS {
+        // A clone costs two hosts until somebody mends it, so there are fewer.
+        let part = if kind == Kind::Cloned { 20 } else { 10 };
+        assert!(all.faults.get(fault).is_some_and(|n| *n >= seeds / part), "{fault} hardly happened: {said}");
     }
     for number in (1..=14).chain(18..=20) {
         let promise = format!("P{number}");
         assert!(all.reached.get(promise.as_str()).is_some_and(|n| *n >= seeds / 50), "{promise} hardly tried: {said}");
     }
-    let words = ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"];
-    let gates = ["gates pass", "a gate fails", "a gate pauses", "a gate blames a host"];
-    for word in words.into_iter().chain(gates) {
-        assert!(all.outcomes.get(word).is_some_and(|n| *n >= seeds / 40), "`{word}` hardly happened: {said}");
+    let words = ["done", "done, some owed", "goes back", "stale", "superseded", "crashed"].map(|word| (word, 20));
+    let gates = ["gates pass", "a gate fails", "a gate pauses", "a gate blames a host"].map(|word| (word, 40));
+    for (word, part) in words.into_iter().chain(gates) {
+        assert!(all.outcomes.get(word).is_some_and(|n| *n >= seeds / part), "`{word}` hardly happened: {said}");
     }
 }
 
