@@ -4,6 +4,7 @@
 //! is parsed once into a type whose grammar is strict, and nothing else reaches a host, a path or a shell.
 
 pub mod books;
+pub mod clock;
 pub mod component;
 pub mod digest;
 pub mod fault;

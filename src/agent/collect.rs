@@ -12,6 +12,7 @@ use crate::model::component::Component;
 use crate::model::limits::AGENTS_KEPT_MAX;
 use crate::model::map::VersionMap;
 use crate::model::names::Version;
+use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Collected, Stamp};
 use std::collections::BTreeSet;
 use std::io;
@@ -37,6 +38,7 @@ pub(super) fn collect(fs: &mut impl HostFs, stamp: &Stamp, keep: &BTreeSet<Versi
 fn needed(fs: &impl HostFs) -> io::Result<BTreeSet<Version>> {
     let served = state::load_map(fs)?.and_then(|(bytes, _)| VersionMap::from_php(&bytes).ok());
     let confirmed = state::load_confirmed(fs)?.into_iter().map(|confirmed| confirmed.map);
+    let confirmed = confirmed.filter(|_| !planted(Bug::ConfirmedIsRemoved));
     Ok(served.into_iter().chain(confirmed).flat_map(|map| map.0.into_values()).collect())
 }
 

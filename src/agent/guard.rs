@@ -73,7 +73,7 @@ pub(super) fn admit(fs: &mut impl HostFs, stamp: &Stamp, expect: &Expect) -> Res
         return Err(Refusal::Reborn(incarnation).into());
     }
     let active = state::active(fs)?;
-    match active == expect.active {
+    match active == expect.active || planted(Bug::NoMapCheck) {
         true => Ok(()),
         false => Err(Refusal::Conflict(active).into()),
     }
@@ -97,7 +97,7 @@ pub(super) fn raise(fs: &mut impl HostFs, stamp: &Stamp) -> io::Result<()> {
 
 /// Ends a change that was not finished, so that it has happened or has not.
 pub(super) fn recover(fs: &mut impl HostFs) -> io::Result<()> {
-    if fs.lstat(&state::journal_place())?.is_none() {
+    if fs.lstat(&state::journal_place())?.is_none() || planted(Bug::NoRecovery) {
         return Ok(());
     }
     match state::load::<Journal>(fs, &state::journal_place())?.map(|journal| journal.step) {

@@ -12,6 +12,7 @@ use super::seal::Seal;
 use super::state::{self, Built, Journal, Ready, STAGING, Step};
 use super::switch::words;
 use super::walk::walk;
+use crate::model::planted::{Bug, planted};
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::limits::HOOK_MS_MAX;
 use crate::model::protocol::{Level, Readiness, Refusal};
@@ -93,7 +94,8 @@ fn carry_over(fs: &mut impl HostFs, transfer: &Transfer, rule: &ArtefactRule) ->
     let index = look::load_index(fs, component)?;
     let (Some(ready), Some(index)) = (ready, index) else { return Ok(false) };
     let input = prepare::input_id(&transfer.manifest, rule);
-    let built = |b: &&Built| b.path == rule.path && b.input == input && b.files == rule.files;
+    let same_input = |b: &Built| b.input == input || planted(Bug::ArtefactsOfOtherInputs);
+    let built = |b: &&Built| b.path == rule.path && same_input(b) && b.files == rule.files;
     let output = index.built_in(&rule.path).filter(|files| files.files() == rule.files);
     let (Some(built), Some(output)) = (ready.artefacts.iter().find(built), output) else { return Ok(false) };
     if output.id() != built.output || output.entries().iter().any(|entry| transfer.manifest.get(&entry.path).is_some())

@@ -1,10 +1,24 @@
 //! The controller's clock.
 
+use crate::model::clock::{Clock, Reading};
 use crate::model::time::Time;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Now, by this machine's clock.
+/// The clock of this process, and the moment from which its ticks count.
+static CLOCK: OnceLock<(Instant, Clock)> = OnceLock::new();
+
+/// Now: what this machine's clock said when this was asked first, moved on by what has passed since.
 pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    let (began, clock) = CLOCK.get_or_init(|| {
+        let began = Instant::now();
+        (began, Clock::starting(reading(began)))
+    });
+    clock.at(reading(*began))
+}
+
+fn reading(began: Instant) -> Reading {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Reading { wall: Time(ms(wall)), ticks_ms: ms(began.elapsed()) }
 }

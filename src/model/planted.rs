@@ -21,6 +21,48 @@ pub enum Bug {
     WantedMovesAtTheStart,
     /// A gate that fails, or that nobody can judge, counts as passed.
     GateFailureCountsAsPass,
+    /// A rollback concerns only the hosts that answer; of the others nothing is said.
+    RollbackOnlyWhoAnswers,
+    /// A rollback leads to the version whose name is next before, not to the recorded one.
+    RollbackTargetGuessed,
+    /// A rollback that loses one host lets all others be.
+    RollbackStopsAtOneHost,
+    /// A rollback forgets the pins that were made since.
+    RollbackDropsPins,
+    /// What a rollback needs is neither wanted nor kept any more once staging lacks it.
+    RollbackVersionForgotten,
+    /// A host that cleans up does not keep what it confirmed before.
+    ConfirmedIsRemoved,
+    /// Whoever takes the lock over gets the epoch that was there.
+    LockWithoutEpoch,
+    /// Who lost the lock may still write.
+    SupersededMayWrite,
+    /// A switch whose answer got lost counts as done.
+    LostAnswerCountsAsDone,
+    /// A switch whose answer got lost is sent again without a look.
+    RepeatsWithoutALook,
+    /// A host that failed its wave's proof is switched with the others.
+    FailedHostsAreSwitched,
+    /// A proof stays good however old it is.
+    OldProofsCount,
+    /// A run asks the wall clock for its time, whoever set it meanwhile.
+    ClockSetWhileRunning,
+    /// Two hosts with one installation's identity are both believed.
+    TwinsAreBelieved,
+    /// Hosts that were left out of a promotion are not owed it.
+    LeftOutOwedNothing,
+    /// A converge leaves unfinished undertakings unfinished.
+    UnfinishedStaysOpen,
+    /// A host obeys a command that expects another map.
+    NoMapCheck,
+    /// A host switches without looking at what it needs.
+    SwitchUnproven,
+    /// The served map is written where it stands.
+    MapWrittenInPlace,
+    /// What an agent left unfinished when it was killed stays so.
+    NoRecovery,
+    /// Localisation that was built from other messages is taken over.
+    ArtefactsOfOtherInputs,
 }
 
 /// Whether a test planted this mistake.

@@ -13,7 +13,8 @@ use crate::model::stale::StaleReason;
 /// Who it is: another installation, another owner, a twin. `None`: the host that the books know, or a new one.
 pub fn identity(books: &Books, host: &HostName, seen: &Observation) -> Option<StaleReason> {
     let row = books.hosts.get(host).cloned().unwrap_or_default();
-    if let Some(twin) = seen.incarnation.and_then(|incarnation| twin(books, host, incarnation)) {
+    let twin = seen.incarnation.and_then(|incarnation| twin(books, host, incarnation));
+    if let Some(twin) = twin.filter(|_| !planted(Bug::TwinsAreBelieved)) {
         return Some(StaleReason::Cloned { twin });
     }
     foreign(books.id, seen).or_else(|| absurd_fence(books, seen)).or_else(|| rebuilt(&row, seen))

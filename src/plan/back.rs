@@ -4,10 +4,12 @@
 //! promotion. The incident's rollback was 894 wikis so, not the 295 of the last step.
 
 use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
+use super::needs;
 use crate::model::books::{Books, Kind, Pin, Pins, Rollout, Snapshot, Status};
 use crate::model::ids::SnapshotId;
 use crate::model::map::VersionMap;
 use crate::model::names::{Group, Version, Wiki};
+use crate::model::planted::{Bug, planted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far back.
@@ -169,7 +171,10 @@ fn from_run(site: Site<'_>, wanted: &Snapshot, last: &Rollout, only: Option<&Gro
     let mut map = wanted.map.clone();
     for group in site.policy.groups.iter().filter(|g| groups.contains(&g.name)) {
         for wiki in &group.wikis {
-            if let Some(version) = target(site, source, &group.wikis, wiki) {
+            let recorded = target(site, source, &group.wikis, wiki);
+            let guess = || needs::all_versions(wanted).into_iter().filter(|other| *other < version).max();
+            let target = if planted(Bug::RollbackTargetGuessed) { guess() } else { recorded };
+            if let Some(version) = target {
                 map.0.insert(wiki.clone(), version);
             }
         }
@@ -216,6 +221,9 @@ fn target(site: Site<'_>, source: &Snapshot, group: &BTreeSet<Wiki>, wiki: &Wiki
 /// Recorded pins come back, pins made since stay and win.
 fn merged_pins(recorded: &Pins, now: &Pins) -> Pins {
     let mut pins = recorded.clone();
+    if planted(Bug::RollbackDropsPins) {
+        return pins;
+    }
     pins.wikis.extend(now.wikis.clone());
     pins.hosts.extend(now.hosts.clone());
     pins

@@ -8,6 +8,7 @@ use crate::model::digest::Digest;
 use crate::model::ids::RolloutId;
 use crate::model::map::VersionMap;
 use crate::model::names::Version;
+use crate::model::planted::{Bug, planted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// New wanted content for some components. With `whole` it is all that is wanted beside what is in use, pinned or
@@ -42,7 +43,8 @@ pub fn sync(
 /// Versions that are served, pinned, or needed by a rollback.
 fn in_use(site: Site<'_>) -> BTreeSet<Version> {
     let served = site.books.wanted().map(|wanted| wanted.map.clone()).unwrap_or_default();
-    let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
+    let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map);
+    let fallback = fallback.ok().filter(|_| !planted(Bug::RollbackVersionForgotten)).unwrap_or_default();
     let pins = site.pins();
     let pinned = pins.wikis.values().chain(pins.hosts.values()).map(|pin| &pin.version);
     served.0.values().chain(fallback.0.values()).chain(pinned).cloned().collect()

@@ -171,7 +171,8 @@ impl Machine<'_> {
         self.tell(Told::Wave { number: wave + 1, of: self.plan.waves.len(), hosts: hosts.len() });
         let too_old = |host: &HostName| {
             let proven = self.hosts[host].seen.as_ref().map(|(_, at)| *at);
-            proven.is_none_or(|at| self.now.ms_since(at) > self.policy.limits.proof_age_ms_max)
+            let age_ms_max = if planted(Bug::OldProofsCount) { u64::MAX } else { self.policy.limits.proof_age_ms_max };
+            proven.is_none_or(|at| self.now.ms_since(at) > age_ms_max)
         };
         if hosts.iter().any(too_old) {
             self.phase = Phase::Reproving(wave);
@@ -195,7 +196,7 @@ impl Machine<'_> {
         self.phase = Phase::Switching(wave);
         for host in self.plan.waves[wave].clone() {
             match self.plan.hosts[&host].expect {
-                _ if self.hosts[&host].failure.is_some() => {}
+                _ if self.hosts[&host].failure.is_some() && !planted(Bug::FailedHostsAreSwitched) => {}
                 Some(expect) => self.send_switch(&host, expect, Direction::Forward),
                 None => self.fail(&host, StaleReason::New),
             }
@@ -248,7 +249,8 @@ impl Machine<'_> {
 
     /// Everybody moved: the wanted state moves too, and those who were left out are owed it.
     fn all_waves_done(&mut self) {
-        for host in self.plan.excluded.keys().cloned().collect::<Vec<_>>() {
+        let left_out = self.plan.excluded.keys().filter(|_| !planted(Bug::LeftOutOwedNothing));
+        for host in left_out.cloned().collect::<Vec<_>>() {
             let what = format!("the state {} of {}", self.plan.goal.snapshot.id, self.id());
             self.record(Record::Owed { host, what });
         }

@@ -80,6 +80,11 @@ impl Machine<'_> {
                     None => self.send_read_back(host),
                 }
             }
+            (Step::Switching, Err(_)) if planted(Bug::LostAnswerCountsAsDone) => self.send_confirm(host),
+            (Step::Switching, Err(_)) if planted(Bug::RepeatsWithoutALook) => match self.hosts[host].expect() {
+                Some(expect) if !self.tried_too_often(host) => self.send_switch(host, expect, Direction::Back),
+                _ => self.leave(host, StaleReason::Unknown),
+            },
             (Step::Switching, Err(_)) => self.observe_again(host, StaleReason::Unknown),
             (Step::Confirming, answer) if self.plan.goal.keep.is_some() => {
                 let collected = match answer {
@@ -188,8 +193,13 @@ impl Machine<'_> {
     }
 
     fn leave(&mut self, host: &HostName, reason: StaleReason) {
-        if planted(Bug::LeftBehindCalledDone) {
+        let rolls_back = self.plan.goal.rollout.kind == Kind::Rollback;
+        let unseen = self.hosts[host].seen.is_none();
+        if planted(Bug::LeftBehindCalledDone) || planted(Bug::RollbackOnlyWhoAnswers) && rolls_back && unseen {
             return self.set_step(host, Step::Done);
+        }
+        if planted(Bug::RollbackStopsAtOneHost) && rolls_back {
+            self.hosts.values_mut().for_each(|state| (state.step, state.pending) = (Step::Left, None));
         }
         self.tell(Told::Left(host.clone(), reason.clone()));
         self.stale(host, reason, true);
@@ -213,7 +223,7 @@ impl Machine<'_> {
             return self.finish(Outcome::Stopped);
         }
         let others = self.books.open().filter(|r| r.id != self.id() && self.covers_the_fleet());
-        for rollout in others.map(|r| r.id).collect::<Vec<_>>() {
+        for rollout in others.map(|r| r.id).filter(|_| !planted(Bug::UnfinishedStaysOpen)).collect::<Vec<_>>() {
             let effect = format!("taken back by {}", self.id());
             self.record(Record::Ended { rollout, status: Status::WentBack, moves_current: false, effect });
         }

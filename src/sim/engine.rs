@@ -6,6 +6,7 @@ use super::oracle::{Oracle, Run};
 use super::random::Random;
 use super::site::Contents;
 use crate::config::policy::Policy;
+use crate::model::clock::{Clock, Reading};
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
 use crate::model::names::HostName;
@@ -55,8 +56,9 @@ pub(super) enum Next {
 struct Acting<'a> {
     epoch: u64,
     began: u64,
-    /// How far its clock is off, ms.
+    /// How far its wall clock is off, ms.
     skew: i64,
+    clock: Clock,
     machine: Machine<'a>,
     queue: VecDeque<Effect>,
     inbox: Vec<Event>,
@@ -145,36 +147,38 @@ impl<'a> Engine<'a> {
         *self.outcomes.entry(outcome).or_default() += 1;
     }
 
-    /// Somebody takes the lock and begins; `false` when it can't be planned.
-    pub fn begin(&mut self, reason: &str, wanted: &Wanted<'_>) -> bool {
-        let skew = match self.hit(Kind::Skewed) {
-            true => self.random.between(0, 2 * SKEW_MS_MAX).cast_signed() - SKEW_MS_MAX.cast_signed(),
-            false => 0,
-        };
-        let now = self.clock(skew);
+    /// Somebody takes the lock and begins; why not, when it can't be planned.
+    pub fn begin(&mut self, reason: &str, wanted: &Wanted<'_>) -> Option<Blocked> {
+        let skew = if self.hit(Kind::Skewed) { self.any_skew() } else { 0 };
+        let now = self.read(skew).wall;
         let claim = self.store.take_lock(now, BY, reason, true).expect("the lock can always be taken over");
         self.oracle.claimed(claim.epoch);
         self.undertakings += 1;
         self.line(&format!("epoch {} {reason}, clock off by {skew} ms", claim.epoch));
         let operator = Operator { epoch: claim.epoch, seq: 0, nonce: claim.epoch, adopt: false, resumes: false };
         match self.start(operator, skew, wanted) {
-            Ok(()) => true,
+            Ok(()) => None,
             Err(blocked) => {
                 self.line(&format!("blocked: {blocked}"));
                 self.count("blocked");
                 self.store.release_lock(now, claim.epoch).expect("nobody took it meanwhile");
-                false
+                Some(blocked)
             }
         }
     }
 
-    /// What a clock says that is so far off.
-    fn clock(&self, skew: i64) -> Time {
-        Time(self.now.saturating_add_signed(skew))
+    fn any_skew(&mut self) -> i64 {
+        self.random.between(0, 2 * SKEW_MS_MAX).cast_signed() - SKEW_MS_MAX.cast_signed()
+    }
+
+    /// What a machine's clocks say when its wall clock is so far off.
+    fn read(&self, skew: i64) -> Reading {
+        Reading { wall: Time(self.now.saturating_add_signed(skew)), ticks_ms: self.now }
     }
 
     fn start(&mut self, operator: Operator, skew: i64, wanted: &Wanted<'_>) -> Result<(), Blocked> {
-        let (books, now) = (self.store.load().expect("memory can be read"), self.clock(skew));
+        let clock = Clock::starting(self.read(skew));
+        let (books, now) = (self.store.load().expect("memory can be read"), clock.at(self.read(skew)));
         let site = Site { policy: self.policy, books: &books, now, by: BY };
         let plan = hosts::plan(site, wanted(site)?, None)?;
         let mut machine = Machine::new(self.policy, books, plan, operator);
@@ -182,7 +186,7 @@ impl<'a> Engine<'a> {
         let (epoch, began) = (operator.epoch, self.now);
         let op = self.operators;
         self.operators += 1;
-        self.acting.insert(op, Acting { epoch, began, skew, machine, queue, inbox: Vec::new(), busy: true });
+        self.acting.insert(op, Acting { epoch, began, skew, clock, machine, queue, inbox: Vec::new(), busy: true });
         self.after(0, Next::Work(op));
         if self.hit(Kind::TakeOver) {
             let ms = self.random.between(1, 20_000);
@@ -256,8 +260,11 @@ impl<'a> Engine<'a> {
     }
 
     fn work(&mut self, op: usize) {
-        let Some(skew) = self.acting.get(&op).map(|acting| acting.skew) else { return };
-        let now = self.clock(skew);
+        if !self.is_acting(op) {
+            return;
+        }
+        self.may_set_the_clock(op);
+        let now = self.time_of(op);
         let Some(acting) = self.acting.get_mut(&op) else { return };
         if acting.queue.is_empty() && !acting.inbox.is_empty() {
             let events = std::mem::take(&mut acting.inbox);
@@ -278,6 +285,23 @@ impl<'a> Engine<'a> {
         }
         let ms = self.random.between(0, 1);
         self.after(ms, Next::Work(op));
+    }
+
+    fn may_set_the_clock(&mut self, op: usize) {
+        if !self.hit(Kind::ClockJumps) {
+            return;
+        }
+        let skew = self.any_skew();
+        self.line(&format!("the clock of operator {op} is set, now off by {skew} ms"));
+        if let Some(acting) = self.acting.get_mut(&op) {
+            acting.skew = skew;
+        }
+    }
+
+    /// What an operator takes for now.
+    fn time_of(&self, op: usize) -> Time {
+        let acting = &self.acting[&op];
+        acting.clock.at(self.read(acting.skew))
     }
 
     fn execute(&mut self, op: usize, effect: Effect) {
@@ -321,7 +345,7 @@ impl<'a> Engine<'a> {
     }
 
     fn persist(&mut self, op: usize, records: &[crate::model::books::Record]) {
-        let (epoch, now) = (self.acting[&op].epoch, self.clock(self.acting[&op].skew));
+        let (epoch, now) = (self.acting[&op].epoch, self.time_of(op));
         match self.store.append(now, epoch, records) {
             Ok(()) => {
                 self.line(&format!("operator {op} commits {} records", records.len()));
@@ -358,7 +382,7 @@ impl<'a> Engine<'a> {
         if let Some(left) = left {
             let (id, kind, wanted) = (plan.goal.rollout.id, plan.goal.rollout.kind, &plan.goal.snapshot);
             let hosts = plan.hosts.keys().cloned().collect();
-            self.oracle.done(Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left }, &self.fleet);
+            self.oracle.done(Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left }, self.store.books(), &self.fleet);
         }
         match outcome {
             Outcome::GoBack(_) | Outcome::GateFailed(_) => {
@@ -372,7 +396,7 @@ impl<'a> Engine<'a> {
             Outcome::Lint(wrong) => self.oracle.violations.push(format!("a plan contradicts itself: {wrong:?}")),
             _ => {
                 // Somebody who took over has it now; then nothing is given back.
-                let _ = self.store.release_lock(self.clock(acting.skew), epoch);
+                let _ = self.store.release_lock(self.read(acting.skew).wall, epoch);
             }
         }
     }

@@ -41,12 +41,14 @@ pub enum Kind {
     TakeOver,
     /// An operator's clock is hours or days off.
     Skewed,
+    /// An operator's clock is set while it acts, by hours or days in either direction.
+    ClockJumps,
     /// A gate fails, pauses or blames a host.
     GateFlaps,
 }
 
 /// Every kind, its name in a file of faults, and how often it happens unless that says otherwise.
-pub const KINDS: [(Kind, &str, u32); 16] = [
+pub const KINDS: [(Kind, &str, u32); 17] = [
     (Kind::CommandLost, "command_lost", 50),
     (Kind::ReplyLost, "reply_lost", 50),
     (Kind::Late, "late", 50),
@@ -62,10 +64,12 @@ pub const KINDS: [(Kind, &str, u32); 16] = [
     (Kind::Crash, "crash", 12),
     (Kind::TakeOver, "take_over", 3_000),
     (Kind::Skewed, "skewed", 2_500),
+    (Kind::ClockJumps, "clock_jumps", 10),
     (Kind::GateFlaps, "gate_flaps", 1_500),
 ];
 
-/// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes, per undertaking for take-overs and
+/// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes and jumps of
+/// clocks, per undertaking for take-overs and
 /// clocks, per question for gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub BTreeMap<Kind, u32>);

@@ -42,6 +42,14 @@ pub fn served(fs: &MemFs) -> BTreeMap<Wiki, Version> {
     String::from_utf8_lossy(&bytes).lines().filter_map(entry).collect()
 }
 
+/// Whether the served map has a copy in JSON that says something else.
+pub fn json_disagrees(fs: &MemFs) -> bool {
+    let Some(bytes) = read(fs, "wikiversions.json").filter(|_| active(fs).is_some()) else { return false };
+    let map: BTreeMap<Wiki, String> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let plain = |(wiki, version): (Wiki, String)| Some((wiki, version.strip_prefix("php-")?.parse().ok()?));
+    map.into_iter().filter_map(plain).collect::<BTreeMap<Wiki, Version>>() != served(fs)
+}
+
 /// The map that a state wants of a host.
 pub fn map_for(state: &Snapshot, host: &HostName) -> BTreeMap<Wiki, Version> {
     let pinned = state.pins.hosts.get(host).map(|pin| &pin.version);

@@ -141,11 +141,7 @@ impl Engine<'_> {
         if !self.is_acting(op) {
             return;
         }
-        let seen = match &answer {
-            Ok(Reply::Observed(seen)) => Some(&**seen),
-            _ => None,
-        };
-        self.oracle.answered(self.now, &host, generation, seen);
+        self.oracle.answered(self.now, &host, generation, answer.as_ref().ok());
         self.tell(op, Event::Reply { host, generation, answer });
     }
 }

@@ -6,18 +6,21 @@
 use super::fleet::Fleet;
 use super::look;
 use super::site::Contents;
-use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
+use crate::model::books::{Books, HostRow, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::{Generation, Incarnation, RolloutId, SnapshotId};
 use crate::model::names::{HostName, Version};
-use crate::model::protocol::{Command, Direction, Observation, Reply};
+use crate::model::protocol::{Command, Direction, Reply};
 use crate::model::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod arrival;
 mod back;
+mod ends;
 mod kept;
+
+pub use ends::Run;
 
 /// How much later than its machine decided a command may leave, ms: effects are executed one after another.
 const DISPATCH_MS_MAX: u64 = 1_000;
@@ -56,6 +59,8 @@ pub struct Oracle {
     known: BTreeMap<(u64, HostName), Known>,
     asked: BTreeMap<Generation, Vec<Want>>,
     lives: BTreeMap<HostName, Life>,
+    /// By epoch: the hosts of which nobody knows whether they obeyed the last command that changes something.
+    unsure: BTreeSet<(u64, HostName)>,
     touched: BTreeMap<HostName, u64>,
     /// By epoch: whether the gates that were asked last said to go on.
     gates: BTreeMap<u64, bool>,
@@ -65,6 +70,8 @@ pub struct Oracle {
     rolled_back: Option<RolloutId>,
     /// What the host that is about to clean up holds of what it must keep.
     kept: Vec<Component>,
+    /// Every host holds all that is wanted, and cleaned up.
+    in_place: bool,
     /// How often it came to what each promise speaks of.
     pub reached: BTreeMap<&'static str, u64>,
 }
@@ -113,6 +120,7 @@ impl Oracle {
             self.record(record);
             if let Record::Fresh { host } = record {
                 self.fresh(epoch, host, fleet);
+                self.alone(host, books);
             }
         }
         self.read = written.len();
@@ -178,6 +186,17 @@ impl Oracle {
         }
     }
 
+    /// No other host that is believed has the same identity; else one's commands would be obeyed by the other.
+    fn alone(&mut self, host: &HostName, books: &Books) {
+        let Some(own) = books.hosts.get(host).and_then(|row| row.incarnation) else { return };
+        let same = |(name, row): &(&HostName, &HostRow)| {
+            *name != host && row.incarnation == Some(own) && row.stale.is_none()
+        };
+        if let Some((twin, _)) = books.hosts.iter().find(same) {
+            self.broken("P6", format!("{host} and {twin} are both believed to be {own}"));
+        }
+    }
+
     /// A command leaves.
     pub fn sent(&mut self, now: u64, host: &HostName, command: &Command, books: &Books) {
         let generation = command.stamp().generation;
@@ -194,6 +213,12 @@ impl Oracle {
         let Some(known) = self.known.get(&(generation.epoch, host.clone())).cloned() else {
             return self.broken("P5", format!("{name} {generation} left for {host}, which was not observed"));
         };
+        if !self.unsure.insert((generation.epoch, host.clone())) {
+            self.broken("P5", format!("{name} {generation} left for {host}, of which nobody knows what it did last"));
+        }
+        if self.in_place && name == "prepare" {
+            self.broken("P19", format!("{host} lacks what a rollback needs, after all was converged and cleaned up"));
+        }
         let Command::Switch { expect, direction, map, needs, .. } = command else { return };
         if (Some(expect.incarnation), expect.active) != (known.incarnation, known.active) {
             self.broken("P6", format!("switch {generation} expects of {host} what it did not show"));
@@ -271,6 +296,9 @@ impl Oracle {
         if expect != before {
             self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
         }
+        if look::json_disagrees(fs) {
+            self.broken("P11", format!("{host} obeyed {name} {generation} and its two map files differ"));
+        }
         let Command::Switch { map, needs, .. } = command else {
             if after != before.0 {
                 self.broken("P6", format!("{name} {generation} changed the map of {host}"));
@@ -300,9 +328,13 @@ impl Oracle {
         }
     }
 
-    /// An operator got an answer, or none in time (`seen` is `None`). Only the first one to an observe counts.
-    pub fn answered(&mut self, now: u64, host: &HostName, generation: Generation, seen: Option<&Observation>) {
-        let (Some(asked), Some(seen)) = (self.asked.remove(&generation), seen) else { return };
+    /// An operator got an answer, or none in time. Only the first one to an observe counts.
+    pub fn answered(&mut self, now: u64, host: &HostName, generation: Generation, reply: Option<&Reply>) {
+        let asked = self.asked.remove(&generation);
+        if reply.is_some() {
+            self.unsure.remove(&(generation.epoch, host.clone()));
+        }
+        let (Some(asked), Some(Reply::Observed(seen))) = (asked, reply) else { return };
         let is_ready = |c: &Component| seen.readiness.iter().any(|(of, r)| of == c && r.is_ready());
         let ready: BTreeMap<_, _> =
             asked.iter().filter(|w| is_ready(&w.component)).map(|w| (w.component.clone(), w.id)).collect();
@@ -312,77 +344,6 @@ impl Oracle {
         let known = Known { at: now, life, incarnation, active, ready, lacking };
         self.known.insert((generation.epoch, host.clone()), known);
     }
-
-    /// An undertaking ended well but for `left`: what it says must be true.
-    pub fn done(&mut self, run: Run<'_>, fleet: &Fleet) {
-        self.reach("P14");
-        for host in run.hosts.iter().filter(|host| !run.left.contains(*host)) {
-            if self.knows(run.epoch, host) && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
-                self.broken("P14", format!("{} is called done and {host} serves another map", run.id));
-            }
-        }
-        if run.kind != Kind::Rollback {
-            return;
-        }
-        if run.hosts.iter().any(|host| self.touched.get(host).is_some_and(|last| *last >= run.began)) {
-            self.reach("P9");
-        }
-        for host in run.hosts {
-            let unmolested = self.touched.get(host).is_none_or(|last| *last < run.began);
-            if unmolested && look::served(&fleet[host].fs) != look::map_for(run.wanted, host) {
-                self.broken("P9", format!("{} left {host} behind, which nothing had touched", run.id));
-            }
-        }
-    }
-
-    /// No more faults; what they left is to be converged.
-    pub fn peace(&mut self, books: &Books) {
-        let left = |row: &crate::model::books::HostRow| row.stale.is_some() || row.owed.is_some();
-        if books.open().next().is_some() || books.hosts.values().any(left) {
-            self.reach("P8");
-        }
-    }
-
-    /// Everything is over: the last converge had no faults.
-    pub fn end(&mut self, books: &Books, fleet: &Fleet, contents: &Contents) {
-        let Some(wanted) = self.current.and_then(|id| books.snapshots.get(&id)) else {
-            return self.broken("P8", "there is no wanted state");
-        };
-        for (host, at) in fleet {
-            let map = look::map_for(wanted, host);
-            let wants: Vec<Want> = look::wants(wanted, map.values());
-            let lacks = look::lacking(&at.fs, contents, &wants, map.values());
-            if look::served(&at.fs) != map || lacks.is_some() {
-                self.broken("P8", format!("after converge {host} is not as wanted, lacks {lacks:?}"));
-            }
-            let row = books.hosts.get(host).cloned().unwrap_or_default();
-            if row.stale.is_some() || row.owed.is_some() || row.incarnation.is_none() {
-                self.broken("P8", format!("after converge the books call {host} {:?} {:?}", row.stale, row.owed));
-            }
-        }
-        for open in books.rollouts.values().filter(|r| r.status == Status::Open) {
-            self.broken("P8", format!("{} ({:?}) is open after converge", open.id, open.kind));
-        }
-    }
-}
-
-/// An undertaking that ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Run<'a> {
-    /// Its name.
-    pub id: RolloutId,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its epoch.
-    pub epoch: u64,
-    /// When it began, ms.
-    pub began: u64,
-    /// The state that it led to.
-    pub wanted: &'a Snapshot,
-    /// Every host in scope.
-    pub hosts: &'a BTreeSet<HostName>,
-    /// Those that it named as left behind.
-    pub left: &'a BTreeSet<HostName>,
 }
 
 /// The map and the installation that a command expects; `None`: it changes nothing.

@@ -3,6 +3,7 @@
 use super::engine::{BY, Engine};
 use super::site;
 use crate::model::books::{PinSource, Record};
+use crate::model::component::Component;
 use crate::model::names::HostName;
 use crate::model::time::Time;
 use crate::plan::back::{Scope, rollback};
@@ -10,7 +11,7 @@ use crate::plan::content;
 use crate::plan::forward::{self, Subject};
 use crate::plan::goal::{Extent, Site};
 use crate::store::Store;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest pause between two undertakings, ms.
 const PAUSE_MS_MAX: u64 = 600_000;
@@ -21,14 +22,16 @@ pub fn troubles(engine: &mut Engine<'_>) {
         let pause = engine.random.between(1, PAUSE_MS_MAX);
         engine.pass(pause);
         let unfinished = engine.store.books().open().next().is_some();
-        let choice = if unfinished { engine.random.between(7, 9) } else { engine.random.between(0, 9) };
+        let choice = if unfinished { engine.random.between(7, 9) } else { engine.random.between(0, 11) };
         match choice {
             0..=3 => promote(engine),
             4 => pin(engine),
             5 => sync(engine),
             6 => unpin(engine),
-            7 => _ = engine.begin("rollback", &|site| rollback(site, &Scope::Last, "worse")),
-            _ => converge(engine),
+            7 => go_back(engine),
+            8..=9 => converge(engine),
+            10 => sync_all(engine),
+            _ => clean_up(engine),
         }
         engine.run();
     }
@@ -50,10 +53,13 @@ pub fn peace(engine: &mut Engine<'_>) {
     engine.oracle.peace(engine.store.books());
     engine.begin("last converge", &|site| content::converge(site, Extent::Wanted, "the end"));
     engine.run();
-    // What nobody needs goes, and nothing else: every host still is as wanted.
-    engine.begin("gc", &|site| content::collect(site, "the end"));
+    // What nobody needs goes, and nothing else: every host still is as wanted, and a rollback has to bring nothing.
+    clean_up(engine);
     engine.run();
     engine.oracle.end(engine.store.books(), &engine.fleet, engine.contents);
+    engine.oracle.all_in_place();
+    go_back(engine);
+    engine.run();
 }
 
 /// The first sync of an empty fleet.
@@ -61,6 +67,16 @@ pub fn found(engine: &mut Engine<'_>) {
     let (content, map) = (engine.contents.first(), site::first_map(engine.policy));
     engine.begin("first sync", &|site| content::sync(site, &content, Some(&map), false, "the first"));
     engine.run();
+}
+
+fn go_back(engine: &mut Engine<'_>) {
+    if let Some(blocked) = engine.begin("rollback", &|site| rollback(site, &Scope::Last, "worse")) {
+        engine.oracle.no_way_back(&blocked.to_string());
+    }
+}
+
+fn clean_up(engine: &mut Engine<'_>) {
+    engine.begin("gc", &|site| content::collect(site, "room"));
 }
 
 fn converge(engine: &mut Engine<'_>) {
@@ -113,6 +129,19 @@ fn sync(engine: &mut Engine<'_>) {
     let (component, ids) = *engine.random.pick(&components);
     let content = [(component.clone(), *engine.random.pick(ids))].into();
     engine.begin(&format!("sync {component}"), &|site| content::sync(site, &content, None, false, "hot fix"));
+}
+
+/// All that staging holds, which may lack a version.
+fn sync_all(engine: &mut Engine<'_>) {
+    let mut content = BTreeMap::new();
+    for (component, ids) in &engine.contents.variants {
+        let lacks = matches!(component, Component::Version(_)) && engine.random.chance(4_000);
+        let id = *engine.random.pick(&ids.iter().collect::<Vec<_>>());
+        if !lacks {
+            content.insert(component.clone(), *id);
+        }
+    }
+    engine.begin("sync all", &|site| content::sync(site, &content, None, true, "what staging holds"));
 }
 
 fn any_host(engine: &mut Engine<'_>) -> HostName {

@@ -12,6 +12,7 @@ use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::health::HealthRecord;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::{BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
+use crate::model::planted::{Bug, planted};
 use crate::model::step::Step;
 use crate::model::time::Time;
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ impl MemoryStore {
         let lock = self.books.lock.as_ref();
         match lock.is_some_and(|lock| lock.epoch == epoch) && self.books.epoch == epoch {
             true => Ok(()),
+            false if planted(Bug::SupersededMayWrite) => Ok(()),
             false => Err(StoreError::Superseded { epoch, lock: lock.cloned() }),
         }
     }
@@ -130,7 +132,7 @@ impl Store for MemoryStore {
         if let Some(lock) = from.as_ref().filter(|_| alive && !take_over) {
             return Err(StoreError::Locked(lock.clone()));
         }
-        let epoch = self.books.epoch + 1;
+        let epoch = self.books.epoch + u64::from(!planted(Bug::LockWithoutEpoch));
         self.books.epoch = epoch;
         self.books.lock = Some(Lock { epoch, holder: holder.into(), reason: reason.into(), since: now });
         self.alive = true;

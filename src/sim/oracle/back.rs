@@ -13,6 +13,7 @@ impl Oracle {
             self.reach("P12");
         }
         self.rolled_back = Some(rollout.id);
+        let now = self.current.and_then(|id| self.snapshots.get(&id)).map(|state| state.pins.clone());
         let Some(to) = self.snapshots.get(&rollout.to).cloned() else {
             return self.broken("P20", format!("{} leads to a state that nobody recorded", rollout.id));
         };
@@ -20,6 +21,16 @@ impl Oracle {
             return;
         }
         self.reach("P20");
+        for (wiki, pin) in now.iter().flat_map(|pins| &pins.wikis) {
+            if to.pins.wikis.get(wiki) != Some(pin) {
+                self.broken("P20", format!("{} loses the pin of {wiki}", rollout.id));
+            }
+        }
+        for (host, pin) in now.iter().flat_map(|pins| &pins.hosts) {
+            if to.pins.hosts.get(host) != Some(pin) {
+                self.broken("P20", format!("{} loses the pin of {host}", rollout.id));
+            }
+        }
         for (wiki, version) in &to.map.0 {
             if !self.had(&to, wiki, version) {
                 self.broken("P20", format!("{} gives {wiki} the version {version}, which it never had", rollout.id));
