@@ -4,8 +4,7 @@
 //! memory are the product's own; only time, the network, the disks and the accidents are simulated. The `oracle`
 //! judges by rules of its own.
 //!
-//! Deliberately absent: the wire, a disk that loses what was not synced (`agent::killat` has that), gates, and a
-//! transfer that other commands interrupt: a prepare happens at one moment here.
+//! Deliberately absent: the wire, a disk that loses what was not synced (`agent::killat` has that), and gates.
 
 pub mod campaign;
 mod engine;

@@ -57,7 +57,7 @@ impl Fleet {
         let host = |(seed, name): (u64, &HostName)| {
             let mut fs = MemFs::new(seed);
             fs.hook = Some(hook.clone());
-            (name.clone(), Host { fs, dead_until: 0, full_until: 0 })
+            (name.clone(), Host { fs, dead_until: 0, full_until: 0, downs: 0 })
         };
         let serving = policy.hosts.iter().filter(|(_, host)| host.serves());
         Self {

@@ -2,6 +2,7 @@
 
 use super::faults::{Faults, Kind};
 use super::fleet::Fleet;
+use super::network::Arriving;
 use super::oracle::{Oracle, Run};
 use super::random::Random;
 use super::site::Contents;
@@ -40,6 +41,8 @@ pub(super) enum Next {
         host: HostName,
         command: Box<Command>,
     },
+    /// All that a prepare was still waiting for is at the host.
+    Arrive(Arriving),
     Answer {
         op: usize,
         host: HostName,
@@ -135,12 +138,22 @@ impl<'a> Engine<'a> {
 
     /// Whether this fault happens now; it is counted.
     pub(super) fn hit(&mut self, kind: Kind) -> bool {
-        let Some(rate) = self.faults.as_ref().map(|faults| faults.rate(kind)) else { return false };
-        let hit = self.random.chance(rate);
+        let hit = self.threatens(kind);
         if hit {
-            *self.injected.entry(kind).or_default() += 1;
+            self.happened(kind);
         }
         hit
+    }
+
+    /// Whether this fault may happen now; it is not counted.
+    pub(super) fn threatens(&mut self, kind: Kind) -> bool {
+        let rate = self.faults.as_ref().map(|faults| faults.rate(kind));
+        rate.is_some_and(|rate| self.random.chance(rate))
+    }
+
+    /// A fault happened.
+    pub(super) fn happened(&mut self, kind: Kind) {
+        *self.injected.entry(kind).or_default() += 1;
     }
 
     pub fn count(&mut self, outcome: &'static str) {
@@ -224,6 +237,7 @@ impl<'a> Engine<'a> {
         match next {
             Next::Work(op) => self.work(op),
             Next::Deliver { op, host, command } => self.deliver(op, &host, &command),
+            Next::Arrive(arriving) => self.arrive(arriving),
             Next::Answer { op, host, generation, answer } => self.answer(op, host, generation, answer),
             Next::Tell(op, event) => self.tell(op, event),
             Next::Gated(op, end) => {
@@ -382,7 +396,11 @@ impl<'a> Engine<'a> {
         if let Some(left) = left {
             let (id, kind, wanted) = (plan.goal.rollout.id, plan.goal.rollout.kind, &plan.goal.snapshot);
             let hosts = plan.hosts.keys().cloned().collect();
-            self.oracle.done(Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left }, self.store.books(), &self.fleet);
+            self.oracle.done(
+                Run { id, kind, epoch, began, wanted, hosts: &hosts, left: &left },
+                self.store.books(),
+                &self.fleet,
+            );
         }
         match outcome {
             Outcome::GoBack(_) | Outcome::GateFailed(_) => {

@@ -33,6 +33,8 @@ pub enum Kind {
     DiskFull,
     /// Files of a tree are gone or others, below its marker.
     Damaged,
+    /// Somebody changes the served map by hand.
+    MapEdited,
     /// The agent is killed between two changes, in the middle of one.
     AgentKilled,
     /// An operator dies between two effects; what it sent still arrives.
@@ -48,7 +50,7 @@ pub enum Kind {
 }
 
 /// Every kind, its name in a file of faults, and how often it happens unless that says otherwise.
-pub const KINDS: [(Kind, &str, u32); 17] = [
+pub const KINDS: [(Kind, &str, u32); 18] = [
     (Kind::CommandLost, "command_lost", 50),
     (Kind::ReplyLost, "reply_lost", 50),
     (Kind::Late, "late", 50),
@@ -60,6 +62,7 @@ pub const KINDS: [(Kind, &str, u32); 17] = [
     (Kind::Cloned, "cloned", 5),
     (Kind::DiskFull, "disk_full", 10),
     (Kind::Damaged, "damaged", 10),
+    (Kind::MapEdited, "map_edited", 10),
     (Kind::AgentKilled, "agent_killed", 30),
     (Kind::Crash, "crash", 12),
     (Kind::TakeOver, "take_over", 3_000),

@@ -1,12 +1,16 @@
 //! The simulated hosts: the agent that real hosts run, each on a host in memory.
 
+use super::look;
 use super::random::Random;
 use super::site::{self, Contents};
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::killat::KillAt;
 use crate::agent::memfs::MemFs;
+use crate::agent::prepare::Transfer;
 use crate::config::policy::Policy;
+use crate::model::digest::Digest;
+use crate::model::map::VersionMap;
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::{Command, Refusal, Reply};
 use std::collections::BTreeMap;
@@ -20,6 +24,8 @@ pub struct Host {
     pub dead_until: u64,
     /// Until when its disk is full, ms.
     pub full_until: u64,
+    /// How often all that ran on it ended at once.
+    pub downs: u64,
 }
 
 /// Every host by name.
@@ -30,7 +36,7 @@ pub fn empty(policy: &Policy) -> Fleet {
     let host = |(i, name): (u64, &HostName)| {
         let mut fs = MemFs::new(i);
         fs.hook = Some(site::build_hook());
-        (name.clone(), Host { fs, dead_until: 0, full_until: 0 })
+        (name.clone(), Host { fs, dead_until: 0, full_until: 0, downs: 0 })
     };
     (1..).zip(policy.hosts.keys()).map(host).collect()
 }
@@ -38,21 +44,70 @@ pub fn empty(policy: &Policy) -> Fleet {
 impl Host {
     /// The agent obeys or refuses. A prepare brings all that it asks for.
     pub fn deliver(&mut self, contents: &Contents, command: &Command) -> Reply {
-        self.deliver_or_kill(contents, command, u64::MAX).0
+        match command {
+            Command::Prepare { want, build, .. } => match self.begin(contents, command, u64::MAX).0 {
+                Ok(transfer) => self.end(contents.files.get(&want.id), transfer, build, u64::MAX).0,
+                Err(reply) => reply,
+            },
+            _ => self.obey(command, u64::MAX).0,
+        }
     }
 
-    /// The same with an agent that is killed at the change after `changes` ones; whether it came to that. Nobody hears
-    /// what it says then.
-    pub fn deliver_or_kill(&mut self, contents: &Contents, command: &Command, changes: u64) -> (Reply, bool) {
+    /// A command other than a prepare, to an agent that is killed at the change after `changes` ones; whether it came to
+    /// that. Nobody hears what it says then.
+    pub fn obey(&mut self, command: &Command, changes: u64) -> (Reply, bool) {
+        self.with_agent(changes, |agent| agent.command(command))
+    }
+
+    /// The first half of a prepare: what is here is copied; what it answers when there is no second half.
+    pub fn begin(&mut self, contents: &Contents, command: &Command, changes: u64) -> (Result<Transfer, Reply>, bool) {
+        self.with_agent(changes, |agent| {
+            let Command::Prepare { stamp, expect, want, .. } = command else {
+                return Err(Reply::Refused(Refusal::Failed("not a prepare".to_owned())));
+            };
+            let manifest = contents.manifests.get(&want.id).cloned().ok_or_else(|| Reply::Refused(unknown()))?;
+            agent.prepare_begin(*stamp, expect, want.clone(), manifest).map_err(Reply::Refused)
+        })
+    }
+
+    /// The second half of a prepare: what is missing comes out of `files`, and the tree takes its place.
+    pub fn end(
+        &mut self,
+        files: Option<&BTreeMap<String, Vec<u8>>>,
+        mut transfer: Transfer,
+        build: &[String],
+        changes: u64,
+    ) -> (Reply, bool) {
+        self.with_agent(changes, |agent| match bring(agent, files, &mut transfer) {
+            Ok(()) => agent.prepare_finish(transfer, build),
+            Err(refusal) => Reply::Refused(refusal),
+        })
+    }
+
+    fn with_agent<T>(&mut self, changes: u64, act: impl FnOnce(&mut Agent<KillAt<MemFs>>) -> T) -> (T, bool) {
         let fs = std::mem::replace(&mut self.fs, MemFs::new(0));
         let mut agent = Agent::new(KillAt::new(fs, changes));
-        let reply = match command {
-            Command::Prepare { .. } => prepare(&mut agent, contents, command).unwrap_or_else(Reply::Refused),
-            _ => agent.command(command),
-        };
+        let said = act(&mut agent);
         let killed = agent.fs.killed();
         self.fs = agent.fs.inner;
-        (reply, killed)
+        (said, killed)
+    }
+
+    /// Somebody else's tool writes the served map: another one, or none at all.
+    pub fn edit_map(&mut self, random: &mut Random) -> &'static str {
+        let at = Place::root("wikiversions.php");
+        let version = site::wmf(random.between(9, 12));
+        let served = look::served(&self.fs);
+        let (bytes, what) = match random.chance(7_000) {
+            true => {
+                (VersionMap(served.into_keys().map(|wiki| (wiki, version.clone())).collect()).to_php(), "another map")
+            }
+            false => (b"<?php // nothing".to_vec(), "no map"),
+        };
+        match self.fs.overwrite(&at, &bytes) {
+            Ok(()) => what,
+            Err(_) => "nothing, there is no map to change",
+        }
     }
 
     /// A file of one of its trees is gone or another one; which.
@@ -107,17 +162,19 @@ impl Host {
     }
 }
 
-fn prepare(agent: &mut Agent<KillAt<MemFs>>, contents: &Contents, command: &Command) -> Result<Reply, Refusal> {
-    let Command::Prepare { stamp, expect, want, build } = command else {
-        return Err(Refusal::Failed("not a prepare".to_owned()));
-    };
-    let unknown = || Refusal::Failed("the deploy host does not have this content".to_owned());
-    let manifest = contents.manifests.get(&want.id).cloned().ok_or_else(unknown)?;
-    let files = contents.files.get(&want.id).ok_or_else(unknown)?;
-    let mut transfer = agent.prepare_begin(*stamp, expect, want.clone(), manifest)?;
-    for digest in transfer.needs().to_vec() {
-        let bytes = files.values().find(|bytes| crate::model::digest::Digest::of(bytes) == digest);
-        agent.prepare_put(&mut transfer, digest, &mut bytes.ok_or_else(unknown)?.as_slice())?;
+fn unknown() -> Refusal {
+    Refusal::Failed("the deploy host does not have this content".to_owned())
+}
+
+fn bring(
+    agent: &mut Agent<KillAt<MemFs>>,
+    files: Option<&BTreeMap<String, Vec<u8>>>,
+    transfer: &mut Transfer,
+) -> Result<(), Refusal> {
+    let files = files.ok_or_else(unknown)?;
+    for digest in transfer.needs() {
+        let bytes = files.values().find(|bytes| Digest::of(bytes) == digest);
+        agent.prepare_put(transfer, digest, &mut bytes.ok_or_else(unknown)?.as_slice())?;
     }
-    Ok(agent.prepare_finish(transfer, build))
+    Ok(())
 }

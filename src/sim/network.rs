@@ -4,6 +4,8 @@ use super::engine::{Engine, Next};
 use super::faults::Kind;
 use super::look;
 use super::oracle;
+use crate::agent::prepare::Transfer;
+use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
 use crate::model::names::HostName;
@@ -14,8 +16,24 @@ use crate::rollout::effect::Event;
 const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
 /// What a full disk holds at most, bytes: some have room for little, some for less than they hold.
 const FULL_BYTES_MAX: u64 = 8_000;
-/// Changes of an agent before it is killed, at most; many commands make fewer, a prepare more.
-const CHANGES_MAX: u64 = 8;
+/// Changes of an agent before it is killed, at most: more than a switch makes. Many commands make fewer and live.
+const CHANGES_MAX: u64 = 30;
+/// How long what a prepare waits for is under way unless the host is slow, ms.
+const TRANSFER_MS_MAX: u64 = 5_000;
+
+/// What may befall a host itself.
+const BEFALLS: [Kind; 7] =
+    [Kind::Dead, Kind::Rebooted, Kind::Rebuilt, Kind::Cloned, Kind::DiskFull, Kind::Damaged, Kind::MapEdited];
+
+/// A prepare of which the first half was obeyed.
+pub(super) struct Arriving {
+    op: usize,
+    host: HostName,
+    command: Box<Command>,
+    transfer: Transfer,
+    /// How often the host was down when it began; the agent does not outlive that.
+    downs: u64,
+}
 
 impl Engine<'_> {
     pub(super) fn send(&mut self, op: usize, host: HostName, command: Box<Command>, deadline_ms: u64) {
@@ -51,7 +69,7 @@ impl Engine<'_> {
 
     /// What may befall a host itself.
     fn molest(&mut self, host: &HostName) {
-        for kind in [Kind::Dead, Kind::Rebooted, Kind::Rebuilt, Kind::Cloned, Kind::DiskFull, Kind::Damaged] {
+        for kind in BEFALLS {
             if self.hit(kind) {
                 let until = self.now + self.random.between(TROUBLE_MS.0, TROUBLE_MS.1);
                 self.befall(kind, host, until);
@@ -82,6 +100,7 @@ impl Engine<'_> {
                 at.fs.capacity_bytes = Some(self.random.between(0, FULL_BYTES_MAX));
                 "has a full disk".to_owned()
             }
+            Kind::MapEdited => format!("is changed by hand, it serves {},", at.edit_map(&mut self.random)),
             Kind::Damaged => format!("is damaged, {},", at.damage(&mut self.random)),
             _ => {
                 at.dead_until = until;
@@ -98,11 +117,16 @@ impl Engine<'_> {
         if matches!(kind, Kind::Rebuilt | Kind::Cloned) {
             self.oracle.rebuilt(host);
         }
+        if kind == Kind::MapEdited {
+            self.oracle.edited(host);
+        }
+        if matches!(kind, Kind::Rebuilt | Kind::Cloned | Kind::Dead | Kind::Rebooted) {
+            self.fleet.get_mut(host).expect("it is a host").downs += 1;
+        }
     }
 
     pub(super) fn deliver(&mut self, op: usize, host: &HostName, command: &Command) {
         let generation = command.stamp().generation;
-        let changes = if self.hit(Kind::AgentKilled) { self.random.between(0, CHANGES_MAX) } else { u64::MAX };
         let at = self.fleet.get_mut(host).expect("it is a host");
         if at.dead_until > self.now {
             if self.random.chance(5_000) {
@@ -116,20 +140,91 @@ impl Engine<'_> {
         }
         let before = (look::active(&at.fs), look::incarnation(&at.fs));
         self.oracle.about_to_deliver(host, command, before, self.store.books(), &at.fs, self.contents);
-        let (reply, killed) = at.deliver_or_kill(self.contents, command, changes);
-        if killed {
-            self.line(&format!("the agent of {host} is killed in {} {generation}", oracle::name(command)));
-            self.oracle.touched(host, self.now + TROUBLE_MS.1);
-            self.oracle.killed(host, command, before.0, &self.fleet, self.contents);
-            let answer = Err(Fault::ClosedEarly);
-            return self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
+        let changes = self.changes_before_a_kill();
+        let at = self.fleet.get_mut(host).expect("it is a host");
+        let (said, killed) = match command {
+            Command::Prepare { .. } => at.begin(self.contents, command, changes),
+            _ => {
+                let (reply, killed) = at.obey(command, changes);
+                (Err(reply), killed)
+            }
+        };
+        let downs = at.downs;
+        match said {
+            _ if killed => self.died(op, host, command, before.0),
+            Ok(transfer) => {
+                self.line(&format!("{host} begins prepare {generation}"));
+                self.oracle.begun(host, command, before);
+                let ms = self.transfer_ms(host);
+                let (host, command) = (host.clone(), Box::new(command.clone()));
+                self.after(ms, Next::Arrive(Arriving { op, host, command, transfer, downs }));
+            }
+            Err(reply) => {
+                self.said(host, command, &reply);
+                self.oracle.delivered(host, command, &reply, before, &self.fleet, self.contents);
+                self.reply(op, host, generation, reply);
+            }
         }
-        let words = match &reply {
+    }
+
+    /// How long what a prepare waits for is under way, ms.
+    fn transfer_ms(&mut self, host: &HostName) -> u64 {
+        if !self.hit(Kind::Slow) {
+            return self.random.between(1, TRANSFER_MS_MAX);
+        }
+        let deadline_ms = self.policy.limits.prepare_ms_max;
+        let ms = self.random.between(deadline_ms / 2, deadline_ms + deadline_ms / 10);
+        self.oracle.touched(host, self.now + ms);
+        ms
+    }
+
+    /// What a prepare waited for has come, unless its agent is gone.
+    pub(super) fn arrive(&mut self, arriving: Arriving) {
+        let Arriving { op, host, command, transfer, downs } = arriving;
+        let generation = command.stamp().generation;
+        let Command::Prepare { want, build, .. } = &*command else { return };
+        let changes = self.changes_before_a_kill();
+        let at = self.fleet.get_mut(&host).expect("it is a host");
+        if at.dead_until > self.now || at.downs != downs {
+            return self.line(&format!("{host} went down over prepare {generation}"));
+        }
+        let before = look::active(&at.fs);
+        let (reply, killed) = at.end(self.contents.files.get(&want.id), transfer, build, changes);
+        if killed {
+            return self.died(op, &host, &command, before);
+        }
+        self.said(&host, &command, &reply);
+        self.oracle.finished(&host, generation, &reply, before, &self.fleet);
+        self.reply(op, &host, generation, reply);
+    }
+
+    /// After how many changes the agent is killed over this command.
+    fn changes_before_a_kill(&mut self) -> u64 {
+        match self.threatens(Kind::AgentKilled) {
+            true => self.random.between(0, CHANGES_MAX),
+            false => u64::MAX,
+        }
+    }
+
+    fn died(&mut self, op: usize, host: &HostName, command: &Command, before: Option<Digest>) {
+        let generation = command.stamp().generation;
+        self.happened(Kind::AgentKilled);
+        self.line(&format!("the agent of {host} is killed in {} {generation}", oracle::name(command)));
+        self.oracle.touched(host, self.now + TROUBLE_MS.1);
+        self.oracle.killed(host, command, before, &self.fleet, self.contents);
+        let answer = Err(Fault::ClosedEarly);
+        self.after(10, Next::Answer { op, host: host.clone(), generation, answer });
+    }
+
+    fn said(&mut self, host: &HostName, command: &Command, reply: &Reply) {
+        let words = match reply {
             Reply::Refused(refusal) => format!("refuses: {refusal}"),
             _ => "obeys".to_owned(),
         };
-        self.line(&format!("{host} {words} {} {generation}", oracle::name(command)));
-        self.oracle.delivered(host, command, &reply, before, &self.fleet, self.contents);
+        self.line(&format!("{host} {words} {} {}", oracle::name(command), command.stamp().generation));
+    }
+
+    fn reply(&mut self, op: usize, host: &HostName, generation: Generation, reply: Reply) {
         if self.hit(Kind::ReplyLost) {
             return self.oracle.touched(host, self.now + 60_000);
         }

@@ -42,6 +42,8 @@ struct Life {
     number: u64,
     obeyed: Option<Generation>,
     observed_by: u64,
+    /// Its map files were touched by somebody else, and no switch has come since.
+    edited: bool,
 }
 
 /// The judge.
@@ -100,7 +102,13 @@ impl Oracle {
     /// A host began another life.
     pub fn rebuilt(&mut self, host: &HostName) {
         let life = self.lives.entry(host.clone()).or_default();
-        *life = Life { number: life.number + 1, ..Life::default() };
+        *life = Life { number: life.number + 1, edited: true, ..Life::default() };
+    }
+
+    /// Somebody changed the served map of a host behind everybody's back: what was seen of it is no longer so.
+    pub fn edited(&mut self, host: &HostName) {
+        let life = self.lives.entry(host.clone()).or_default();
+        (life.number, life.edited) = (life.number + 1, true);
     }
 
     /// Somebody took the lock.
@@ -189,9 +197,8 @@ impl Oracle {
     /// No other host that is believed has the same identity; else one's commands would be obeyed by the other.
     fn alone(&mut self, host: &HostName, books: &Books) {
         let Some(own) = books.hosts.get(host).and_then(|row| row.incarnation) else { return };
-        let same = |(name, row): &(&HostName, &HostRow)| {
-            *name != host && row.incarnation == Some(own) && row.stale.is_none()
-        };
+        let same =
+            |(name, row): &(&HostName, &HostRow)| *name != host && row.incarnation == Some(own) && row.stale.is_none();
         if let Some((twin, _)) = books.hosts.iter().find(same) {
             self.broken("P6", format!("{host} and {twin} are both believed to be {own}"));
         }
@@ -291,12 +298,13 @@ impl Oracle {
             }
             return;
         }
-        self.order(host, name, generation, matches!(command, Command::Observe { .. }));
-        let Some(expect) = expects(command) else { return };
-        if expect != before {
-            self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
+        self.begun(host, command, before);
+        if expects(command).is_none() {
+            return;
         }
-        if look::json_disagrees(fs) {
+        let life = self.lives.entry(host.clone()).or_default();
+        life.edited &= name != "switch";
+        if !life.edited && look::json_disagrees(fs) {
             self.broken("P11", format!("{host} obeyed {name} {generation} and its two map files differ"));
         }
         let Command::Switch { map, needs, .. } = command else {
@@ -310,6 +318,15 @@ impl Oracle {
         }
         if let Some(lacks) = look::lacking(fs, contents, needs, map.0.values()) {
             self.broken("P1", format!("{host} obeyed switch {generation} without {lacks}"));
+        }
+    }
+
+    /// A host obeys a command, or begins to.
+    pub fn begun(&mut self, host: &HostName, command: &Command, before: (Option<Digest>, Option<Incarnation>)) {
+        let (name, generation) = (name(command), command.stamp().generation);
+        self.order(host, name, generation, matches!(command, Command::Observe { .. }));
+        if expects(command).is_some_and(|expect| expect != before) {
+            self.broken("P6", format!("{host} obeyed {name} {generation}, which expected another host"));
         }
     }
 

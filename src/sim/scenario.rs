@@ -4,7 +4,7 @@ use super::engine::{BY, Engine};
 use super::site;
 use crate::model::books::{PinSource, Record};
 use crate::model::component::Component;
-use crate::model::names::HostName;
+use crate::model::names::{Group, HostName, Version};
 use crate::model::time::Time;
 use crate::plan::back::{Scope, rollback};
 use crate::plan::content;
@@ -16,21 +16,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The longest pause between two undertakings, ms.
 const PAUSE_MS_MAX: u64 = 600_000;
 
-/// Two to five undertakings at random.
+/// Three to seven undertakings at random.
 pub fn troubles(engine: &mut Engine<'_>) {
-    for _ in 0..engine.random.between(2, 5) {
+    for _ in 0..engine.random.between(3, 7) {
         let pause = engine.random.between(1, PAUSE_MS_MAX);
         engine.pass(pause);
         let unfinished = engine.store.books().open().next().is_some();
-        let choice = if unfinished { engine.random.between(7, 9) } else { engine.random.between(0, 11) };
+        let choice = if unfinished { engine.random.between(0, 4) } else { engine.random.between(0, 15) };
         match choice {
-            0..=3 => promote(engine),
-            4 => pin(engine),
-            5 => sync(engine),
-            6 => unpin(engine),
-            7 => go_back(engine),
-            8..=9 => converge(engine),
-            10 => sync_all(engine),
+            0..=1 => go_back(engine),
+            2..=4 => converge(engine),
+            5..=8 => promote_any(engine),
+            9 => train(engine),
+            10..=11 => pin(engine),
+            12 => sync(engine),
+            13 => unpin(engine),
+            14 => sync_all(engine),
             _ => clean_up(engine),
         }
         engine.run();
@@ -98,12 +99,27 @@ fn release(engine: &mut Engine<'_>) {
     engine.store.release_lock(now, claim.epoch).expect("the lock is held");
 }
 
-fn promote(engine: &mut Engine<'_>) {
-    release(engine);
-    let groups = engine.policy.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
-    let group = engine.random.pick(&groups).clone();
+fn promote_any(engine: &mut Engine<'_>) {
+    let group = engine.random.pick(&engine.policy.groups).name.clone();
     let version = site::wmf(engine.random.between(11, 12));
-    let goal = |site: Site<'_>| forward::promote(site, &group, &version, "train", Some("fixed"));
+    promote(engine, &group, &version);
+}
+
+/// One version for every group, one after the other as long as nothing stays unfinished.
+fn train(engine: &mut Engine<'_>) {
+    let version = site::wmf(engine.random.between(11, 12));
+    for group in &engine.policy.groups {
+        promote(engine, &group.name, &version);
+        engine.run();
+        if engine.store.books().open().next().is_some() {
+            return;
+        }
+    }
+}
+
+fn promote(engine: &mut Engine<'_>, group: &Group, version: &Version) {
+    release(engine);
+    let goal = |site: Site<'_>| forward::promote(site, group, version, "train", Some("fixed"));
     engine.begin(&format!("promote {group} to {version}"), &goal);
 }
 
@@ -119,7 +135,7 @@ fn unpin(engine: &mut Engine<'_>) {
     release(engine);
     let wanted = engine.store.books().wanted();
     let Some(host) = wanted.and_then(|wanted| wanted.pins.hosts.keys().next().cloned()) else {
-        return promote(engine);
+        return promote_any(engine);
     };
     engine.begin("unpin", &|site| forward::unpin(site, &Subject::Host(host.clone()), "debugged"));
 }

@@ -4,9 +4,9 @@ use super::{Oracle, expects, kept};
 use crate::agent::memfs::MemFs;
 use crate::model::books::Books;
 use crate::model::digest::Digest;
-use crate::model::ids::Incarnation;
+use crate::model::ids::{Generation, Incarnation};
 use crate::model::names::HostName;
-use crate::model::protocol::Command;
+use crate::model::protocol::{Command, Reply};
 use crate::sim::fleet::Fleet;
 use crate::sim::look;
 use crate::sim::site::Contents;
@@ -37,6 +37,24 @@ impl Oracle {
         if matches!(command, Command::Confirm { keep: Some(_), .. }) {
             self.reach("P19");
             self.kept = kept::held(host, books, fs, contents);
+        }
+    }
+
+    /// A prepare that a host began came to its end; `before` is the map that it served before that.
+    pub fn finished(
+        &mut self,
+        host: &HostName,
+        generation: Generation,
+        reply: &Reply,
+        before: Option<Digest>,
+        fleet: &Fleet,
+    ) {
+        let observed_by = self.lives.get(host).map_or(0, |life| life.observed_by);
+        if !matches!(reply, Reply::Refused(_)) && observed_by > generation.epoch {
+            self.broken("P3", format!("{host} was observed by epoch {observed_by} and ended prepare {generation}"));
+        }
+        if look::active(&fleet[host].fs) != before {
+            self.broken("P6", format!("prepare {generation} changed the map of {host}"));
         }
     }
 

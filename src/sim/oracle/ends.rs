@@ -72,9 +72,8 @@ impl Oracle {
 
     /// A rollback could not be planned.
     pub fn no_way_back(&mut self, why: &str) {
-        let moved = |rollout: &&Rollout| {
-            rollout.kind == Kind::Promote && matches!(rollout.status, Status::Done | Status::Owed)
-        };
+        let moved =
+            |rollout: &&Rollout| rollout.kind == Kind::Promote && matches!(rollout.status, Status::Done | Status::Owed);
         if let Some(last) = self.rollouts.values().rfind(moved) {
             let id = last.id;
             self.broken("P9", format!("{id} can't be taken back: {why}"));
