@@ -43,7 +43,7 @@ pub struct Report {
     pub trace_hash: Digest,
     /// Commands that were sent.
     pub dispatches: u64,
-    /// Undertakings that began, or were refused by the plan.
+    /// Undertakings that began.
     pub undertakings: u64,
     /// How often each fault happened.
     pub faults: BTreeMap<Kind, u64>,

@@ -79,6 +79,8 @@ pub struct Engine<'a> {
     pub now: u64,
     /// `None`: nothing fails.
     pub faults: Option<Faults>,
+    /// Percent of their rates at which faults of hosts, of the network and of operators happen now.
+    pub weather: u32,
     pub injected: BTreeMap<Kind, u64>,
     pub outcomes: BTreeMap<&'static str, u64>,
     pub dispatches: u64,
@@ -108,6 +110,7 @@ impl<'a> Engine<'a> {
             oracle,
             now: EPOCH_MS,
             faults: None,
+            weather: 100,
             injected: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             dispatches: 0,
@@ -147,7 +150,9 @@ impl<'a> Engine<'a> {
 
     /// Whether this fault may happen now; it is not counted.
     pub(super) fn threatens(&mut self, kind: Kind) -> bool {
-        let rate = self.faults.as_ref().map(|faults| faults.rate(kind));
+        let of_no_weather = matches!(kind, Kind::GateFlaps | Kind::Skewed | Kind::ClockJumps);
+        let percent = if of_no_weather { 100 } else { self.weather };
+        let rate = self.faults.as_ref().map(|faults| faults.rate(kind) * percent / 100);
         rate.is_some_and(|rate| self.random.chance(rate))
     }
 
@@ -166,11 +171,13 @@ impl<'a> Engine<'a> {
         let now = self.read(skew).wall;
         let claim = self.store.take_lock(now, BY, reason, true).expect("the lock can always be taken over");
         self.oracle.claimed(claim.epoch);
-        self.undertakings += 1;
         self.line(&format!("epoch {} {reason}, clock off by {skew} ms", claim.epoch));
         let operator = Operator { epoch: claim.epoch, seq: 0, nonce: claim.epoch, adopt: false, resumes: false };
         match self.start(operator, skew, wanted) {
-            Ok(()) => None,
+            Ok(()) => {
+                self.undertakings += 1;
+                None
+            }
             Err(blocked) => {
                 self.line(&format!("blocked: {blocked}"));
                 self.count("blocked");
@@ -387,6 +394,9 @@ impl<'a> Engine<'a> {
         let Some(acting) = self.acting.remove(&op) else { return };
         self.line(&format!("operator {op} ends: {}", word(&outcome)));
         self.count(word(&outcome));
+        if matches!(outcome, Outcome::Done { .. }) && !acting.machine.plan().excluded.is_empty() {
+            self.count("done without depooled hosts");
+        }
         let (plan, epoch, began) = (acting.machine.plan(), acting.epoch, acting.began);
         let left: Option<BTreeSet<HostName>> = match &outcome {
             Outcome::Done { left, .. } => Some(left.keys().cloned().collect()),

@@ -63,17 +63,16 @@ pub const KINDS: [(Kind, &str, u32); 18] = [
     (Kind::DiskFull, "disk_full", 10),
     (Kind::Damaged, "damaged", 10),
     (Kind::MapEdited, "map_edited", 10),
-    (Kind::AgentKilled, "agent_killed", 30),
+    (Kind::AgentKilled, "agent_killed", 100),
     (Kind::Crash, "crash", 12),
     (Kind::TakeOver, "take_over", 3_000),
     (Kind::Skewed, "skewed", 2_500),
-    (Kind::ClockJumps, "clock_jumps", 10),
+    (Kind::ClockJumps, "clock_jumps", 20),
     (Kind::GateFlaps, "gate_flaps", 1_500),
 ];
 
-/// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes and jumps of
-/// clocks, per undertaking for take-overs and
-/// clocks, per question for gates.
+/// How often each kind happens, in [`CHANCES`]: per command, per effect for crashes and clocks that are
+/// set, per undertaking for take-overs and clocks that are off, per question for gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub BTreeMap<Kind, u32>);
 

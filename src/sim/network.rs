@@ -16,8 +16,11 @@ use crate::rollout::effect::Event;
 const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
 /// What a full disk holds at most, bytes: some have room for little, some for less than they hold.
 const FULL_BYTES_MAX: u64 = 8_000;
-/// Changes of an agent before it is killed, at most: more than a switch makes. Many commands make fewer and live.
+/// Changes of an agent before it is killed, at most: more than a switch makes. Many commands make fewer and live, so
+/// half of the kills come earlier.
 const CHANGES_MAX: u64 = 30;
+/// Changes of an agent before it is killed early, at most.
+const CHANGES_FEW: u64 = 8;
 /// How long what a prepare waits for is under way unless the host is slow, ms.
 const TRANSFER_MS_MAX: u64 = 5_000;
 
@@ -201,7 +204,10 @@ impl Engine<'_> {
     /// After how many changes the agent is killed over this command.
     fn changes_before_a_kill(&mut self) -> u64 {
         match self.threatens(Kind::AgentKilled) {
-            true => self.random.between(0, CHANGES_MAX),
+            true => {
+                let most = if self.random.chance(5_000) { CHANGES_MAX } else { CHANGES_FEW };
+                self.random.between(0, most)
+            }
             false => u64::MAX,
         }
     }

@@ -16,22 +16,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The longest pause between two undertakings, ms.
 const PAUSE_MS_MAX: u64 = 600_000;
 
+/// In calm weather a promotion of many hosts mostly succeeds, so that there is something to take back.
+const CALM_PERCENT: u32 = 10;
+/// In a storm it hardly ever does.
+const STORM_PERCENT: u32 = 200;
+
 /// Three to seven undertakings at random.
 pub fn troubles(engine: &mut Engine<'_>) {
     for _ in 0..engine.random.between(3, 7) {
         let pause = engine.random.between(1, PAUSE_MS_MAX);
         engine.pass(pause);
+        engine.weather = if engine.random.chance(5_000) { CALM_PERCENT } else { STORM_PERCENT };
         let unfinished = engine.store.books().open().next().is_some();
-        let choice = if unfinished { engine.random.between(0, 4) } else { engine.random.between(0, 15) };
+        let choice = if unfinished { engine.random.between(0, 4) } else { engine.random.between(0, 19) };
         match choice {
             0..=1 => go_back(engine),
             2..=4 => converge(engine),
             5..=8 => promote_any(engine),
-            9 => train(engine),
-            10..=11 => pin(engine),
-            12 => sync(engine),
-            13 => unpin(engine),
-            14 => sync_all(engine),
+            9..=11 => train(engine),
+            12..=13 => pin(engine),
+            14 => unpin(engine),
+            15 => sync(engine),
+            16..=17 => sync_all(engine),
             _ => clean_up(engine),
         }
         engine.run();
@@ -151,7 +157,7 @@ fn sync(engine: &mut Engine<'_>) {
 fn sync_all(engine: &mut Engine<'_>) {
     let mut content = BTreeMap::new();
     for (component, ids) in &engine.contents.variants {
-        let lacks = matches!(component, Component::Version(_)) && engine.random.chance(4_000);
+        let lacks = matches!(component, Component::Version(_)) && engine.random.chance(5_000);
         let id = *engine.random.pick(&ids.iter().collect::<Vec<_>>());
         if !lacks {
             content.insert(component.clone(), *id);
