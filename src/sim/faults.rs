@@ -63,7 +63,7 @@ pub const KINDS: [(Kind, &str, u32); 18] = [
     (Kind::DiskFull, "disk_full", 10),
     (Kind::Damaged, "damaged", 10),
     (Kind::MapEdited, "map_edited", 10),
-    (Kind::AgentKilled, "agent_killed", 100),
+    (Kind::AgentKilled, "agent_killed", 150),
     (Kind::Crash, "crash", 12),
     (Kind::TakeOver, "take_over", 3_000),
     (Kind::Skewed, "skewed", 2_500),

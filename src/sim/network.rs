@@ -18,7 +18,7 @@ const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
 const FULL_BYTES_MAX: u64 = 8_000;
 /// Changes of an agent before it is killed, at most: more than a switch makes. Many commands make fewer and live, so
 /// half of the kills come earlier.
-const CHANGES_MAX: u64 = 30;
+const CHANGES_MAX: u64 = 18;
 /// Changes of an agent before it is killed early, at most.
 const CHANGES_FEW: u64 = 8;
 /// How long what a prepare waits for is under way unless the host is slow, ms.

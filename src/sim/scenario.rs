@@ -91,7 +91,8 @@ fn converge(engine: &mut Engine<'_>) {
     engine.begin("converge", &|site| content::converge(site, extent, "repair"));
 }
 
-/// Hosts are put back into service and the hold is let go, as a person does before going forward.
+/// Hosts are put back into service and the hold is let go, as a person does before going forward; now and then one is
+/// taken out of service.
 fn release(engine: &mut Engine<'_>) {
     let now = Time(engine.now);
     let books = engine.store.books();
@@ -99,6 +100,10 @@ fn release(engine: &mut Engine<'_>) {
     let mut records: Vec<Record> = books.hold.iter().map(|_| Record::Released { by: by() }).collect();
     let well = books.hosts.iter().filter(|(_, row)| row.depooled.is_some() && row.stale.is_none());
     records.extend(well.map(|(host, _)| Record::Pooled { host: host.clone(), by: by() }));
+    if engine.random.chance(1_000) {
+        let (host, reason) = (any_host(engine), "a new disk".to_owned());
+        records.push(Record::Depooled { host, by: by(), reason });
+    }
     let claim = engine.store.take_lock(now, BY, "release", true).expect("the lock can always be taken over");
     engine.oracle.claimed(claim.epoch);
     engine.store.append(now, claim.epoch, &records).expect("the lock is held");
