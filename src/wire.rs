@@ -41,6 +41,8 @@
 //! ```text
 //! Serve                     ->
 //!                           <-  Served
+//! Shelve, one blob an object ->
+//!                           <-  Served
 //! ```
 //!
 //! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the

@@ -91,9 +91,13 @@ pub fn run<F: HostFs>(
             Err(WireError::Ended) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        if let ToAgent::Serve(order) = &request {
-            let refused = shelf.serve(&agent.fs, order).err();
-            write_message(to, &ToController::Served(Served { refused }))?;
+        let served = match &request {
+            ToAgent::Serve(order) => Some(shelf.serve(&agent.fs, order)),
+            ToAgent::Shelve(order) => Some(shelf.shelve(&agent.fs, order, from)?),
+            _ => None,
+        };
+        if let Some(served) = served {
+            write_message(to, &ToController::Served(Served { refused: served.err(), shelves: true }))?;
             to.flush()?;
             continue;
         }
@@ -116,7 +120,9 @@ fn answer<F: HostFs>(
 ) -> Result<Next, SessionError> {
     let reply = match request {
         ToAgent::Hello { .. } => return Err(SessionError::Hello("a second hello")),
-        ToAgent::Serve(_) | ToAgent::Send(_) => return Err(SessionError::Hello("files that nobody waits for")),
+        ToAgent::Serve(_) | ToAgent::Shelve(_) | ToAgent::Send(_) => {
+            return Err(SessionError::Hello("files that nobody waits for"));
+        }
         ToAgent::Peek(peek) => match agent.peek(&peek) {
             Ok(observation) => Reply::Observed(Box::new(observation)),
             Err(refusal) => Reply::Refused(refusal),

@@ -15,10 +15,12 @@ use crate::wire::fetch::{Fetch, Fetched};
 use crate::wire::frame::WireError;
 use crate::wire::message::{Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::noise::{Noise, skip_noise};
+use crate::wire::serve::Shelve;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
@@ -190,6 +192,26 @@ impl Agent {
             (ToController::Reply(reply), in_step) => Ok((reply, in_step)),
             _ => Err(Stop::Fault(wrong_reply())),
         }
+    }
+
+    /// Writes an order for the shelf with its objects, and reads the answer.
+    pub async fn shelve(
+        &mut self,
+        order: &Shelve,
+        files: &[PathBuf],
+        progress: Progress<'_>,
+    ) -> Result<(ToController, bool), Stop> {
+        let failed = |e: io::Error| Stop::Fault(Fault::Other(format!("here: a bundle: {e}")));
+        let opened = files.iter().map(File::open).collect::<io::Result<Vec<File>>>().map_err(failed)?;
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            write_message(input, &ToAgent::Shelve(order.clone())).await?;
+            for mut file in opened {
+                write_blob(input, &mut file, progress).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        both(write, read_answer(output, None, REPLY_BYTES_MAX)).await
     }
 
     /// Writes a bundle and reads the answer.

@@ -5,7 +5,7 @@
 
 use super::fetch::{Fetch, Fetched};
 use super::frame::{Header, Kind, WireError, check};
-use super::serve::{Serve, Served};
+use super::serve::{Serve, Served, Shelve};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::protocol::{Command, Held, Peek, Reply};
@@ -51,6 +51,9 @@ pub enum ToAgent {
     Ask(Question),
     /// Serve what is proven there, while the session lasts; only to an agent whose Need said `fetches`.
     Serve(Serve),
+    /// Serve what comes with this too, while the session lasts; only to an agent whose Served said `shelves`. One blob an
+    /// object follows.
+    Shelve(Shelve),
 }
 
 /// How files come.
@@ -104,7 +107,7 @@ pub enum ToController {
     Reply(Reply),
     /// The answer to a question.
     Answer(Answer),
-    /// The answer to a [`ToAgent::Serve`].
+    /// The answer to a [`ToAgent::Serve`] or [`ToAgent::Shelve`].
     Served(Served),
 }
 
