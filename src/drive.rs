@@ -7,6 +7,8 @@ pub mod act;
 pub mod canary;
 pub mod clock;
 pub mod collect;
+#[cfg(test)]
+mod cut;
 pub mod deletions;
 pub mod deploy;
 pub mod filelint;
