@@ -19,7 +19,8 @@ use crate::model::protocol::{Command, Expect, Level, Peek, Readiness, Reply, Sta
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::HEADER_BYTES;
-use crate::wire::message::{BUNDLES, ToAgent, ToController, encode};
+use crate::wire::message::{BUNDLES, PACKED, ToAgent, ToController, encode};
+use crate::wire::said::Said;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
@@ -136,7 +137,7 @@ impl<F: HostFs + Send> Host<F> {
                 let mut from = BufReader::new(Cut { stream: &theirs, left: down, passed: 0 });
                 let mut to = Cut { stream: &theirs, left: up, passed: 0 };
                 let greeting = session::greet(&mut from, &mut to);
-                let _ = greeting.and_then(|greeting| session::run(agent, greeting.bundles, &mut from, &mut to));
+                let _ = greeting.and_then(|greeting| session::run(agent, greeting.offers, &mut from, &mut to));
                 from.into_inner().passed
             });
             let mut came = control(ours, &deploy.offered(manifest), manifest, command);
@@ -153,9 +154,10 @@ fn control(stream: UnixStream, source: &Offered, manifest: &Manifest, command: C
         stream.set_nonblocking(true).expect("a socket");
         let (output, input) = tokio::net::UnixStream::from_std(stream).expect("a socket").into_split();
         let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
-        let mut agent = exchange::Agent { channel, nonce: NONCE.to_owned(), greeted: false };
+        let mut agent =
+            exchange::Agent { channel, nonce: NONCE.to_owned(), greeted: false, said: Some(Said::default()) };
         let (root, state) = ("/srv/mediawiki".into(), "/var/lib/pointsman".into());
-        let offers = vec![BUNDLES.to_owned()];
+        let offers = [BUNDLES, PACKED].map(str::to_owned).to_vec();
         let hello = ToAgent::Hello { nonce: NONCE.to_owned(), root, state, offers };
         let hello = encode(&hello).expect("it is small");
         agent.channel.input.write_all(&hello).await.expect("it goes to a buffer");

@@ -19,7 +19,8 @@ use crate::model::names::HostName;
 use crate::model::protocol::{Command, Observation, Peek, Refusal, Reply};
 use crate::model::question::{Answer, Question};
 use crate::wire::frame::WireError;
-use crate::wire::message::{BUNDLES, ToAgent, ToController, encode};
+use crate::wire::message::{BUNDLES, PACKED, ToAgent, ToController, encode};
+use crate::wire::said;
 use crate::wire::serve::{Serve, Served, Shelve};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -266,10 +267,11 @@ impl Session {
             }
         };
         let nonce = nonce()?;
-        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state, offers: vec![BUNDLES.to_owned()] };
+        let offers = [BUNDLES, PACKED].map(str::to_owned).to_vec();
+        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state, offers };
         let hello = encode(&hello).map_err(|e| Fault::Protocol(e.to_string()))?;
         channel.input.write_all(&hello).await.map_err(|_| Fault::ClosedEarly)?;
-        Ok(Agent { channel, nonce, greeted: false })
+        Ok(Agent { channel, nonce, greeted: false, said: Some(said::Said::default()) })
     }
 
     async fn install(&self, bare: &Bare) -> Result<(), Fault> {

@@ -4,6 +4,10 @@
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The largest whole message (a request, a reply, a manifest) over all its frames, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// A request or reply that is kept as a dictionary for those after it, at most, bytes.
+pub const SAID_MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// All that is kept of a channel as a dictionary, bytes.
+pub const SAID_BYTES_MAX: usize = 32 << 10;
 /// Noise that a host's shell may print before the agent's first frame, bytes.
 pub const NOISE_BYTES_MAX: usize = 64 << 10;
 /// What is kept of a host's or a hook's stderr, bytes.

@@ -20,6 +20,9 @@ pub const WIRE_MAJOR: u32 = 1;
 /// The offer to send bundles.
 pub const BUNDLES: &str = "bundles-1";
 
+/// The offer to understand packed replies; see [`super::said`].
+pub const PACKED: &str = "packed-1";
+
 /// Hexadecimal digits of a nonce.
 pub const NONCE_DIGITS: usize = 32;
 
@@ -123,8 +126,18 @@ pub fn preface(nonce: &str) -> Vec<u8> {
 
 /// The frames of a message, at most [`MESSAGE_BYTES_MAX`] bytes of payload.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    Ok(frames(&body(message)?))
+}
+
+/// A message's bytes, at most [`MESSAGE_BYTES_MAX`].
+pub fn body<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
     let body = serde_json::to_vec(message).map_err(|e| WireError::Malformed(e.to_string()))?;
     check("a message", body.len() as u64, MESSAGE_BYTES_MAX as u64)?;
+    Ok(body)
+}
+
+/// The frames of a message's bytes.
+pub fn frames(body: &[u8]) -> Vec<u8> {
     let mut frames = Vec::with_capacity(body.len() + 64);
     let mut parts = body.chunks(FRAME_BYTES_MAX).peekable();
     while let Some(part) = parts.next() {
@@ -132,7 +145,7 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
         frames.extend_from_slice(&Header { kind, len: part.len() }.encode());
         frames.extend_from_slice(part);
     }
-    Ok(frames)
+    frames
 }
 
 /// Reads a message from the joined payloads of its frames.
