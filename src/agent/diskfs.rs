@@ -31,7 +31,7 @@ use std::sync::OnceLock;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Where the system says which installation this is.
 const MACHINE_ID: &str = "/etc/machine-id";
-/// A file that only its time is looked at of, where there are no files without a name.
+/// A file of which only its time is looked at, where there are no files without a name.
 const CLOCK: &str = "removed-clock";
 /// The most bytes that one read of a file's content takes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -130,6 +130,20 @@ impl DiskFs {
         Ok(File::from(file))
     }
 
+    /// A file that nobody ever sees, on the file system of the deploy root. Where it has none without a name, it has this one
+    /// for a moment, in the directory where only ours may lie.
+    pub(super) fn nameless(&mut self, name: &str) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        if let Ok(file) = fs::openat(self.base(Base::Root)?, ".", flags, Mode::from_raw_mode(0o600)) {
+            return Ok(file.into());
+        }
+        self.make_dir(&Place::root(STAGING))?;
+        let at = Place::root(STAGING).join(name);
+        let file = self.create(&at, 0o600)?;
+        self.remove_file(&at)?;
+        Ok(file)
+    }
+
     /// Puts `file`'s blocks below `target` too, where the file system can.
     fn reflink(&mut self, target: &File, file: &File) -> bool {
         let shared = !self.no_reflinks && fs::ioctl_ficlone(target, file).is_ok();
@@ -177,7 +191,7 @@ fn buffer_bytes(size: u64) -> usize {
 }
 
 /// Copies to `to` at most `size` bytes and sees that there are exactly so many.
-fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
+pub(super) fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; buffer_bytes(size)];
     let mut left = size;
@@ -247,8 +261,8 @@ impl HostFs for DiskFs {
     }
 
     fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
-        // The server has a file system of its own, in its own thread.
-        Ok(Box::new(Server::start(Self::new(&self.root.path, &self.state.path), listen, token.to_owned())?))
+        let fs = [(); 2].map(|()| Self::new(&self.root.path, &self.state.path));
+        Ok(Box::new(Server::start(fs, listen, token.to_owned())?))
     }
 
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {
@@ -337,20 +351,7 @@ impl HostFs for DiskFs {
     }
 
     fn now_ns(&mut self) -> io::Result<i64> {
-        // A file without a name, where there can be such: nobody ever sees it.
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let nameless = fs::openat(self.base(Base::Root)?, ".", flags, Mode::from_raw_mode(0o600));
-        let file = match nameless {
-            Ok(file) => file,
-            Err(_) => {
-                self.make_dir(&Place::root(STAGING))?;
-                let at = Place::root(STAGING).join(CLOCK);
-                let file = self.create(&at, 0o600)?;
-                self.remove_file(&at)?;
-                file.into()
-            }
-        };
-        Ok(disktree::stat_of(&fs::fstat(file)?).ctime_ns)
+        Ok(disktree::stat_of(&fs::fstat(self.nameless(CLOCK)?)?).ctime_ns)
     }
 
     fn random(&mut self) -> io::Result<u128> {

@@ -154,6 +154,9 @@ pub struct SwitchLock {
 pub trait Serving {
     /// Serves these too.
     fn add(&mut self, more: BTreeMap<Digest, Place>);
+    /// Takes an object of so many bytes and serves it too; `false` when its bytes are others. It is kept in a file without a
+    /// name, which goes with the server.
+    fn shelve(&mut self, digest: Digest, bytes: u64, from: &mut dyn Read) -> io::Result<bool>;
 }
 
 /// A place that holds content by its hash.

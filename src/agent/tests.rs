@@ -1,7 +1,7 @@
 //! The agent on a disk and in memory: the same stories on both.
 
 mod asked;
-mod bench;
+pub(crate) mod bench;
 mod bundles;
 mod collected;
 mod disk;

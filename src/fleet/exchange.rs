@@ -10,15 +10,18 @@ use crate::model::fault::Fault;
 use crate::model::limits::{MESSAGE_BYTES_MAX, NOISE_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::model::protocol::{Held, Reply};
 use crate::tree::packing::Bundle;
-use crate::wire::async_io::{read_message, write_blob, write_message};
+use crate::wire::async_io::{read_body, read_message, write_blob, write_message};
 use crate::wire::fetch::{Fetch, Fetched};
 use crate::wire::frame::WireError;
-use crate::wire::message::{Sending, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::message::{self, Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::noise::{Noise, skip_noise};
+use crate::wire::said::Said;
+use crate::wire::serve::Shelve;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
@@ -90,6 +93,8 @@ pub struct Agent {
     pub nonce: String,
     /// Whether preface and Hello have come.
     pub greeted: bool,
+    /// What was said on it; `None`: nothing is packed.
+    pub said: Option<Said>,
 }
 
 /// A request as it is written; a prepare's manifest goes after it.
@@ -117,19 +122,29 @@ impl From<WireError> for Stop {
 }
 
 impl Agent {
+    /// The frames of a request, which is noted.
+    fn frames(&mut self, request: &ToAgent) -> Result<Vec<u8>, WireError> {
+        let body = message::body(request)?;
+        let Some(said) = &mut self.said else { return Ok(message::frames(&body)) };
+        let frames = message::frames(&said.pack(body.clone()));
+        said.note(&body);
+        Ok(frames)
+    }
+
     /// Writes a request and reads its first answer; also whether all was written when the answer came.
     pub async fn first_answer(&mut self, request: &Request<'_>) -> Result<(ToController, bool), Stop> {
         let bytes_max = if request.manifest.is_some() { MESSAGE_BYTES_MAX } else { REPLY_BYTES_MAX };
+        let frames = self.frames(request.message)?;
         let greeting = (!self.greeted).then_some(self.nonce.as_str());
         let Channel { input, output, .. } = &mut self.channel;
         let write = async {
-            write_message(input, request.message).await?;
+            input.write_all(&frames).await.map_err(WireError::Io)?;
             if let Some(mut manifest) = request.manifest {
                 write_blob(input, &mut manifest, &mut |_| {}).await?;
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        let answer = both(write, read_answer(output, greeting, bytes_max)).await?;
+        let answer = both(write, read_answer(output, &mut self.said, greeting, bytes_max)).await?;
         self.greeted = true;
         Ok(answer)
     }
@@ -186,10 +201,31 @@ impl Agent {
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        match both(write, read_answer(output, None, REPLY_BYTES_MAX)).await? {
+        match both(write, read_answer(output, &mut self.said, None, REPLY_BYTES_MAX)).await? {
             (ToController::Reply(reply), in_step) => Ok((reply, in_step)),
             _ => Err(Stop::Fault(wrong_reply())),
         }
+    }
+
+    /// Writes an order for the shelf with its objects, and reads the answer.
+    pub async fn shelve(
+        &mut self,
+        order: &Shelve,
+        files: &[PathBuf],
+        progress: Progress<'_>,
+    ) -> Result<(ToController, bool), Stop> {
+        let failed = |e: io::Error| Stop::Fault(Fault::Other(format!("here: a bundle: {e}")));
+        let opened = files.iter().map(File::open).collect::<io::Result<Vec<File>>>().map_err(failed)?;
+        let frames = self.frames(&ToAgent::Shelve(order.clone()))?;
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            input.write_all(&frames).await.map_err(WireError::Io)?;
+            for mut file in opened {
+                write_blob(input, &mut file, progress).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        both(write, read_answer(output, &mut self.said, None, REPLY_BYTES_MAX)).await
     }
 
     /// Writes a bundle and reads the answer.
@@ -205,7 +241,7 @@ impl Agent {
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        both(write, read_answer(output, None, MESSAGE_BYTES_MAX)).await
+        both(write, read_answer(output, &mut self.said, None, MESSAGE_BYTES_MAX)).await
     }
 }
 
@@ -238,6 +274,7 @@ pub async fn both<T>(
 /// Reads one message, before it the preface with the nonce `greeting` and the agent's Hello when they are still to come.
 pub(super) async fn read_answer(
     output: &mut (impl AsyncBufRead + Unpin),
+    said: &mut Option<Said>,
     greeting: Option<&str>,
     bytes_max: usize,
 ) -> Result<ToController, Stop> {
@@ -252,7 +289,14 @@ pub(super) async fn read_answer(
         }
         check_hello(&read_message(output, REPLY_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
     }
-    Ok(read_message(output, bytes_max).await?)
+    let body = read_body(output, bytes_max).await?;
+    let Some(said) = said else { return Ok(message::decode(&body)?) };
+    let plain = said.unpack(&body, bytes_max)?;
+    let answer = message::decode(&plain)?;
+    if matches!(answer, ToController::Reply(_)) {
+        said.note(&plain);
+    }
+    Ok(answer)
 }
 
 fn check_hello(hello: &ToController, nonce: &str) -> Result<(), Fault> {
@@ -298,7 +342,7 @@ mod tests {
             });
             let (output, input) = split(ours);
             let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
-            let result = test(&mut Agent { channel, nonce: NONCE.into(), greeted: false }).await;
+            let result = test(&mut Agent { channel, nonce: NONCE.into(), greeted: false, said: None }).await;
             peer.abort();
             result
         })
@@ -400,7 +444,7 @@ mod tests {
             let (ours, mut theirs) = duplex(16);
             let (output, input) = split(ours);
             let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
-            let mut agent = Agent { channel, nonce: NONCE.into(), greeted: true };
+            let mut agent = Agent { channel, nonce: NONCE.into(), greeted: true, said: None };
             let mut received = vec![0; wanted.len()];
             let request = Request { message: &message, manifest: None };
             let peer = async {

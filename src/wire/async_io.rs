@@ -19,6 +19,11 @@ pub async fn read_message<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,
 ) -> Result<T, WireError> {
+    message::decode(&read_body(from, bytes_max).await?)
+}
+
+/// Reads the bytes of one message, as [`read_message`] does.
+pub async fn read_body(from: &mut (impl AsyncRead + Unpin), bytes_max: usize) -> Result<Vec<u8>, WireError> {
     let mut body = Vec::new();
     loop {
         let header = read_header(from, body.is_empty()).await?;
@@ -28,7 +33,7 @@ pub async fn read_message<T: DeserializeOwned>(
         body.resize(start + header.len, 0);
         from.read_exact(&mut body[start..]).await.map_err(cut)?;
         if last {
-            return message::decode(&body);
+            return Ok(body);
         }
     }
 }

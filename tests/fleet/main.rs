@@ -7,6 +7,7 @@ mod faults;
 mod harness;
 mod kept;
 mod local;
+mod proxies;
 mod races;
 mod site;
 mod sshd;
