@@ -10,6 +10,7 @@
 
 pub mod chain;
 pub mod error;
+mod events;
 mod health;
 pub mod memory;
 pub mod place;
@@ -18,6 +19,7 @@ pub mod recent;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +77,11 @@ pub trait Store {
 
     /// Log signatures that were seen at `since` or later, each with when it was last seen.
     fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError>;
+
+    /// Where the chain of events ends, without computing it again.
+    fn head(&self) -> Result<Verified, StoreError> {
+        self.verify()
+    }
 
     /// Computes the chain of events again; [`StoreError::Tampered`] names the first event that is not as written.
     fn verify(&self) -> Result<Verified, StoreError>;

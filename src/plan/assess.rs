@@ -3,7 +3,7 @@
 use crate::model::books::{Books, HostRow};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
-use crate::model::ids::{BooksId, Incarnation};
+use crate::model::ids::{BooksId, Generation, Incarnation};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
@@ -40,6 +40,16 @@ fn rebuilt(row: &HostRow, seen: &Observation) -> Option<StaleReason> {
     let now = seen.incarnation.unwrap_or(Incarnation(0));
     let restored = seen.fence.map(|fence| fence.generation) < row.fence;
     (was != now || restored).then_some(StaleReason::Rebuilt { was, now })
+}
+
+/// Whether the host obeyed what these books never sent, so that they are an old copy of those that did. `sent` is the last
+/// command that went to the host before this look, as the books have it.
+pub fn behind(books: &Books, host: &HostName, sent: Option<Generation>, seen: &Observation) -> Option<StaleReason> {
+    let fence = seen.fence.filter(|fence| fence.books == books.id)?.generation;
+    // Another installation may have brought a fence along; of an epoch that nobody took, none could.
+    let same = books.hosts.get(host).is_some_and(|row| row.incarnation == seen.incarnation);
+    let never_sent = same && sent.is_some_and(|sent| fence > sent);
+    (never_sent || fence.epoch > books.epoch).then_some(StaleReason::BooksBehind { fence })
 }
 
 /// Whether all that was asked for is there.

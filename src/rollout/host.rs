@@ -39,6 +39,8 @@ pub struct HostState {
     pub seen: Option<(Box<Observation>, Time)>,
     /// The observe that `seen` answered.
     pub observed: Option<Generation>,
+    /// The last command that went there before the observe that is, or was last, waited for.
+    pub sent_before: Option<Generation>,
     /// How often something was tried again.
     pub attempts: u32,
     /// Why it is not as wanted, once that is known.
@@ -55,6 +57,7 @@ impl HostState {
             pending: None,
             seen: None,
             observed: None,
+            sent_before: None,
             attempts: 0,
             failure: None,
             depooled: false,

@@ -18,7 +18,11 @@ impl Machine<'_> {
 
     fn send(&mut self, host: &HostName, step: Step, command: Command, deadline_ms: u64) {
         self.moved |= matches!(command, Command::Prepare { .. } | Command::Switch { .. });
+        let sent = self.books.hosts.get(host).and_then(|row| row.sent);
         let state = self.hosts.get_mut(host).expect("only hosts of the plan are sent to");
+        if step == Step::Observing {
+            state.sent_before = sent;
+        }
         debug_assert!(state.pending.is_none(), "one command at a time");
         state.pending = Some(command.stamp().generation);
         state.step = step;

@@ -144,9 +144,9 @@ fn damaged_files_are_told_from_newer_and_foreign_ones() {
     std::fs::write(&path, &good[..good.len() / 2]).expect("it is ours");
     opening(dir.path(), expect!["the books DIR/books.sqlite are damaged: database disk image is malformed"]);
     std::fs::write(&path, &good).expect("it is ours");
-    Connection::open(&path).and_then(|c| c.execute_batch("PRAGMA user_version = 4")).expect("it is a database");
+    Connection::open(&path).and_then(|c| c.execute_batch("PRAGMA user_version = 5")).expect("it is a database");
     let newer = std::fs::read(&path).expect("its bytes");
-    opening(dir.path(), expect!["DIR/books.sqlite has the form 4 of a newer pointsman; this one knows up to 3"]);
+    opening(dir.path(), expect!["DIR/books.sqlite has the form 5 of a newer pointsman; this one knows up to 4"]);
     assert!(std::fs::read(&path).expect("its bytes") == newer, "newer books are left alone");
     Connection::open(&path).and_then(|c| c.execute_batch("PRAGMA application_id = 0")).expect("it is a database");
     opening(dir.path(), expect!["the books DIR/books.sqlite are damaged: not books of pointsman"]);
@@ -158,7 +158,8 @@ fn books_of_the_first_form_are_read_as_they_are_and_brought_up_when_written() {
     let path = place::file(dir.path());
     let before = SqliteStore::open_read_only(dir.path()).and_then(|store| store.load()).expect("books");
     let first =
-        "DROP TABLE blockers; DROP TABLE gates; DROP TABLE signatures; DROP TABLE playbooks; PRAGMA user_version = 1";
+        "DROP TABLE blockers; DROP TABLE gates; DROP TABLE signatures; DROP TABLE playbooks; DROP TABLE sums;
+         PRAGMA user_version = 1";
     Connection::open(&path).and_then(|c| c.execute_batch(first)).expect("it is a database");
     let looked = SqliteStore::open_read_only(dir.path()).expect("books");
     assert_eq!(looked.load().expect("books"), before);
@@ -169,5 +170,5 @@ fn books_of_the_first_form_are_read_as_they_are_and_brought_up_when_written() {
     opened.verify().expect("they are whole");
     let connection = Connection::open(&path).expect("it is a database");
     let form: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a number");
-    assert_eq!(form, 3);
+    assert_eq!(form, 4);
 }
