@@ -34,7 +34,9 @@ pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
         seat.printer.talk("hosts that a gate found to be at fault, and their repair:");
         say_outcome(seat, &ended.plan, repaired);
     }
-    seat.printer.talk(&format!("journal: {}:{}", journal.events, journal.head.short()));
+    if matches!(ended.outcome, Outcome::Done { .. }) || ended.went_back.is_some() {
+        seat.printer.talk(&format!("journal: {}:{}", journal.events, journal.head.short()));
+    }
 }
 
 fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {

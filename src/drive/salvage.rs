@@ -63,7 +63,9 @@ impl Found {
             counts(&self.served)
         );
         let absurd = |(host, epoch): (&HostName, &u64)| {
-            format!("{host}: its fence claims epoch {epoch}, which nobody ever took; it is passed over and will be stale")
+            format!(
+                "{host}: its fence claims epoch {epoch}, which nobody ever took; it is passed over and will be stale"
+            )
         };
         [first].into_iter().chain(self.absurd.iter().map(absurd)).collect()
     }

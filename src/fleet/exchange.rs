@@ -250,7 +250,7 @@ pub(super) async fn read_answer(
                 return Err(Stop::Fault(Fault::Protocol(what)));
             }
         }
-        check_hello(&read_message(output, REPLY_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
+        check_hello(&read_message(output, NOISE_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
     }
     Ok(read_message(output, bytes_max).await?)
 }

@@ -108,9 +108,10 @@ pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError>
     match (tables, application, have) {
         (0, 0, 0) => Ok(false),
         // Or one wrong byte would turn the comparison with the sums off.
-        (_, APPLICATION, ..4) if sums > 0 => {
-            Err(StoreError::Damaged { path: path.to_owned(), why: format!("they have sums, which form {have} has not") })
-        }
+        (_, APPLICATION, ..4) if sums > 0 => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            why: format!("they have sums, which form {have} has not"),
+        }),
         (_, APPLICATION, 1..=FORM) => Ok(true),
         (_, APPLICATION, have) if have > FORM => Err(StoreError::Newer { path: path.to_owned(), have, known: FORM }),
         _ => Err(StoreError::Damaged { path: path.to_owned(), why: "not books of pointsman".into() }),

@@ -177,7 +177,10 @@ impl Db<'_> {
     /// Sums every row anew: when books are made or come from an earlier form.
     pub fn fill_sums(&self) -> Result<(), StoreError> {
         let mut changes = Changes::default();
-        self.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('sums', ?1)", [Digest::from_bytes([0; 32]).to_string()])?;
+        self.run(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('sums', ?1)",
+            [Digest::from_bytes([0; 32]).to_string()],
+        )?;
         self.summed(|table, key, value| {
             changes.row(table, key, Some(value));
             Ok(())

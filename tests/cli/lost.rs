@@ -70,7 +70,8 @@ fn loaded(opened: Result<SqliteStore, StoreError>) -> Result<Books, StoreError> 
 fn rows(file: &Path) -> rusqlite::Result<Vec<Vec<Value>>> {
     let connection = Connection::open(file)?;
     let mut names = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
-    let names: Vec<(String, Option<String>)> = names.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let names: Vec<(String, Option<String>)> =
+        names.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     let mut all = vec![names.iter().map(|(name, sql)| Value::Text(format!("{name} {sql:?}"))).collect()];
     for (name, sql) in names {
         if !sql.is_some_and(|sql| sql.starts_with("CREATE TABLE")) {
@@ -78,7 +79,8 @@ fn rows(file: &Path) -> rusqlite::Result<Vec<Vec<Value>>> {
         }
         let mut rows = connection.prepare(&format!("SELECT * FROM {name} NOT INDEXED"))?;
         let columns = rows.column_count();
-        let rows = rows.query_map([], |row| (0..columns).map(|n| row.get(n)).collect::<rusqlite::Result<Vec<Value>>>())?;
+        let rows =
+            rows.query_map([], |row| (0..columns).map(|n| row.get(n)).collect::<rusqlite::Result<Vec<Value>>>())?;
         all.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     }
     Ok(all)
@@ -116,7 +118,10 @@ fn a_flipped_byte_is_noticed_or_carries_nothing() {
         let looked_over = rows(&copy.write(&bytes).join("books.sqlite"));
         match (&looked, &acted, verified) {
             (Ok(_), Ok(_), Ok(_)) => {
-                assert!(looked_over.is_ok_and(|rows| rows == all), "the byte at {at} changed a row and was not noticed");
+                assert!(
+                    looked_over.is_ok_and(|rows| rows == all),
+                    "the byte at {at} changed a row and was not noticed"
+                );
                 nothing += 1;
             }
             (Ok(_), Ok(_), Err(_)) => by_verify += 1,
@@ -131,7 +136,10 @@ fn a_flipped_byte_is_noticed_or_carries_nothing() {
             };
         }
     }
-    println!("{FLIPS} flips in {} bytes: {at_once} noticed by the next command, {by_verify} by journal verify, {nothing} in bytes that carry nothing", copy.good.len());
+    println!(
+        "{FLIPS} flips in {} bytes: {at_once} noticed by the next command, {by_verify} by journal verify, {nothing} in bytes that carry nothing",
+        copy.good.len()
+    );
     assert!(at_once > 0 && by_verify > 0 && nothing > 0, "{at_once} {by_verify} {nothing}");
 }
 
@@ -190,15 +198,14 @@ fn an_old_copy_of_everything_is_told_by_the_fences_of_the_hosts() {
     let said = site.run(&["check"]).ends(7);
     for host in site.hosts() {
         let line = said.stdout.lines().find(|line| line.starts_with(host.as_str()));
-        let told = line.is_some_and(|line| line.contains("they are an old copy") && line.contains("pointsman books rebuild"));
+        let told =
+            line.is_some_and(|line| line.contains("they are an old copy") && line.contains("pointsman books rebuild"));
         assert!(told, "{host}\n{said}");
     }
     // Each in its own copy, since each takes an epoch.
-    for (command, code) in [
-        (&["promote", "group2", V11, "-m", "x", "-y"][..], 7),
-        (&["rollback", "-m", "x"], 8),
-        (&["converge"], 8),
-    ] {
+    for (command, code) in
+        [(&["promote", "group2", V11, "-m", "x", "-y"][..], 7), (&["rollback", "-m", "x"], 8), (&["converge"], 8)]
+    {
         put_back(&site, &old);
         site.run(command).ends(code).says("they are an old copy").says("pointsman books rebuild");
         assert_eq!(site.counts(), ".10: 2, .11: 5", "{command:?} moved somebody");
@@ -255,7 +262,8 @@ fn one_absurd_fence_makes_that_host_stale_and_nobody_else() {
 fn the_end_of_the_journal_is_said_and_can_be_asked_for_later() {
     let site = Site::small("");
     let said = site.promote("group0", V11).ends(0);
-    let end = said.stderr.lines().find_map(|line| line.strip_prefix("journal: ")).expect("it says where it ends").to_owned();
+    let end =
+        said.stderr.lines().find_map(|line| line.strip_prefix("journal: ")).expect("it says where it ends").to_owned();
     let [old, _] = books_of(&site);
     site.promote("group1", V11).ends(0);
     site.run(&["journal", "verify", "--noted", &end]).ends(0);

@@ -157,8 +157,7 @@ fn books_of_the_first_form_are_read_as_they_are_and_brought_up_when_written() {
     let dir = books();
     let path = place::file(dir.path());
     let before = SqliteStore::open_read_only(dir.path()).and_then(|store| store.load()).expect("books");
-    let first =
-        "DROP TABLE blockers; DROP TABLE gates; DROP TABLE signatures; DROP TABLE playbooks; DROP TABLE sums;
+    let first = "DROP TABLE blockers; DROP TABLE gates; DROP TABLE signatures; DROP TABLE playbooks; DROP TABLE sums;
          PRAGMA user_version = 1";
     Connection::open(&path).and_then(|c| c.execute_batch(first)).expect("it is a database");
     let looked = SqliteStore::open_read_only(dir.path()).expect("books");

@@ -68,9 +68,8 @@ impl Journal {
             )
         };
         let off = "PRAGMA foreign_keys = OFF";
-        let copies = |seq: u64| {
-            format!("DELETE FROM intents WHERE event > {seq}; DELETE FROM outcomes WHERE event > {seq}")
-        };
+        let copies =
+            |seq: u64| format!("DELETE FROM intents WHERE event > {seq}; DELETE FROM outcomes WHERE event > {seq}");
         let mut changes = vec![
             at("at_ms = at_ms + 1"),
             at("epoch = epoch + 1"),
@@ -139,8 +138,13 @@ fn a_journal_that_was_cut_short_carefully_is_told_by_an_end_that_was_noted() {
         let verified = open().and_then(|store| store.verify()).expect("nothing in the file itself tells it");
         assert_eq!(verified.events, seq);
         place::note_head(dir.path(), journal.end.events, journal.end.head).expect("it is ours");
-        for asked in [open().and_then(|store| store.verify().map(drop)), open().and_then(|store| store.load().map(drop))] {
-            assert!(matches!(asked, Err(StoreError::Behind { events, .. }) if events == journal.end.events), "{asked:?}");
+        for asked in
+            [open().and_then(|store| store.verify().map(drop)), open().and_then(|store| store.load().map(drop))]
+        {
+            assert!(
+                matches!(asked, Err(StoreError::Behind { events, .. }) if events == journal.end.events),
+                "{asked:?}"
+            );
         }
         let written = SqliteStore::open(dir.path(), false).map(|store| store.load().map(drop));
         assert!(matches!(written, Ok(Err(StoreError::Behind { .. }))), "{written:?}");
