@@ -219,3 +219,34 @@ fn taken(reason: &str, from: Option<&Lock>, alive: bool) -> String {
         (Some(lock), false) => format!("took the lock of {}, which is dead: {reason}", lock.holder),
     }
 }
+
+/// The hosts and rollouts whose rows records change.
+type Touched<'a> = (BTreeSet<&'a HostName>, BTreeSet<RolloutId>);
+
+fn touched(records: &[Record]) -> Touched<'_> {
+    let (mut hosts, mut rollouts) = Touched::default();
+    for record in records {
+        match record {
+            Record::Opened { rollout, .. } => drop(rollouts.insert(rollout.id)),
+            Record::Ended { rollout, .. } => drop(rollouts.insert(*rollout)),
+            Record::Intents { rollout, hosts: sent, .. } => {
+                rollouts.insert(*rollout);
+                hosts.extend(sent.iter().map(|(host, _)| host));
+            }
+            Record::Seen { host, .. }
+            | Record::Stale { host, .. }
+            | Record::Fresh { host }
+            | Record::Owed { host, .. }
+            | Record::Depooled { host, .. }
+            | Record::Pooled { host, .. }
+            | Record::Forgotten { host } => drop(hosts.insert(host)),
+            Record::Outcome { .. }
+            | Record::Held { .. }
+            | Record::Playbook(_)
+            | Record::Released { .. }
+            | Record::Health(_)
+            | Record::Note { .. } => {}
+        }
+    }
+    (hosts, rollouts)
+}

@@ -7,7 +7,7 @@
 use super::chain::{self, Link};
 use super::error::StoreError;
 use super::sums::Changes;
-use super::{check, health, is_news, looked_at, playbooks, recent};
+use super::{Touched, check, health, is_news, looked_at, playbooks, recent, touched};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot, Status};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
@@ -18,8 +18,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -422,35 +422,4 @@ impl Db<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// The hosts and rollouts whose rows records change.
-type Touched<'a> = (BTreeSet<&'a HostName>, BTreeSet<RolloutId>);
-
-fn touched(records: &[Record]) -> Touched<'_> {
-    let (mut hosts, mut rollouts) = Touched::default();
-    for record in records {
-        match record {
-            Record::Opened { rollout, .. } => drop(rollouts.insert(rollout.id)),
-            Record::Ended { rollout, .. } => drop(rollouts.insert(*rollout)),
-            Record::Intents { rollout, hosts: sent, .. } => {
-                rollouts.insert(*rollout);
-                hosts.extend(sent.iter().map(|(host, _)| host));
-            }
-            Record::Seen { host, .. }
-            | Record::Stale { host, .. }
-            | Record::Fresh { host }
-            | Record::Owed { host, .. }
-            | Record::Depooled { host, .. }
-            | Record::Pooled { host, .. }
-            | Record::Forgotten { host } => drop(hosts.insert(host)),
-            Record::Outcome { .. }
-            | Record::Held { .. }
-            | Record::Playbook(_)
-            | Record::Released { .. }
-            | Record::Health(_)
-            | Record::Note { .. } => {}
-        }
-    }
-    (hosts, rollouts)
 }

@@ -1,6 +1,8 @@
 //! Books that are lost in part: single bytes, their end, a log that a killed writer left, an old copy put back. Each is
 //! noticed before anything is decided by it, and what is said ends in what to type.
 
+#![expect(clippy::print_stdout, reason = "the figures are for people to read")]
+
 use crate::site::{Site, V10, V11};
 use pointsman::model::books::Books;
 use pointsman::store::Store;

@@ -4,6 +4,8 @@
 //! That nobody waits for a host in trouble is told from the order of the journal, not from a clock: the answers of all
 //! healthy hosts stand before the first one that only a deadline brought. What it took is measured and said.
 
+#![expect(clippy::print_stdout, reason = "the figures are for people to read")]
+
 use crate::harness::TestFleet;
 use crate::site::{NEW, Output, ended};
 use crate::sshd::{Broken, Lie};
