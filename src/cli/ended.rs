@@ -35,7 +35,7 @@ pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
         say_outcome(seat, &ended.plan, repaired);
     }
     if matches!(ended.outcome, Outcome::Done { .. }) || ended.went_back.is_some() {
-        seat.printer.talk(&format!("journal: {}:{}", journal.events, journal.head.short()));
+        seat.printer.step(&format!("journal: {}:{}", journal.events, journal.head.short()));
     }
 }
 
