@@ -12,6 +12,7 @@ use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::{Confirmed, Observation};
+use crate::model::stale::StaleReason;
 use crate::model::words::count;
 use crate::store::error::StoreError;
 use crate::store::sqlite::SqliteStore;
@@ -86,7 +87,10 @@ impl Found {
         let never_sent = |(host, fence): (&HostName, &Generation)| {
             fence.epoch > books.epoch || sent(host).is_some_and(|sent| *fence > sent)
         };
-        books.id != self.books || self.fences.iter().any(never_sent)
+        // A command that acted by them made the hosts obey them, and noted what it saw.
+        let noted = books.hosts.values().filter_map(|row| row.stale.as_ref());
+        let noted = noted.filter(|stale| matches!(stale.reason, StaleReason::BooksBehind { .. }));
+        books.id != self.books || self.fences.iter().any(never_sent) || noted.count() > 0
     }
 }
 

@@ -233,12 +233,11 @@ impl<'a> Machine<'a> {
         assess::identity(&self.books, host, seen).or_else(|| assess::behind(&self.books, host, sent, seen))
     }
 
-    /// Why a host refused. An observe is refused for its order only by a host that obeyed a newer one: either somebody took
-    /// over, and the books refuse us too, or they are an old copy.
+    /// Why a host refused.
     pub(super) fn refused(&self, step: &Step, refusal: Refusal) -> StaleReason {
         match (step, refusal) {
             (Step::Observing, Refusal::Fenced(fence)) if fence.epoch >= self.operator.epoch => {
-                StaleReason::BooksBehind { fence }
+                assess::fenced(&self.books, fence)
             }
             (_, refusal) => StaleReason::Refused(refusal),
         }
