@@ -39,8 +39,10 @@ pub struct HostState {
     pub seen: Option<(Box<Observation>, Time)>,
     /// The observe that `seen` answered.
     pub observed: Option<Generation>,
-    /// The last command that went there before the observe that is, or was last, waited for.
+    /// The last command that the host can have obeyed when it showed what is, or was last, waited for.
     pub sent_before: Option<Generation>,
+    /// Whether `seen` came with the answer to a switch.
+    pub read_back: bool,
     /// How often something was tried again.
     pub attempts: u32,
     /// Why it is not as wanted, once that is known.
@@ -58,6 +60,7 @@ impl HostState {
             seen: None,
             observed: None,
             sent_before: None,
+            read_back: false,
             attempts: 0,
             failure: None,
             depooled: false,
