@@ -172,7 +172,8 @@ mod tests {
         const HOSTS: usize = 40;
         let (kept, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let read = async || {
-            let error = read_message::<ToController>(&mut Endless { at: 0, read: &kept }, REPLY_BYTES_MAX).await;
+            let mut endless = Endless { at: 0, read: &kept };
+            let error = read_message::<ToController>(&mut endless, REPLY_BYTES_MAX).await;
             most.fetch_max(kept.load(Ordering::SeqCst), Ordering::SeqCst);
             assert!(matches!(error, Err(WireError::TooLarge { .. })), "{error:?}");
         };
