@@ -52,9 +52,9 @@ pub fn behind(books: &Books, host: &HostName, sent: Option<Generation>, seen: &O
     let fence = seen.fence.filter(|fence| fence.books == books.id)?.generation;
     // Another installation may have brought a fence along; of an epoch that nobody took, none could.
     let row = books.hosts.get(host).filter(|row| row.incarnation == seen.incarnation);
-    let known = row.and_then(|row| row.stale.as_ref()).map(|stale| &stale.reason);
-    if let Some(known @ StaleReason::BooksBehind { .. }) = known {
-        return Some(known.clone());
+    let noted = row.and_then(|row| row.stale.as_ref()).map(|stale| &stale.reason);
+    if let Some(StaleReason::BooksBehind { fence }) = noted {
+        return Some(StaleReason::BooksBehind { fence: *fence });
     }
     let never_sent = row.is_some() && sent.is_some_and(|sent| fence > sent);
     (never_sent || fence.epoch > books.epoch).then_some(StaleReason::BooksBehind { fence })
