@@ -287,7 +287,7 @@ pub(super) async fn read_answer(
                 return Err(Stop::Fault(Fault::Protocol(what)));
             }
         }
-        check_hello(&read_message(output, REPLY_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
+        check_hello(&read_message(output, NOISE_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
     }
     let body = read_body(output, bytes_max).await?;
     let Some(said) = said else { return Ok(message::decode(&body)?) };

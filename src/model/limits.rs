@@ -8,6 +8,11 @@ pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub const SAID_MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// All that is kept of a channel as a dictionary, bytes.
 pub const SAID_BYTES_MAX: usize = 32 << 10;
+/// The largest message that several hosts may be sending at once, bytes; of larger ones one is read at a time.
+pub const MESSAGE_SHARED_BYTES_MAX: usize = 4 << 20;
+/// Messages of more than one frame that are read at the same time: with [`MESSAGE_SHARED_BYTES_MAX`], what hosts can make the
+/// controller keep in memory however many of them lie.
+pub const MESSAGES_LARGE_MAX: usize = 16;
 /// Noise that a host's shell may print before the agent's first frame, bytes.
 pub const NOISE_BYTES_MAX: usize = 64 << 10;
 /// What is kept of a host's or a hook's stderr, bytes.

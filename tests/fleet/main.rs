@@ -4,8 +4,10 @@
 mod broken;
 mod conversation;
 mod faults;
+mod hard;
 mod harness;
 mod kept;
+mod late;
 mod local;
 mod proxies;
 mod races;
