@@ -276,14 +276,14 @@ impl HostFs for DiskFs {
     fn lock(&mut self) -> io::Result<SwitchLock> {
         self.root.make()?;
         self.state.make_private()?;
-        let open = |flags| self.open(&Place::state("lock"), OFlags::RDWR | flags, Mode::from_raw_mode(0o600));
-        let file = match super::hostfs::present(open(OFlags::empty()))? {
+        let at = Place::state("lock");
+        let file = match super::hostfs::present(self.open(&at, OFlags::RDWR, Mode::empty()))? {
             Some(file) => file,
             None => {
                 // Where the file is, the names of the directories were made to last before.
                 self.root.make_lasting()?;
                 self.state.make_lasting()?;
-                open(OFlags::CREATE)?
+                self.open(&at, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?
             }
         };
         fs::flock(&file, FlockOperation::LockExclusive)?;

