@@ -11,6 +11,7 @@ mod levels;
 mod power;
 mod prepares;
 mod proofs;
+mod recalled;
 mod served;
 mod trees;
 mod wired;
