@@ -169,6 +169,10 @@ impl HostFs for Recording {
         self.inner.clock_ms()
     }
 
+    fn uptime_ms(&self) -> u64 {
+        self.inner.uptime_ms()
+    }
+
     fn stand_back(&self) {
         self.inner.stand_back();
     }
