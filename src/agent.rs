@@ -10,6 +10,7 @@ mod collect;
 mod compare;
 mod diskagents;
 mod diskask;
+mod diskbase;
 pub mod diskfs;
 mod diskmirror;
 mod diskrun;

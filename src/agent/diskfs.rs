@@ -5,6 +5,7 @@
 //! nothing is ever written through a link, a hard link or a pipe that somebody put there. Modes do not depend on the
 //! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
 
+use super::diskbase::Directory;
 use super::diskmirror::Web;
 use super::diskserve::Server;
 use super::hostfs::{
@@ -19,13 +20,11 @@ use crate::wire::fetch::Failure;
 use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use std::cell::RefCell;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// Where the kernel says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -44,28 +43,6 @@ pub struct DiskFs {
     boot_id_file: PathBuf,
     /// Whether the file system refused to share blocks, so that it is not asked for each file.
     no_reflinks: bool,
-}
-
-/// A base directory, opened when it is first seen: a look must not make it.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-    handle: OnceLock<OwnedFd>,
-}
-
-impl Directory {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), handle: OnceLock::new() }
-    }
-
-    fn open(&self) -> io::Result<BorrowedFd<'_>> {
-        if let Some(handle) = self.handle.get() {
-            return Ok(handle.as_fd());
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = fs::open(&self.path, flags, Mode::empty())?;
-        Ok(self.handle.get_or_init(|| opened).as_fd())
-    }
 }
 
 impl DiskFs {
@@ -153,27 +130,6 @@ impl DiskFs {
 
     fn absolute(&self, place: &Place) -> PathBuf {
         self.directory(place.base).path.join(&place.path)
-    }
-
-    /// Makes the state directory, for its owner alone, and refuses one of somebody else.
-    fn make_state(&self) -> io::Result<()> {
-        let path = &self.state.path;
-        if let Some(above) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(above)?;
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
-        }
-        let found = std::fs::symlink_metadata(path)?;
-        let ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
-        match ours && found.mode() & 0o077 == 0 {
-            true => Ok(()),
-            false => Err(io::Error::other(format!(
-                "the state directory {} is not ours alone: it must belong to us and have mode 0700",
-                path.display()
-            ))),
-        }
     }
 }
 
@@ -338,9 +294,18 @@ impl HostFs for DiskFs {
     }
 
     fn lock(&mut self) -> io::Result<SwitchLock> {
-        DirBuilder::new().recursive(true).mode(0o755).create(&self.root.path)?;
-        self.make_state()?;
-        let file = self.open(&Place::state("lock"), OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?;
+        self.root.make()?;
+        self.state.make_private()?;
+        let at = Place::state("lock");
+        let file = match super::hostfs::present(self.open(&at, OFlags::RDWR, Mode::empty()))? {
+            Some(file) => file,
+            None => {
+                // Where the file is, the names of the directories were made to last before.
+                self.root.make_lasting()?;
+                self.state.make_lasting()?;
+                self.open(&at, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?
+            }
+        };
         fs::flock(&file, FlockOperation::LockExclusive)?;
         Ok(SwitchLock { handle: Some(file) })
     }

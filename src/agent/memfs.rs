@@ -3,6 +3,9 @@
 //! Invariant: the same operations on the same seed give the same host, to the last inode and time. A file's digest is
 //! computed once, when its bytes come in; copies share the bytes. Used by tests and the simulator.
 
+#[cfg(test)]
+mod laid;
+
 use super::hostfs::{Base, Ended, HostFs, Kind, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
 use super::memhost::MemHost;
 use crate::model::digest::Digest;

@@ -8,6 +8,7 @@ mod disk;
 mod guards;
 mod killed;
 mod levels;
+mod power;
 mod prepares;
 mod proofs;
 mod recalled;

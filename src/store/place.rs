@@ -8,6 +8,7 @@
 
 use super::error::StoreError;
 use crate::model::digest::Digest;
+use crate::tree::lasting;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Read, Write};
@@ -77,6 +78,8 @@ pub fn open_file(dir: &Path, create: bool) -> Result<PathBuf, StoreError> {
             let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let made = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
             made.map_err(|e| StoreError::io("make", &path)(e.into()))?;
+            // SQLite syncs what is in the directory, not the name of the directory.
+            lasting::sync_above(&path).map_err(StoreError::io("sync the directories of", &path))?;
             Ok(path)
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Err(StoreError::NoBooks(dir.to_owned())),
