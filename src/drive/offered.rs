@@ -24,6 +24,9 @@ use std::time::Duration;
 /// The share of a prepare's time that may go into publishing to one mirror.
 const PUBLISHING_SHARE: u32 = 4;
 
+/// What a bundle may have of the bytes that it brings, as a divisor, to be sent to a proxy that holds all of them itself.
+const CROSSING_SHARE: u64 = 4;
+
 /// One component's content, for one host.
 pub struct Offered {
     content: Arc<ContentStore>,
@@ -82,10 +85,15 @@ impl Offered {
     async fn served(&self, near: &Near, held: Vec<Held>, needs: Vec<Digest>) -> Elsewhere {
         let all = near.whole.then(|| near.address.clone());
         let files = Elsewhere { fetch: Fetch { all: all.clone(), ..Fetch::default() }, bundle: None };
+        let needed = needs.iter().filter_map(|digest| self.files.get(digest)).sum::<u64>();
         let Some(bundle) = self.pack(held, needs).await.filter(|bundle| bundle.base.is_some() || !near.whole) else {
             return files;
         };
         let Ok(mut objects) = self.way.mirrors.frames(&bundle).await else { return files };
+        let crosses = objects.iter().map(|object| object.bytes).sum::<u64>();
+        if near.whole && crosses > needed / CROSSING_SHARE {
+            return files;
+        }
         objects.truncate(FETCH_OBJECTS_MAX - 1);
         if !near.shelve(&objects, self.way.within).await {
             return files;

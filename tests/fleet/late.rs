@@ -91,7 +91,15 @@ async fn commands(first: &mut Session) -> Vec<Command> {
     let note = ConfirmNote { pins, wanted, snapshot: SnapshotId(1), rollout: RolloutId(1) };
     let (needs, restart) = (Vec::new(), Vec::new());
     vec![
-        Command::Switch { stamp: stamp(1, 2), expect, map, direction: Direction::Back, needs, restart },
+        Command::Switch {
+            stamp: stamp(1, 2),
+            expect,
+            map,
+            direction: Direction::Back,
+            needs,
+            restart,
+            proof_age_ms_max: None,
+        },
         Command::Confirm { stamp: stamp(1, 3), expect, note, keep: None },
         observe(stamp(1, 4)),
     ]
