@@ -180,6 +180,9 @@ fn books_that_were_cut_are_noticed_wherever_they_end() {
     lost.says("are gone: there were some").says("hint: pointsman books rebuild");
     assert_eq!(fs::metadata(site.path("books/books.sqlite")).expect("it is there").len(), 0, "no new ones are begun");
     site.run(&["books", "rebuild"]).ends(0);
+    // The host that was away is still where it was.
+    site.run(&["check"]).ends(7).says("type: pointsman converge");
+    site.run(&["converge"]).ends(0);
     site.run(&["check"]).ends(0);
 }
 
