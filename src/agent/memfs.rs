@@ -91,6 +91,11 @@ impl MemFs {
         }
     }
 
+    /// The bytes of a file; `None` when there is none.
+    pub fn bytes(&self, at: &Place) -> Option<&[u8]> {
+        self.file(at).ok().map(|(bytes, _)| &**bytes)
+    }
+
     /// Another boot id from now on.
     pub fn reboot(&mut self) {
         self.boots += 1;
@@ -362,6 +367,9 @@ impl HostFs for MemFs {
 
     fn make_dir(&mut self, at: &Place) -> io::Result<()> {
         self.writable(0)?;
+        if self.is_directory(at).is_ok() {
+            return Ok(());
+        }
         let ends = at.path.match_indices('/').map(|(end, _)| end).chain([at.path.len()]);
         for end in [0].into_iter().chain(ends) {
             let part = Place { base: at.base, path: at.path[..end].to_owned() };
