@@ -27,6 +27,7 @@ pub mod memfs;
 pub mod memhost;
 mod observe;
 pub mod prepare;
+mod proven;
 mod question;
 mod seal;
 mod serve;
@@ -91,9 +92,10 @@ impl<F: HostFs> Agent<F> {
             Command::Observe { stamp, adopt, peek } => {
                 Ok(Reply::Observed(Box::new(observe::observe(fs, stamp, *adopt, peek)?)))
             }
-            Command::Switch { stamp, expect, map, direction: _, needs, restart } => {
-                switch::switch(fs, stamp, expect, map, needs)?;
-                Ok(Reply::Switched { restart_failed: switch::restart(fs, restart) })
+            Command::Switch { stamp, expect, map, direction: _, needs, restart, proof_age_ms_max } => {
+                switch::switch(fs, stamp, expect, map, needs, *proof_age_ms_max)?;
+                let restart_failed = switch::restart(fs, restart);
+                Ok(Reply::Switched { restart_failed, seen: observe::state(fs).ok().map(Box::new) })
             }
             Command::Confirm { stamp, expect, note, keep } => {
                 switch::confirm(fs, stamp, expect, note)?;

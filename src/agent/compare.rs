@@ -5,6 +5,7 @@
 
 use super::hostfs::{HostFs, Place, Stat};
 use super::index::{Line, Sealed};
+use super::proven::Directory;
 use super::walk::{self, Met};
 use crate::model::component::ArtefactRule;
 use crate::tree::path;
@@ -40,6 +41,8 @@ pub(super) struct Compared<'a> {
     pub first_odd: Option<String>,
     /// Files that are built or may be, for each rule.
     pub built: Vec<u64>,
+    /// Every directory below the top, if [`With::notes_directories`].
+    pub directories: Vec<Directory>,
     /// Whether a line could not be read.
     pub unreadable: bool,
 }
@@ -51,6 +54,8 @@ pub(super) struct With<'w, 'a> {
     pub rules: &'w [ArtefactRule],
     /// Directories in which a file that nobody sent is no stranger.
     pub may_be_built: Vec<&'w str>,
+    /// Whether directories are noted.
+    pub notes_directories: bool,
 }
 
 impl<'a> With<'_, 'a> {
@@ -68,6 +73,10 @@ impl<'a> With<'_, 'a> {
         merge.next = merge.lines.next();
         walk::each(fs, top, &mut |met| match met {
             Met::File(path, stat) => merge.file(path, stat),
+            Met::Directory(path, stat) if self.notes_directories => {
+                merge.found.directories.push(Directory::new(path, stat));
+            }
+            Met::Directory(..) => {}
             Met::Odd(path) => {
                 merge.found.extra += 1;
                 merge.found.first_odd.get_or_insert_with(|| path.to_owned());

@@ -305,6 +305,12 @@ impl HostFs for DiskFs {
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 
+    fn uptime_ms(&self) -> u64 {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let ms = |part: i64| u64::try_from(part).unwrap_or(0);
+        ms(up.tv_sec).saturating_mul(1_000).saturating_add(ms(up.tv_nsec) / 1_000_000)
+    }
+
     fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {
         diskask::open(file)
     }

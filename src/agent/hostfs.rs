@@ -194,6 +194,8 @@ pub trait HostFs: Sync {
     fn arch(&self) -> String;
     /// The host's clock, ms since 1970.
     fn clock_ms(&self) -> u64;
+    /// For how long the machine has been up, asleep or not, ms; no clock that is set moves it.
+    fn uptime_ms(&self) -> u64;
     /// A regular file that the site named, by its absolute path; `None`: nothing is there. A link at the end of the path
     /// is not followed, and nothing waits for a pipe.
     fn log(&self, file: &Path) -> io::Result<Option<OpenLog>>;

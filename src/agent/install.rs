@@ -36,7 +36,7 @@ pub(super) fn finish(fs: &mut impl HostFs, transfer: &Transfer, build: &[String]
     let taken_ns = fs.now_ns()?;
     let (index, ready) = seal(fs, transfer, before_build_ns)?;
     fs.sync_root()?;
-    let readiness = Readiness::Ready { files: ready.files, bytes: ready.bytes, level: Level::L3 };
+    let readiness = Readiness::Ready { files: ready.files, bytes: ready.bytes, level: Level::L3, age_ms: 0 };
     {
         let _lock = fs.lock()?;
         guard::still_admitted(fs, &transfer.stamp)?;

@@ -106,6 +106,10 @@ impl<F: HostFs> HostFs for KillAt<F> {
         self.inner.clock_ms()
     }
 
+    fn uptime_ms(&self) -> u64 {
+        self.inner.uptime_ms()
+    }
+
     fn lock(&mut self) -> io::Result<SwitchLock> {
         self.step()?.lock()
     }

@@ -9,6 +9,7 @@ use super::compare::{Compared, Doubt, Spot, With};
 use super::hashing;
 use super::hostfs::{HostFs, Kind, Place, Stat};
 use super::index::{Here, Index, Indexed, Sealed};
+use super::proven::{self, Directory, Proven};
 use super::seal::Seal;
 use super::state::{self, Ready};
 use super::walk::walk;
@@ -28,14 +29,25 @@ pub(super) struct Depth {
     nonce: Option<u64>,
     /// Whether the web server's work goes before.
     in_background: bool,
+    /// How old a proof may be that was written down, ms; `None`: none will do.
+    age_ms_max: Option<u64>,
 }
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
     pub readiness: Readiness,
-    /// What is to be written down, when that on disk is not as good.
+    /// What is to be written down.
+    pub notes: Notes,
+}
+
+/// What a look leaves behind for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// A better index, when that on disk is not as good.
     pub renewed: Option<Renewed>,
+    /// A proof for those who need no new one.
+    pub proven: Option<Proven>,
 }
 
 /// An index with the stats of now; or one that holds under no circumstances, because a file was another one though its
@@ -49,17 +61,23 @@ pub(super) struct Renewed {
 
 impl Depth {
     /// What a proof right before an effect needs: every file that is too young to trust, and no sample.
-    pub const YOUNG: Self = Self { level: Level::L2, nonce: None, in_background: false };
+    pub const YOUNG: Self = Self { level: Level::L2, nonce: None, in_background: false, age_ms_max: None };
 
     /// As it is asked for. Nobody is thought to wait for an L3.
     pub fn of(peek: &Peek) -> Self {
         let level = if peek.nonce.is_some() { peek.level.max(Level::L2) } else { peek.level };
-        Self { level, nonce: peek.nonce, in_background: level == Level::L3 }
+        let age_ms_max = peek.proof_age_ms_max.filter(|_| level < Level::L3);
+        Self { level, nonce: peek.nonce, in_background: level == Level::L3, age_ms_max }
     }
 
     /// The same for somebody who waits for it.
     pub fn awaited(self) -> Self {
         Self { in_background: false, ..self }
+    }
+
+    /// The same for somebody whom a proof will do that was written down so long ago.
+    pub fn aged(self, age_ms_max: Option<u64>) -> Self {
+        Self { age_ms_max, ..self }
     }
 
     /// Whether it asks what the clock says, so that files that were too young can be called old.
@@ -89,13 +107,18 @@ pub(super) fn load_index(fs: &impl HostFs, component: &Component) -> io::Result<
 
 /// Looks at one component. `now_ns` is what the clock of its files said before; without it no file grows old.
 pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now_ns: Option<i64>) -> io::Result<Look> {
-    let found = |readiness| Ok(Look { readiness, renewed: None });
+    let found = |readiness| Ok(Look { readiness, notes: Notes::default() });
     let component = &want.component;
     let top = state::component_place(component);
-    match fs.lstat(&top)? {
+    let top_stat = match fs.lstat(&top)? {
         None => return found(Readiness::Absent),
         Some(stat) if stat.kind != Kind::Directory => return found(Readiness::Unproven { artefacts: Vec::new() }),
-        Some(_) => {}
+        Some(stat) => stat,
+    };
+    if let Some(age_ms_max) = depth.age_ms_max
+        && let Some(proven) = proven::recall(fs, want, here, age_ms_max)?
+    {
+        return found(proven);
     }
     let marker = state::load_bytes(fs, &state::ready_place(component), STATE_BYTES_MAX)?;
     let marker = marker.and_then(|bytes| Some((Digest::of(&bytes), state::decode::<Ready>(&bytes)?)));
@@ -112,7 +135,22 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
     if !vouched && !sealed.index().is_some_and(|index| index.fits(&ready)) {
         return found(unproven(fs, want)?);
     }
-    let proof = Proof { fs, want, ready, sealed: &sealed, seal, here, depth, hash_all, now_ns, top };
+    let uptime_ms = fs.uptime_ms();
+    let proof = Proof {
+        fs,
+        want,
+        ready,
+        marker,
+        sealed: &sealed,
+        seal,
+        here,
+        depth,
+        hash_all,
+        now_ns,
+        uptime_ms,
+        top,
+        top_stat,
+    };
     match proof.run(!trusted)? {
         Some(look) => Ok(look),
         None => found(unproven(fs, want)?),
@@ -148,6 +186,8 @@ struct Proof<'a, F> {
     fs: &'a F,
     want: &'a Want,
     ready: Ready,
+    /// The digest of its bytes.
+    marker: Digest,
     sealed: &'a Sealed<'a>,
     /// If it is of this index.
     seal: Option<Seal>,
@@ -155,7 +195,9 @@ struct Proof<'a, F> {
     depth: Depth,
     hash_all: bool,
     now_ns: Option<i64>,
+    uptime_ms: u64,
     top: Place,
+    top_stat: Stat,
 }
 
 /// What differs from the index.
@@ -205,7 +247,8 @@ impl<'a, F: HostFs> Proof<'a, F> {
             }
             _ => None,
         };
-        Ok(Some(Look { readiness, renewed }))
+        let proven = self.proven(&readiness, compared.directories);
+        Ok(Some(Look { readiness, notes: Notes { renewed, proven } }))
     }
 
     fn compare(&self, taken_ns: i64) -> io::Result<Compared<'a>> {
@@ -218,7 +261,9 @@ impl<'a, F: HostFs> Proof<'a, F> {
         };
         let wanted = self.want.artefacts.iter().map(|rule| rule.path.as_str());
         let may_be_built = wanted.chain(built.map(|built| built.path.as_str())).collect();
-        With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built }.compare(self.fs, &self.top, doubtful)
+        let notes_directories = self.now_ns.is_some();
+        With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built, notes_directories }
+            .compare(self.fs, &self.top, doubtful)
     }
 
     fn verdict(&self, compared: &Compared<'_>) -> Readiness {
@@ -231,7 +276,19 @@ impl<'a, F: HostFs> Proof<'a, F> {
             }
         }
         let level = if self.hash_all { Level::L3 } else { self.depth.named() };
-        Readiness::Ready { files: self.ready.files, bytes: self.ready.bytes, level }
+        Readiness::Ready { files: self.ready.files, bytes: self.ready.bytes, level, age_ms: 0 }
+    }
+
+    /// The note of a proof of L2 or above, unless a directory may still change without another time.
+    fn proven(&self, readiness: &Readiness, below: Vec<Directory>) -> Option<Proven> {
+        let Readiness::Ready { level, .. } = *readiness else { return None };
+        let now_ns = self.now_ns.filter(|_| level >= Level::L2)?;
+        let directories = [Directory::new("", &self.top_stat)].into_iter().chain(below).collect();
+        let (here, want) = (self.here.clone(), self.want.clone());
+        let (boot_id, incarnation) = (here.boot_id, here.incarnation);
+        let (marker, uptime_ms) = (self.marker, self.uptime_ms);
+        let proven = Proven { want, marker, level, uptime_ms, boot_id, incarnation, directories };
+        proven.is_settled(now_ns).then_some(proven)
     }
 
     fn artefact_problem(&self, rule: &ArtefactRule, have: u64, compared: &Compared<'_>) -> Option<Readiness> {

@@ -43,6 +43,8 @@ pub struct MemFs {
     pub machine_id: String,
     /// What [`HostFs::clock_ms`] says.
     pub clock_ms: u64,
+    /// What [`HostFs::uptime_ms`] says.
+    pub uptime_ms: u64,
     /// How many bytes fit in all; `None`: any number.
     pub capacity_bytes: Option<u64>,
     /// Whether the file systems are mounted read-only.
@@ -84,6 +86,7 @@ impl MemFs {
             boots: 0,
             machine_id: format!("{seed:032x}"),
             clock_ms: 0,
+            uptime_ms: 0,
             capacity_bytes: None,
             read_only: false,
             hook: None,
@@ -214,7 +217,17 @@ impl MemFs {
         self.ticks += 1;
         let node = Node { what, exec, mtime: self.time(), ctime: self.time(), inode: self.ticks };
         self.tree_mut(at.base).insert(at.path.clone(), node);
+        self.names_changed(at);
         Ok(())
+    }
+
+    /// The directory that `at` is or was in gets another time.
+    fn names_changed(&mut self, at: &Place) {
+        self.ticks += 1;
+        let time = self.time();
+        if let Some(above) = self.tree_mut(at.base).get_mut(&at.split().0.path).filter(|_| !at.path.is_empty()) {
+            (above.mtime, above.ctime) = (time, time);
+        }
     }
 
     fn insert_file(&mut self, at: &Place, bytes: Arc<[u8]>, digest: Digest, exec: bool) -> io::Result<Written> {
@@ -234,6 +247,15 @@ impl MemFs {
         let tree = self.tree_mut(at.base);
         let taken = |path: String| tree.remove(&path).map(|node| (path[at.path.len()..].to_owned(), node));
         Ok(paths.into_iter().filter_map(taken).collect())
+    }
+
+    /// What came to stand at `at` gets another time of change, and so does the directory that it is in.
+    fn moved(&mut self, at: &Place) {
+        self.names_changed(at);
+        let time = self.time();
+        if let Some(node) = self.tree_mut(at.base).get_mut(&at.path) {
+            node.ctime = time;
+        }
     }
 
     fn put_back(&mut self, at: &Place, nodes: Vec<(String, Node)>) {
@@ -309,6 +331,10 @@ impl HostFs for MemFs {
         self.clock_ms
     }
 
+    fn uptime_ms(&self) -> u64 {
+        self.uptime_ms
+    }
+
     fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {
         self.host.open(file)
     }
@@ -379,7 +405,8 @@ impl HostFs for MemFs {
                     self.ticks += 1;
                     let (time, what) = (self.time(), What::Directory);
                     let node = Node { what, exec: true, mtime: time, ctime: time, inode: self.ticks };
-                    self.tree_mut(part.base).insert(part.path, node);
+                    self.tree_mut(part.base).insert(part.path.clone(), node);
+                    self.names_changed(&part);
                 }
             }
         }
@@ -398,6 +425,8 @@ impl HostFs for MemFs {
         }
         let nodes = self.take(from)?;
         self.put_back(to, nodes);
+        self.moved(to);
+        self.names_changed(from);
         Ok(())
     }
 
@@ -408,6 +437,8 @@ impl HostFs for MemFs {
         let (from_a, from_b) = (self.take(a)?, self.take(b)?);
         self.put_back(a, from_b);
         self.put_back(b, from_a);
+        self.moved(a);
+        self.moved(b);
         Ok(())
     }
 
@@ -416,7 +447,9 @@ impl HostFs for MemFs {
         match self.is_directory(at) {
             Ok(()) => Err(Errno::ISDIR.into()),
             Err(_) => {
-                self.tree_mut(at.base).remove(&at.path);
+                if self.tree_mut(at.base).remove(&at.path).is_some() {
+                    self.names_changed(at);
+                }
                 Ok(())
             }
         }
@@ -424,7 +457,10 @@ impl HostFs for MemFs {
 
     fn remove_tree(&mut self, at: &Place) -> io::Result<()> {
         self.writable(0)?;
-        super::hostfs::present(self.take(at)).map(|_| ())
+        if super::hostfs::present(self.take(at))?.is_some() {
+            self.names_changed(at);
+        }
+        Ok(())
     }
 
     fn remove_old_agents(&mut self, _kept: usize) -> io::Result<u64> {

@@ -2,7 +2,7 @@
 
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, present};
-use super::look::{self, Depth, Renewed};
+use super::look::{self, Depth, Notes, Renewed};
 use super::seal::Seal;
 use super::state::{self, Identity, Ready};
 use crate::model::component::{Component, Want};
@@ -15,22 +15,22 @@ use crate::model::protocol::{Facts, Fence, Observation, Peek, Refusal, Stamp};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Looks, and changes nothing. Indexes that are worth renewing come along, in the order of what was to be proven;
+/// Looks, and changes nothing. What is worth writing down comes along, in the order of what was to be proven;
 /// `now_ns` is what [`HostFs::now_ns`] said before.
 pub(super) fn view(
     fs: &impl HostFs,
     peek: &Peek,
     depth: Depth,
     now_ns: Option<i64>,
-) -> io::Result<(Observation, Vec<Option<Renewed>>)> {
+) -> io::Result<(Observation, Vec<Notes>)> {
     let here = look::here(fs)?;
     let map = state::load_map(fs)?;
     let versions = map.as_ref().and_then(|(bytes, _)| VersionMap::from_php(bytes).ok()).map(|map| map.counts());
-    let (mut readiness, mut renewed) = (Vec::new(), Vec::new());
+    let (mut readiness, mut notes) = (Vec::new(), Vec::new());
     for want in &peek.prove {
         let look = look::look(fs, want, depth, &here, now_ns)?;
         readiness.push((want.component.clone(), look.readiness));
-        renewed.push(look.renewed);
+        notes.push(look.notes);
     }
     let observation = Observation {
         incarnation: here.incarnation,
@@ -44,7 +44,13 @@ pub(super) fn view(
         facts: facts(fs),
         boot_id: here.boot_id,
     };
-    Ok((observation, renewed))
+    Ok((observation, notes))
+}
+
+/// What the host shows without a proof of anything.
+pub(super) fn state(fs: &impl HostFs) -> io::Result<Observation> {
+    let peek = Peek::at_state();
+    view(fs, &peek, Depth::of(&peek), None).map(|(observation, _)| observation)
 }
 
 /// The components that are marked and there.
@@ -79,11 +85,14 @@ pub(super) fn observe(fs: &mut impl HostFs, stamp: &Stamp, adopt: bool, peek: &P
     let before = enter(fs, stamp, adopt)?;
     // A host that cannot say what time it is can still be looked at.
     let now_ns = if peek.prove.is_empty() { None } else { fs.now_ns().ok() };
-    let (mut observation, renewed) = view(fs, peek, Depth::of(peek).awaited(), now_ns)?;
+    let (mut observation, notes) = view(fs, peek, Depth::of(peek).awaited(), now_ns)?;
     observation.fence = before;
-    for (want, renewed) in peek.prove.iter().zip(renewed) {
+    for (want, Notes { renewed, proven }) in peek.prove.iter().zip(notes) {
         if let Some(renewed) = renewed {
             renew(fs, want, &renewed)?;
+        }
+        if let Some(proven) = proven {
+            proven.store(fs)?;
         }
     }
     Ok(observation)

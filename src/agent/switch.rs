@@ -11,9 +11,10 @@ use crate::model::component::{Component, Want};
 use crate::model::ids::Generation;
 use crate::model::limits::{CONFIRMED_MAX, HOOK_MS_MAX, MAP_BYTES_MAX};
 use crate::model::map::VersionMap;
+use crate::model::names::Version;
 use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{ConfirmNote, Confirmed, Expect, NotReady, Readiness, Refusal, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// Proves what is needed, then switches.
@@ -23,6 +24,7 @@ pub(super) fn switch(
     expect: &Expect,
     map: &VersionMap,
     needs: &[Want],
+    proof_age_ms_max: Option<u64>,
 ) -> Result<(), Stop> {
     let (json, php) = (map.to_json(), map.to_php());
     if json.len().max(php.len()) > MAP_BYTES_MAX {
@@ -30,8 +32,9 @@ pub(super) fn switch(
     }
     let _lock = fs.lock()?;
     guard::admit(fs, stamp, expect)?;
-    check_needs(fs, needs)?;
-    check_uncovered(fs, map, needs)?;
+    let served = state::load_map(fs)?.and_then(|(bytes, _)| VersionMap::from_php(&bytes).ok()).unwrap_or_default();
+    check_needs(fs, &moved_to(&served, map), needs, proof_age_ms_max)?;
+    check_uncovered(fs, map, &served, needs)?;
     guard::raise(fs, stamp)?;
     let Err(error) = put_map(fs, stamp.generation, map, &json, &php) else { return Ok(()) };
     // It is ended or undone here, or else by the next command that comes; the answer says what is there.
@@ -42,10 +45,28 @@ pub(super) fn switch(
     }
 }
 
-fn check_needs(fs: &impl HostFs, needs: &[Want]) -> Result<(), Stop> {
+/// The versions that some wiki is moved to.
+fn moved_to(served: &VersionMap, map: &VersionMap) -> BTreeSet<Version> {
+    map.0
+        .iter()
+        .filter(|(wiki, version)| served.0.get(*wiki) != Some(*version))
+        .map(|(_, version)| version.clone())
+        .collect()
+}
+
+/// Every file of what wikis move to and of all configuration is looked at. For a version that is only the way back, or
+/// that wikis stay on, a proof will do that was written down and that no directory speaks against.
+fn check_needs(
+    fs: &impl HostFs,
+    moved_to: &BTreeSet<Version>,
+    needs: &[Want],
+    proof_age_ms_max: Option<u64>,
+) -> Result<(), Stop> {
     let here = look::here(fs)?;
     for want in needs.iter().filter(|_| !planted(Bug::SwitchUnproven)) {
-        let readiness = look::look(fs, want, Depth::YOUNG, &here, None)?.readiness;
+        let stays = matches!(&want.component, Component::Version(version) if !moved_to.contains(version));
+        let depth = Depth::YOUNG.aged(proof_age_ms_max.filter(|_| stays));
+        let readiness = look::look(fs, want, depth, &here, None)?.readiness;
         if !readiness.is_ready() {
             return Err(not_ready(want.component.clone(), readiness));
         }
@@ -54,9 +75,8 @@ fn check_needs(fs: &impl HostFs, needs: &[Want]) -> Result<(), Stop> {
 }
 
 /// A version of the map that nobody named an id for must at least be served already or be marked.
-fn check_uncovered(fs: &impl HostFs, map: &VersionMap, needs: &[Want]) -> Result<(), Stop> {
-    let served = state::load_map(fs)?.and_then(|(bytes, _)| VersionMap::from_php(&bytes).ok());
-    let served = served.map(|map| map.counts()).unwrap_or_default();
+fn check_uncovered(fs: &impl HostFs, map: &VersionMap, served: &VersionMap, needs: &[Want]) -> Result<(), Stop> {
+    let served = served.counts();
     for version in map.counts().into_keys().filter(|version| !served.contains_key(version)) {
         let component = Component::Version(version);
         if needs.iter().any(|want| want.component == component) {

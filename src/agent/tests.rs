@@ -10,6 +10,7 @@ mod killed;
 mod levels;
 mod prepares;
 mod proofs;
+mod recalled;
 mod served;
 mod trees;
 mod wired;

@@ -17,10 +17,12 @@ pub(super) struct Walk {
     pub odd: Vec<String>,
 }
 
-/// One thing that is no directory.
+/// One thing on the way.
 pub(super) enum Met<'a> {
     /// Its path below the top, and what it is.
     File(&'a str, &'a Stat),
+    /// A directory below the top, before what is in it.
+    Directory(&'a str, &'a Stat),
     /// What no manifest can name, in a form fit to be shown.
     Odd(&'a str),
 }
@@ -33,6 +35,7 @@ pub(super) fn walk(fs: &impl HostFs, top: &Place) -> io::Result<Walk> {
             Ok(path) => drop(walk.files.insert(path, *stat)),
             Err(_) => walk.odd.push(path.to_owned()),
         },
+        Met::Directory(..) => {}
         Met::Odd(path) => walk.odd.push(path.to_owned()),
     })?;
     Ok(walk)
@@ -71,6 +74,7 @@ impl<F: HostFs, V: FnMut(Met<'_>)> Going<'_, F, V> {
             match name {
                 Some(name) if self.path.len() <= PATH_BYTES_MAX && depth <= TREE_DEPTH_MAX => match listed.stat.kind {
                     Kind::Directory => {
+                        (self.visit)(Met::Directory(&self.path, &listed.stat));
                         self.at = self.at.join(name);
                         self.directory(depth + 1)?;
                         self.at.path.truncate(place_above);

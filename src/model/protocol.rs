@@ -66,6 +66,10 @@ pub struct Peek {
     /// than L2 passes it over, and then names L1 as what it proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<u64>,
+    /// How old a proof may be that the host wrote down and that no directory speaks against, ms; `None`: every file is
+    /// looked at. An agent that is older than this passes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_age_ms_max: Option<u64>,
 }
 
 /// Something that raises the host's fence, and perhaps changes more.
@@ -106,6 +110,9 @@ pub enum Command {
         needs: Vec<Want>,
         /// The restart hook, an argv; empty: none.
         restart: Vec<String>,
+        /// As in [`Peek`], for what no wiki moves to; the files of what wikis move to are looked at in any case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof_age_ms_max: Option<u64>,
     },
     /// Notes the served map as confirmed.
     Confirm {
@@ -225,6 +232,9 @@ pub enum Readiness {
         bytes: u64,
         /// How thoroughly it was looked at.
         level: Level,
+        /// How long ago, ms, by the host's own clock of its uptime; 0: now.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        age_ms: u64,
     },
     /// There is no such directory.
     Absent,
@@ -284,6 +294,9 @@ pub enum Reply {
     Switched {
         /// What the restart hook said, when it failed.
         restart_failed: Option<String>,
+        /// What the host shows after it: read back, not remembered. `None` from an agent that is older than this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Box<Observation>>,
     },
     /// To confirm.
     Confirmed,
@@ -342,13 +355,29 @@ impl Peek {
             Level::L2 => (Level::L1, Some(nonce)),
             level => (level, None),
         };
-        Self { prove, level, confirmed: false, nonce }
+        Self { prove, level, confirmed: false, nonce, proof_age_ms_max: None }
     }
 
     /// A look that proves nothing.
     pub fn at_state() -> Self {
         Self::new(Vec::new(), Level::L1, 0)
     }
+}
+
+impl Observation {
+    /// How old the oldest of its proofs was when it was made, ms.
+    pub fn proof_age_ms(&self) -> u64 {
+        let age = |(_, readiness): &(Component, Readiness)| match readiness {
+            Readiness::Ready { age_ms, .. } => *age_ms,
+            _ => 0,
+        };
+        self.readiness.iter().map(age).max().unwrap_or(0)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Readiness {

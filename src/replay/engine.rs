@@ -229,7 +229,7 @@ impl<'a> Engine<'a> {
     }
 
     fn send(&mut self, sent: &[(HostName, Box<Command>)]) -> Vec<Event> {
-        let answers = self.fleet.deliver(sent).into_iter().zip(sent);
+        let answers = self.fleet.deliver(self.now.0, sent).into_iter().zip(sent);
         let event = |(answer, (host, command)): (Result<Reply, Fault>, &(HostName, Box<Command>))| {
             let failed = matches!(answer, Ok(Reply::Refused(_)) | Err(_));
             if matches!(**command, Command::Prepare { .. }) && failed {

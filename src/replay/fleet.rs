@@ -73,7 +73,7 @@ impl Fleet {
     }
 
     /// What commands come to, one a host, in their order; hosts are apart, so several work at the same time.
-    pub fn deliver(&mut self, sent: &[(HostName, Box<Command>)]) -> Vec<Result<Reply, Fault>> {
+    pub fn deliver(&mut self, now_ms: u64, sent: &[(HostName, Box<Command>)]) -> Vec<Result<Reply, Fault>> {
         let mut hosts: BTreeMap<&HostName, &mut Host> = self.hosts.iter_mut().collect();
         let mut work: Vec<_> = sent.iter().map(|(name, command)| (hosts.remove(name), name, &**command)).collect();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -81,7 +81,10 @@ impl Fleet {
         let replies: Vec<Result<Reply, Fault>> = std::thread::scope(|scope| {
             let of = |(host, name, command): &mut (Option<&mut Host>, &HostName, &Command)| match down.get(*name) {
                 Some(words) => Err(Fault::Other(words.clone())),
-                None => host.as_mut().ok_or(Fault::NoRoute).map(|host| host.deliver(contents, command)),
+                None => host.as_mut().ok_or(Fault::NoRoute).map(|host| {
+                    host.fs.uptime_ms = now_ms;
+                    host.deliver(contents, command)
+                }),
             };
             let parts = work.chunks_mut(part);
             let running: Vec<_> = parts.map(|part| scope.spawn(move || part.iter_mut().map(of).collect())).collect();

@@ -78,7 +78,7 @@ pub fn ready_of(ready: usize, all: usize, levels: &BTreeMap<HostName, Level>) ->
 /// How a component stands on a host: `php-1.27.0-wmf.10 lacks built artefacts: cache/l10n has 0 of 449 files`.
 pub fn readiness(component: &Component, readiness: &Readiness) -> String {
     match readiness {
-        Readiness::Ready { files, bytes, level } => {
+        Readiness::Ready { files, bytes, level, .. } => {
             format!("{component} is ready ({level}): {}, {}", files_of(*files), super::words::bytes(*bytes))
         }
         Readiness::Absent => format!("{component} is missing"),

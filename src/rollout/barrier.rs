@@ -27,8 +27,14 @@ impl Machine<'_> {
     pub(super) fn barrier_reply(&mut self, host: &HostName, step: Step, answer: Result<Reply, Fault>) {
         match (step, answer) {
             (Step::Observing, Ok(Reply::Observed(seen))) => self.barrier_observed(host, seen),
-            (Step::Switching, Ok(Reply::Switched { restart_failed: None })) => self.tell(Told::Switched(host.clone())),
-            (Step::Switching, Ok(Reply::Switched { restart_failed: Some(words) })) => {
+            (Step::Switching, Ok(Reply::Switched { restart_failed: None, seen })) => {
+                self.tell(Told::Switched(host.clone()));
+                if let Some(seen) = seen {
+                    let reason = self.unlike_the_target(host, &seen);
+                    self.barrier_saw(host, seen, reason);
+                }
+            }
+            (Step::Switching, Ok(Reply::Switched { restart_failed: Some(words), .. })) => {
                 self.fail(host, StaleReason::RestartFailed(words));
             }
             // It may have switched and the answer got lost: it counts as switched until it shows what it serves.
@@ -45,8 +51,14 @@ impl Machine<'_> {
             Phase::Verifying(_) => self.unlike_the_target(host, &seen),
             _ => self.unlike_the_books(host, &seen),
         };
+        self.barrier_saw(host, seen, reason);
+    }
+
+    fn barrier_saw(&mut self, host: &HostName, seen: Box<Observation>, reason: Option<StaleReason>) {
+        let switching = matches!(self.phase, Phase::Switching(_));
         if let Some(state) = self.hosts.get_mut(host) {
             state.seen = Some((seen, self.now));
+            state.read_back = switching;
             // What it shows now replaces what was not known before, but a failed restart stays one.
             state.failure = match (reason, state.failure.take()) {
                 (None, Some(StaleReason::RestartFailed(words))) => Some(StaleReason::RestartFailed(words)),
@@ -170,9 +182,11 @@ impl Machine<'_> {
         }
         self.tell(Told::Wave { number: wave + 1, of: self.plan.waves.len(), hosts: hosts.len() });
         let too_old = |host: &HostName| {
-            let proven = self.hosts[host].seen.as_ref().map(|(_, at)| *at);
+            let seen = self.hosts[host].seen.as_ref();
             let age_ms_max = if planted(Bug::OldProofsCount) { u64::MAX } else { self.policy.limits.proof_age_ms_max };
-            proven.is_none_or(|at| self.now.ms_since(at) > age_ms_max)
+            let age_ms =
+                |(seen, at): &(Box<Observation>, _)| self.now.ms_since(*at).saturating_add(seen.proof_age_ms());
+            seen.is_none_or(|seen| age_ms(seen) > age_ms_max)
         };
         if hosts.iter().any(too_old) {
             self.phase = Phase::Reproving(wave);
@@ -207,9 +221,13 @@ impl Machine<'_> {
         self.phase = Phase::Verifying(wave);
         for host in self.plan.waves[wave].clone() {
             match self.hosts[&host].failure {
+                None if self.hosts[&host].read_back => {}
                 None => self.send_read_back(&host),
                 Some(_) => self.send_observe(&host),
             }
+        }
+        if self.hosts.values().all(|state| state.pending.is_none()) {
+            self.wave_verified(wave);
         }
     }
 

@@ -73,11 +73,12 @@ impl Machine<'_> {
         match (step, answer) {
             (Step::Observing, Ok(Reply::Observed(seen))) => self.each_observed(host, seen),
             (Step::Preparing(wants), Ok(Reply::Prepared { .. })) => self.each_prepared(host, wants),
-            (Step::Switching, Ok(Reply::Switched { restart_failed })) => {
+            (Step::Switching, Ok(Reply::Switched { restart_failed, seen })) => {
                 self.tell(Told::Switched(host.clone()));
-                match restart_failed {
-                    Some(words) => self.leave(host, StaleReason::RestartFailed(words)),
-                    None => self.send_read_back(host),
+                match (restart_failed, seen) {
+                    (Some(words), _) => self.leave(host, StaleReason::RestartFailed(words)),
+                    (None, Some(seen)) => self.each_observed(host, seen),
+                    (None, None) => self.send_read_back(host),
                 }
             }
             (Step::Switching, Err(_)) if planted(Bug::LostAnswerCountsAsDone) => self.send_confirm(host),
@@ -149,7 +150,7 @@ impl Machine<'_> {
     fn each_prepared(&mut self, host: &HostName, mut wants: VecDeque<crate::model::component::Want>) {
         wants.pop_front();
         match (wants.is_empty(), self.repair_ms_left()) {
-            (true, _) => self.send_observe(host),
+            (true, _) => self.send_look_at_repairs(host),
             (false, 0) => self.leave(host, StaleReason::Fault(Fault::TimedOut("while it was repaired".into()))),
             (false, time_left) => self.send_prepare(host, wants, time_left),
         }

@@ -39,6 +39,8 @@ pub struct HostState {
     pub seen: Option<(Box<Observation>, Time)>,
     /// The observe that `seen` answered.
     pub observed: Option<Generation>,
+    /// Whether `seen` came with the answer to a switch.
+    pub read_back: bool,
     /// How often something was tried again.
     pub attempts: u32,
     /// Why it is not as wanted, once that is known.
@@ -55,6 +57,7 @@ impl HostState {
             pending: None,
             seen: None,
             observed: None,
+            read_back: false,
             attempts: 0,
             failure: None,
             depooled: false,

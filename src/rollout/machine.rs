@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
         let step = std::mem::replace(&mut state.step, Step::Idle);
         self.record_outcome(host, generation, &step, &answer);
         let seen = match &answer {
-            Ok(Reply::Observed(seen)) => Some(seen.clone()),
+            Ok(Reply::Observed(seen) | Reply::Switched { seen: Some(seen), .. }) => Some(seen.clone()),
             _ => None,
         };
         if let Some(state) = self.hosts.get_mut(host).filter(|_| seen.is_some()) {

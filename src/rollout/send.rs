@@ -3,10 +3,13 @@
 use super::effect::Effect;
 use super::host::Step;
 use super::machine::Machine;
+use crate::model::books::Kind;
 use crate::model::component::Want;
 use crate::model::ids::Generation;
 use crate::model::names::HostName;
 use crate::model::protocol::{Command, ConfirmNote, Direction, Expect, Level, Peek, Stamp};
+use crate::model::stale::StaleReason;
+use crate::plan::assess;
 use std::collections::VecDeque;
 
 impl Machine<'_> {
@@ -29,7 +32,29 @@ impl Machine<'_> {
     pub(super) fn send_observe(&mut self, host: &HostName) {
         let nonce = self.operator.nonce.wrapping_add(self.operator.seq);
         let level = if self.books.was_damaged(host) { Level::L3 } else { Level::L2 };
-        self.send_look(host, Peek::new(self.plan.hosts[host].prove(), level, nonce));
+        let proof_age_ms_max = self.proof_age_ms_max();
+        self.send_look(host, Peek { proof_age_ms_max, ..Peek::new(self.plan.hosts[host].prove(), level, nonce) });
+    }
+
+    /// How old a proof may be that a host wrote down. Whoever repairs wants every file looked at: it may be one that was
+    /// changed in place a moment ago.
+    fn proof_age_ms_max(&self) -> Option<u64> {
+        let repairs = self.plan.goal.rollout.kind == Kind::Converge;
+        (!repairs).then_some(self.policy.limits.proof_age_ms_max)
+    }
+
+    /// After repairs: looks at what was brought; the rest was proven a moment ago and has its markers still.
+    pub(super) fn send_look_at_repairs(&mut self, host: &HostName) {
+        let nonce = self.operator.nonce.wrapping_add(self.operator.seq);
+        let all = self.plan.hosts[host].prove();
+        let seen = self.hosts[host].seen.as_ref().map(|(seen, _)| seen);
+        let brought = match seen.and_then(|seen| assess::lacking(seen, &all)) {
+            Some(StaleReason::NotReady(parts)) => {
+                all.into_iter().filter(|want| parts.iter().any(|(component, _)| *component == want.component)).collect()
+            }
+            _ => all,
+        };
+        self.send_look(host, Peek::new(brought, Level::L2, nonce));
     }
 
     /// Reads back what a host serves that says it switched: under its lock it proved everything a moment before.
@@ -61,7 +86,8 @@ impl Machine<'_> {
         };
         let map = self.plan.goal.snapshot.map_of(host);
         let restart = self.policy.hooks.restart.clone();
-        let command = Command::Switch { stamp: self.stamp(), expect, map, direction, needs, restart };
+        let proof_age_ms_max = self.proof_age_ms_max();
+        let command = Command::Switch { stamp: self.stamp(), expect, map, direction, needs, restart, proof_age_ms_max };
         self.switched = self.switched.or(Some(self.now));
         self.send(host, Step::Switching, command, self.policy.limits.command_ms_max);
     }

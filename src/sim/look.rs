@@ -91,6 +91,15 @@ pub fn holds_any(fs: &MemFs, contents: &Contents, component: &Component) -> bool
     contents.variants.get(component).is_some_and(|ids| ids.iter().any(|id| holds(fs, contents, component, id)))
 }
 
+/// Whether every file of a content is there, whatever is in it, with what is built from it.
+pub fn has_all_files(fs: &MemFs, contents: &Contents, want: &Want) -> bool {
+    let Some(files) = contents.files.get(&want.id) else { return false };
+    let there = |path: &str| read(fs, &format!("{}/{path}", want.component)).is_some();
+    let (directory, names) = site::ARTEFACTS;
+    let built = |name: &&str| there(&format!("{directory}/{name}"));
+    files.keys().all(|path| there(path)) && (!files.contains_key(site::ARTEFACT_INPUT) || names.iter().all(built))
+}
+
 /// Whether every byte of a content is there, with what is built from it.
 fn holds(fs: &MemFs, contents: &Contents, component: &Component, id: &Digest) -> bool {
     let Some(files) = contents.files.get(id) else { return false };

@@ -147,6 +147,7 @@ impl Engine<'_> {
         if at.full_until <= self.now {
             at.fs.capacity_bytes = None;
         }
+        at.fs.uptime_ms = self.now;
         let before = (look::active(&at.fs), look::incarnation(&at.fs));
         self.oracle.about_to_deliver(host, command, before, self.store.books(), &at.fs, self.contents);
         let changes = self.changes_before_a_kill(command);

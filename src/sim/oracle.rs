@@ -64,6 +64,8 @@ pub struct Oracle {
     lives: BTreeMap<HostName, Life>,
     /// By epoch: the hosts of which nobody knows whether they obeyed the last command that changes something.
     unsure: BTreeSet<(u64, HostName)>,
+    /// The versions that the switch that arrived last moves wikis to.
+    moved_to: BTreeSet<Version>,
     touched: BTreeMap<HostName, u64>,
     /// By epoch: whether the gates that were asked last said to go on.
     gates: BTreeMap<u64, bool>,
@@ -318,8 +320,22 @@ impl Oracle {
         if look::served(fs) != map.0 {
             self.broken("P11", format!("{host} does not serve the map of switch {generation}"));
         }
-        if let Some(lacks) = look::lacking(fs, contents, needs, map.0.values()) {
+        // Of what no wiki moves to, P1 asks for a proof that is not too old, see `forward`: a file may have been edited
+        // since, but none is gone.
+        let (moved, stays): (Vec<Want>, Vec<Want>) = needs.iter().cloned().partition(|want| self.moves_to(want));
+        let moved_to = map.0.values().filter(|version| self.moved_to.contains(version));
+        let gone =
+            stays.iter().find(|want| !look::has_all_files(fs, contents, want)).map(|want| want.component.clone());
+        if let Some(lacks) = look::lacking(fs, contents, &moved, moved_to).or(gone) {
             self.broken("P1", format!("{host} obeyed switch {generation} without {lacks}"));
+        }
+    }
+
+    /// Whether the switch that arrived last moves wikis to it; configuration is every wiki's.
+    fn moves_to(&self, want: &Want) -> bool {
+        match &want.component {
+            Component::Version(version) => self.moved_to.contains(version),
+            Component::Config(_) => true,
         }
     }
 
@@ -360,7 +376,9 @@ impl Oracle {
         let life = self.life(host);
         let (incarnation, active) = (seen.incarnation, seen.active);
         let lacking = ready.len() != asked.len();
-        let known = Known { at: now, life, incarnation, active, ready, lacking };
+        // A proof that the host had written down is as old as it says.
+        let at = now.saturating_sub(seen.proof_age_ms());
+        let known = Known { at, life, incarnation, active, ready, lacking };
         self.known.insert((generation.epoch, host.clone()), known);
     }
 }

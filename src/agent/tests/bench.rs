@@ -153,11 +153,13 @@ pub struct Controller {
     pub epoch: u64,
     pub seq: u64,
     pub expect: Option<Expect>,
+    /// How old a proof may be that the host wrote down, ms.
+    pub proof_age_ms_max: Option<u64>,
 }
 
 impl Controller {
     pub fn new(epoch: u64) -> Self {
-        Self { books: BooksId(1), epoch, seq: 0, expect: None }
+        Self { books: BooksId(1), epoch, seq: 0, expect: None, proof_age_ms_max: None }
     }
 
     pub fn stamp(&mut self) -> Stamp {
@@ -220,9 +222,10 @@ impl Controller {
             direction: Direction::Forward,
             needs: needs.to_vec(),
             restart: Vec::new(),
+            proof_age_ms_max: self.proof_age_ms_max,
         };
         match agent.command(&command) {
-            Reply::Switched { restart_failed } => {
+            Reply::Switched { restart_failed, .. } => {
                 self.expect = Some(Expect { active: Some(map.digest()), ..self.expect() });
                 Ok(restart_failed)
             }

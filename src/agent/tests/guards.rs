@@ -178,9 +178,13 @@ on_both! {
             direction: Direction::Back,
             needs: vec![tree.want()],
             restart: failing(),
+            proof_age_ms_max: None,
         };
         let restart_failed = Some("exit code 3: no memory left".to_owned());
-        assert_eq!(agent.command(&command), Reply::Switched { restart_failed });
+        let Reply::Switched { restart_failed: failed, seen: Some(seen) } = agent.command(&command) else {
+            panic!("it switches");
+        };
+        assert_eq!((failed, seen.active), (restart_failed, Some(map("1.27.0-wmf.10").digest())));
         assert_map_files(&agent.fs, Some(&map("1.27.0-wmf.10")));
         assert!(readiness(agent, &tree.want(), Level::L1).is_ready());
         assert!(matches!(agent.command(&command), Reply::Refused(Refusal::Fenced(_))), "never twice");

@@ -15,7 +15,7 @@ on_both! {
         let (ready, asked) = controller.prepare(agent, &old, old.want(), &[]).expect("prepared");
         assert_eq!(asked, 4, "each content once, and nothing for the empty file");
         let bytes = old.manifest.bytes();
-        assert_eq!(ready, Readiness::Ready { files: 7, bytes, level: Level::L3 });
+        assert_eq!(ready, Readiness::Ready { files: 7, bytes, level: Level::L3, age_ms: 0 });
         let (_, asked) = controller.prepare(agent, &new, new.want(), &[]).expect("prepared");
         assert_eq!(asked, 1, "the one file that is its own");
         let (again, asked) = controller.prepare(agent, &new, new.want(), &[]).expect("prepared");

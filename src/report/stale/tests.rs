@@ -128,7 +128,7 @@ fn readiness_of_every_kind() {
     let count = |have| ArtefactCount { path: "cache/l10n".into(), have, want: 449 };
     let damaged = |missing, changed, extra| Readiness::Damaged { missing, changed, extra, first: "a\nb.php".into() };
     let kinds = [
-        Readiness::Ready { files: 1, bytes: 2048, level: Level::L1 },
+        Readiness::Ready { files: 1, bytes: 2048, level: Level::L1, age_ms: 0 },
         Readiness::Absent,
         Readiness::Unproven { artefacts: vec![count(449), count(3)] },
         Readiness::Unproven { artefacts: vec![] },

@@ -33,6 +33,11 @@ impl Oracle {
         if expects(command).is_some_and(|expect| expect != before) {
             self.reach("P6");
         }
+        if let Command::Switch { map, .. } = command {
+            let served = look::served(fs);
+            let moves = map.0.iter().filter(|(wiki, version)| served.get(*wiki) != Some(*version));
+            self.moved_to = moves.map(|(_, version)| version.clone()).collect();
+        }
         self.kept = Vec::new();
         if matches!(command, Command::Confirm { keep: Some(_), .. }) {
             self.reach("P19");
