@@ -19,6 +19,7 @@ ssh-keygen openssh-client
 php php-cli
 nginx nginx-light
 unshare util-linux
+strace strace
 victoria-metrics victoria-metrics
 prometheus prometheus
 carbon-cache graphite-carbon

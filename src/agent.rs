@@ -10,6 +10,7 @@ mod collect;
 mod compare;
 mod diskagents;
 mod diskask;
+mod diskbase;
 pub mod diskfs;
 mod diskmirror;
 mod diskrun;
@@ -35,7 +36,7 @@ pub mod session;
 mod state;
 mod switch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod unpack;
 mod walk;
 
@@ -176,5 +177,5 @@ pub fn serve(from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionErr
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
     let greeting = session::greet(&mut from, &mut to)?;
     let mut agent = Agent::new(DiskFs::new(&greeting.root, &greeting.state));
-    session::run(&mut agent, greeting.bundles, &mut from, &mut to)
+    session::run(&mut agent, greeting.offers, &mut from, &mut to)
 }

@@ -8,6 +8,7 @@ mod agent;
 mod approve;
 mod audience;
 mod blocker;
+mod books;
 mod canary;
 mod check;
 mod config;
@@ -113,6 +114,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Test(test::Test),
     Journal(journal::Journal),
+    Books(books::Books),
     Hosts(hosts::Hosts),
     Coverage(coverage::Coverage),
     Agent(agent::Agent),
@@ -176,6 +178,7 @@ impl Command {
             Self::Simulate(command) => command.run(seat),
             Self::Test(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
+            Self::Books(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
             Self::Coverage(command) => command.run(seat),
             Self::Agent(command) => command.run(seat),

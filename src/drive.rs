@@ -4,9 +4,13 @@
 //! else, so that the compiler and not a flag keeps a dry run from changing a byte.
 
 pub mod act;
+#[cfg(test)]
+mod bytes;
 pub mod canary;
 pub mod clock;
 pub mod collect;
+#[cfg(test)]
+mod cut;
 pub mod deletions;
 pub mod deploy;
 pub mod filelint;

@@ -110,8 +110,18 @@ impl Fleet {
     /// Connects to a host, over a connection that an earlier command left if there is one. Its agent is asked, and
     /// installed if need be, with the first request.
     pub async fn session(&self, host: &HostName, install: Install) -> Result<session::Session, Fault> {
-        let shared = Arc::clone(&self.shared);
         let _permit = self.shared.gate.acquire().await;
+        self.connect(host, install, true).await
+    }
+
+    /// The same beside the hosts' turns, of which it takes none, neither now nor with its requests: for the few sessions that
+    /// hosts wait for which have a turn.
+    pub async fn session_beside(&self, host: &HostName, install: Install) -> Result<session::Session, Fault> {
+        self.connect(host, install, false).await
+    }
+
+    async fn connect(&self, host: &HostName, install: Install, in_turn: bool) -> Result<session::Session, Fault> {
+        let shared = Arc::clone(&self.shared);
         let (link, channel) = match (&shared.host(host)?.transport, &shared.ssh) {
             (Transport::Local { directory }, _) => {
                 local::check(directory)?;
@@ -124,7 +134,7 @@ impl Fleet {
             }
             (_, None) => return Err(Fault::Other("here: there is no directory for ssh".into())),
         };
-        Ok(session::Session::new(host.clone(), Arc::clone(&shared), link, channel, install))
+        Ok(session::Session::new((host.clone(), link), Arc::clone(&shared), channel, install, in_turn))
     }
 }
 

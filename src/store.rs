@@ -10,6 +10,7 @@
 
 pub mod chain;
 pub mod error;
+mod events;
 mod health;
 pub mod memory;
 pub mod place;
@@ -18,6 +19,7 @@ pub mod recent;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +77,11 @@ pub trait Store {
 
     /// Log signatures that were seen at `since` or later, each with when it was last seen.
     fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError>;
+
+    /// Where the chain of events ends, without computing it again.
+    fn head(&self) -> Result<Verified, StoreError> {
+        self.verify()
+    }
 
     /// Computes the chain of events again; [`StoreError::Tampered`] names the first event that is not as written.
     fn verify(&self) -> Result<Verified, StoreError>;
@@ -211,4 +218,35 @@ fn taken(reason: &str, from: Option<&Lock>, alive: bool) -> String {
         (Some(lock), true) => format!("took the lock over from {}: {reason}", lock.holder),
         (Some(lock), false) => format!("took the lock of {}, which is dead: {reason}", lock.holder),
     }
+}
+
+/// The hosts and rollouts whose rows records change.
+type Touched<'a> = (BTreeSet<&'a HostName>, BTreeSet<RolloutId>);
+
+fn touched(records: &[Record]) -> Touched<'_> {
+    let (mut hosts, mut rollouts) = Touched::default();
+    for record in records {
+        match record {
+            Record::Opened { rollout, .. } => drop(rollouts.insert(rollout.id)),
+            Record::Ended { rollout, .. } => drop(rollouts.insert(*rollout)),
+            Record::Intents { rollout, hosts: sent, .. } => {
+                rollouts.insert(*rollout);
+                hosts.extend(sent.iter().map(|(host, _)| host));
+            }
+            Record::Seen { host, .. }
+            | Record::Stale { host, .. }
+            | Record::Fresh { host }
+            | Record::Owed { host, .. }
+            | Record::Depooled { host, .. }
+            | Record::Pooled { host, .. }
+            | Record::Forgotten { host } => drop(hosts.insert(host)),
+            Record::Outcome { .. }
+            | Record::Held { .. }
+            | Record::Playbook(_)
+            | Record::Released { .. }
+            | Record::Health(_)
+            | Record::Note { .. } => {}
+        }
+    }
+    (hosts, rollouts)
 }

@@ -5,6 +5,7 @@ pub mod collect;
 pub mod content;
 pub mod diff;
 pub mod import;
+pub mod lasting;
 pub mod manifest;
 pub mod packing;
 pub mod path;

@@ -41,7 +41,12 @@
 //! ```text
 //! Serve                     ->
 //!                           <-  Served
+//! Shelve, one blob an object ->
+//!                           <-  Served
 //! ```
+//!
+//! To a controller that offers it in its Hello the agent's replies come packed ([`said`]). So do requests, the first one before the
+//! agent was heard: what answers to a digest is of the very build that asks.
 //!
 //! An agent that cannot go on while blobs still arrive sends its `Reply` at once and then ends or skips them: the
 //! controller stops sending when it sees the reply, and opens another channel for its next request.
@@ -51,5 +56,6 @@ pub mod fetch;
 pub mod frame;
 pub mod message;
 pub mod noise;
+pub mod said;
 pub mod serve;
 pub mod sync_io;

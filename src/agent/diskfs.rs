@@ -5,6 +5,7 @@
 //! nothing is ever written through a link, a hard link or a pipe that somebody put there. Modes do not depend on the
 //! umask: 0644 or 0755 below the deploy root, 0600 below the state directory, which is 0700.
 
+use super::diskbase::Directory;
 use super::diskmirror::Web;
 use super::diskserve::Server;
 use super::hostfs::{
@@ -19,19 +20,17 @@ use crate::wire::fetch::Failure;
 use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use std::cell::RefCell;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// Where the kernel says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Where the system says which installation this is.
 const MACHINE_ID: &str = "/etc/machine-id";
-/// A file that only its time is looked at of, where there are no files without a name.
+/// A file of which only its time is looked at, where there are no files without a name.
 const CLOCK: &str = "removed-clock";
 /// The most bytes that one read of a file's content takes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -44,28 +43,6 @@ pub struct DiskFs {
     boot_id_file: PathBuf,
     /// Whether the file system refused to share blocks, so that it is not asked for each file.
     no_reflinks: bool,
-}
-
-/// A base directory, opened when it is first seen: a look must not make it.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-    handle: OnceLock<OwnedFd>,
-}
-
-impl Directory {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), handle: OnceLock::new() }
-    }
-
-    fn open(&self) -> io::Result<BorrowedFd<'_>> {
-        if let Some(handle) = self.handle.get() {
-            return Ok(handle.as_fd());
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = fs::open(&self.path, flags, Mode::empty())?;
-        Ok(self.handle.get_or_init(|| opened).as_fd())
-    }
 }
 
 impl DiskFs {
@@ -130,6 +107,20 @@ impl DiskFs {
         Ok(File::from(file))
     }
 
+    /// A file that nobody ever sees, on the file system of the deploy root. Where it has none without a name, it has this one
+    /// for a moment, in the directory where only ours may lie.
+    pub(super) fn nameless(&mut self, name: &str) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        if let Ok(file) = fs::openat(self.base(Base::Root)?, ".", flags, Mode::from_raw_mode(0o600)) {
+            return Ok(file.into());
+        }
+        self.make_dir(&Place::root(STAGING))?;
+        let at = Place::root(STAGING).join(name);
+        let file = self.create(&at, 0o600)?;
+        self.remove_file(&at)?;
+        Ok(file)
+    }
+
     /// Puts `file`'s blocks below `target` too, where the file system can.
     fn reflink(&mut self, target: &File, file: &File) -> bool {
         let shared = !self.no_reflinks && fs::ioctl_ficlone(target, file).is_ok();
@@ -139,27 +130,6 @@ impl DiskFs {
 
     fn absolute(&self, place: &Place) -> PathBuf {
         self.directory(place.base).path.join(&place.path)
-    }
-
-    /// Makes the state directory, for its owner alone, and refuses one of somebody else.
-    fn make_state(&self) -> io::Result<()> {
-        let path = &self.state.path;
-        if let Some(above) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(above)?;
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
-        }
-        let found = std::fs::symlink_metadata(path)?;
-        let ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
-        match ours && found.mode() & 0o077 == 0 {
-            true => Ok(()),
-            false => Err(io::Error::other(format!(
-                "the state directory {} is not ours alone: it must belong to us and have mode 0700",
-                path.display()
-            ))),
-        }
     }
 }
 
@@ -177,7 +147,7 @@ fn buffer_bytes(size: u64) -> usize {
 }
 
 /// Copies to `to` at most `size` bytes and sees that there are exactly so many.
-fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
+pub(super) fn pour(from: &mut dyn Read, mut to: impl Write, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; buffer_bytes(size)];
     let mut left = size;
@@ -247,8 +217,8 @@ impl HostFs for DiskFs {
     }
 
     fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
-        // The server has a file system of its own, in its own thread.
-        Ok(Box::new(Server::start(Self::new(&self.root.path, &self.state.path), listen, token.to_owned())?))
+        let fs = [(); 2].map(|()| Self::new(&self.root.path, &self.state.path));
+        Ok(Box::new(Server::start(fs, listen, token.to_owned())?))
     }
 
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>> {
@@ -324,9 +294,18 @@ impl HostFs for DiskFs {
     }
 
     fn lock(&mut self) -> io::Result<SwitchLock> {
-        DirBuilder::new().recursive(true).mode(0o755).create(&self.root.path)?;
-        self.make_state()?;
-        let file = self.open(&Place::state("lock"), OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?;
+        self.root.make()?;
+        self.state.make_private()?;
+        let at = Place::state("lock");
+        let file = match super::hostfs::present(self.open(&at, OFlags::RDWR, Mode::empty()))? {
+            Some(file) => file,
+            None => {
+                // Where the file is, the names of the directories were made to last before.
+                self.root.make_lasting()?;
+                self.state.make_lasting()?;
+                self.open(&at, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o600))?
+            }
+        };
         fs::flock(&file, FlockOperation::LockExclusive)?;
         Ok(SwitchLock { handle: Some(file) })
     }
@@ -337,20 +316,7 @@ impl HostFs for DiskFs {
     }
 
     fn now_ns(&mut self) -> io::Result<i64> {
-        // A file without a name, where there can be such: nobody ever sees it.
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let nameless = fs::openat(self.base(Base::Root)?, ".", flags, Mode::from_raw_mode(0o600));
-        let file = match nameless {
-            Ok(file) => file,
-            Err(_) => {
-                self.make_dir(&Place::root(STAGING))?;
-                let at = Place::root(STAGING).join(CLOCK);
-                let file = self.create(&at, 0o600)?;
-                self.remove_file(&at)?;
-                file.into()
-            }
-        };
-        Ok(disktree::stat_of(&fs::fstat(file)?).ctime_ns)
+        Ok(disktree::stat_of(&fs::fstat(self.nameless(CLOCK)?)?).ctime_ns)
     }
 
     fn random(&mut self) -> io::Result<u128> {

@@ -154,6 +154,9 @@ pub struct SwitchLock {
 pub trait Serving {
     /// Serves these too.
     fn add(&mut self, more: BTreeMap<Digest, Place>);
+    /// Takes an object of so many bytes and serves it too; `false` when its bytes are others. It is kept in a file without a
+    /// name, which goes with the server.
+    fn shelve(&mut self, digest: Digest, bytes: u64, from: &mut dyn Read) -> io::Result<bool>;
 }
 
 /// A place that holds content by its hash.
@@ -206,7 +209,8 @@ pub trait HostFs: Sync {
     /// Lets the calling thread work only where nobody else wants to, as far as the system can.
     fn stand_back(&self);
 
-    /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock.
+    /// Makes both base directories when missing, the state directory for nobody else, and waits for the switch lock. The
+    /// names of both outlast a power cut before this returns.
     fn lock(&mut self) -> io::Result<SwitchLock>;
     /// The time that a file below the deploy root would be given that is changed now, in the file system's own steps,
     /// ns since 1970.

@@ -4,6 +4,8 @@
 //! computed once, when its bytes come in; copies share the bytes. Used by tests and the simulator.
 
 mod hand;
+#[cfg(test)]
+mod laid;
 
 use super::hostfs::{Base, Ended, HostFs, Kind, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
 use super::memhost::MemHost;

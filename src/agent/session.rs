@@ -12,9 +12,10 @@ use crate::model::limits::MESSAGE_BYTES_MAX;
 use crate::model::protocol::{Command, Expect, Held, Refusal, Reply, Stamp};
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::WireError;
-use crate::wire::message::{self, BUNDLES, Sending, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::message::{self, BUNDLES, PACKED, Sending, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::said::Said;
 use crate::wire::serve::Served;
-use crate::wire::sync_io::{BlobReader, read_blob, read_message, write_message};
+use crate::wire::sync_io::{BlobReader, read_blob, read_body, read_message, write_message};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,17 @@ pub struct Greeting {
     pub root: PathBuf,
     /// The agent's state directory.
     pub state: PathBuf,
-    /// Whether the controller can send bundles.
+    /// What the controller can do.
+    pub offers: Offers,
+}
+
+/// What a controller can do beyond the first form of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offers {
+    /// It can send bundles.
     pub bundles: bool,
+    /// It understands packed replies.
+    pub packed: bool,
 }
 
 /// Reads the hello and answers it.
@@ -67,7 +77,8 @@ pub fn greet(from: &mut impl Read, to: &mut impl Write) -> Result<Greeting, Sess
     let (agent_version, arch) = (env!("CARGO_PKG_VERSION").to_owned(), std::env::consts::ARCH.to_owned());
     write_message(to, &ToController::Hello { nonce, wire_major: WIRE_MAJOR, agent_version, arch })?;
     to.flush()?;
-    Ok(Greeting { root, state, bundles: offers.iter().any(|offer| offer == BUNDLES) })
+    let has = |name: &str| offers.iter().any(|offer| offer == name);
+    Ok(Greeting { root, state, offers: Offers { bundles: has(BUNDLES), packed: has(PACKED) } })
 }
 
 /// Absolute and without `.` or `..`, as no directory of a policy has them.
@@ -76,28 +87,59 @@ fn is_plain(path: &Path) -> bool {
     path.is_absolute() && path.components().all(|part| matches!(part, RootDir | Normal(_))) && path != Path::new("/")
 }
 
-/// Answers requests until they end; `bundles`: whether the controller can send those.
+/// How the conversation goes.
+struct Talk {
+    offers: Offers,
+    said: Said,
+}
+
+impl Talk {
+    fn hear(&mut self, from: &mut impl Read) -> Result<ToAgent, WireError> {
+        let body = read_body(from)?;
+        let plain = self.said.unpack(&body, MESSAGE_BYTES_MAX)?;
+        let request = message::decode(&plain)?;
+        self.said.note(&plain);
+        Ok(request)
+    }
+
+    fn reply(&mut self, to: &mut impl Write, reply: Reply) -> Result<(), SessionError> {
+        let body = message::body(&ToController::Reply(reply))?;
+        let packed = match self.offers.packed {
+            true => self.said.pack(body.clone()),
+            false => body.clone(),
+        };
+        self.said.note(&body);
+        Ok(to.write_all(&message::frames(&packed))?)
+    }
+}
+
+/// Answers requests until they end.
 pub fn run<F: HostFs>(
     agent: &mut Agent<F>,
-    bundles: bool,
+    offers: Offers,
     from: &mut impl Read,
     to: &mut impl Write,
 ) -> Result<(), SessionError> {
     // What is served ends with the session.
     let mut shelf = Shelf::default();
+    let mut talk = Talk { offers, said: Said::default() };
     loop {
-        let request = match read_message(from) {
+        let request = match talk.hear(from) {
             Ok(request) => request,
             Err(WireError::Ended) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        if let ToAgent::Serve(order) = &request {
-            let refused = shelf.serve(&agent.fs, order).err();
-            write_message(to, &ToController::Served(Served { refused }))?;
+        let served = match &request {
+            ToAgent::Serve(order) => Some(shelf.serve(&agent.fs, order)),
+            ToAgent::Shelve(order) => Some(shelf.shelve(&agent.fs, order, from)?),
+            _ => None,
+        };
+        if let Some(served) = served {
+            write_message(to, &ToController::Served(Served { refused: served.err(), shelves: true }))?;
             to.flush()?;
             continue;
         }
-        match answer(agent, bundles, request, from, to)? {
+        match answer(agent, &mut talk, request, from, to)? {
             Next::Request => to.flush()?,
             Next::End => {
                 to.flush()?;
@@ -109,20 +151,22 @@ pub fn run<F: HostFs>(
 
 fn answer<F: HostFs>(
     agent: &mut Agent<F>,
-    bundles: bool,
+    talk: &mut Talk,
     request: ToAgent,
     from: &mut impl Read,
     to: &mut impl Write,
 ) -> Result<Next, SessionError> {
     let reply = match request {
         ToAgent::Hello { .. } => return Err(SessionError::Hello("a second hello")),
-        ToAgent::Serve(_) | ToAgent::Send(_) => return Err(SessionError::Hello("files that nobody waits for")),
+        ToAgent::Serve(_) | ToAgent::Shelve(_) | ToAgent::Send(_) => {
+            return Err(SessionError::Hello("files that nobody waits for"));
+        }
         ToAgent::Peek(peek) => match agent.peek(&peek) {
             Ok(observation) => Reply::Observed(Box::new(observation)),
             Err(refusal) => Reply::Refused(refusal),
         },
         ToAgent::Command(Command::Prepare { stamp, expect, want, build }) => {
-            return prepare(agent, bundles, (stamp, expect, want), &build, from, to);
+            return prepare(agent, talk, (stamp, expect, want), &build, from, to);
         }
         ToAgent::Command(command) => agent.command(&command),
         ToAgent::Ask(question) => {
@@ -130,13 +174,13 @@ fn answer<F: HostFs>(
             return Ok(Next::Request);
         }
     };
-    write_message(to, &ToController::Reply(reply))?;
+    talk.reply(to, reply)?;
     Ok(Next::Request)
 }
 
 fn prepare<F: HostFs>(
     agent: &mut Agent<F>,
-    bundles: bool,
+    talk: &mut Talk,
     (stamp, expect, want): (Stamp, Expect, Want),
     build: &[String],
     from: &mut impl Read,
@@ -147,11 +191,11 @@ fn prepare<F: HostFs>(
     let manifest = Manifest::from_bytes(&bytes).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
     drop(bytes);
     let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest));
-    let held = begun.and_then(|transfer| Ok((transfer, bundles.then(|| agent.held()).transpose()?)));
+    let held = begun.and_then(|transfer| Ok((transfer, talk.offers.bundles.then(|| agent.held()).transpose()?)));
     let (mut transfer, held) = match held {
         Ok(begun) => begun,
         Err(refusal) => {
-            write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
+            talk.reply(to, Reply::Refused(refusal))?;
             return Ok(Next::Request);
         }
     };
@@ -165,12 +209,12 @@ fn prepare<F: HostFs>(
     match received {
         Ok(()) => {
             let reply = agent.prepare_finish(transfer, build);
-            write_message(to, &ToController::Reply(reply))?;
+            talk.reply(to, reply)?;
             Ok(Next::Request)
         }
         Err(refusal) => {
             agent.prepare_abandon(&transfer);
-            write_message(to, &ToController::Reply(Reply::Refused(refusal)))?;
+            talk.reply(to, Reply::Refused(refusal))?;
             Ok(Next::End)
         }
     }

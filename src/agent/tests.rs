@@ -1,13 +1,14 @@
 //! The agent on a disk and in memory: the same stories on both.
 
 mod asked;
-mod bench;
+pub(crate) mod bench;
 mod bundles;
 mod collected;
 mod disk;
 mod guards;
 mod killed;
 mod levels;
+mod power;
 mod prepares;
 mod proofs;
 mod recalled;

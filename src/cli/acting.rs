@@ -9,6 +9,7 @@ use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
+use crate::store::Store;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -61,6 +62,6 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
     let mut store = seat.books(&deploy.policy)?;
     let mut terminal = Terminal::new(seat, yes);
     let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order))??;
-    say(seat, &ended);
+    say(seat, &ended, &store.head()?);
     Ok(ended)
 }

@@ -49,7 +49,8 @@ impl Check {
         let asked = self.asked(&deploy, &books, &hosts)?;
         let level = if self.deep { Level::L3 } else { Level::L2 };
         let looked = seat.block_on(ready::look(&deploy, &books, asked, level))?;
-        let stale = ready::stale(&books, &looked);
+        let mut stale = ready::stale(&books, &looked);
+        stale.extend(ready::behind(&store.load()?, &looked));
         ready::note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
         self.say(seat, &store.load()?, &stale, &looked);
         Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })

@@ -9,10 +9,11 @@ use crate::model::words::count;
 use crate::plan::hosts::Plan;
 use crate::report;
 use crate::rollout::effect::{Left, Outcome};
+use crate::store::Verified;
 use std::collections::BTreeMap;
 
-/// Says how an order ended.
-pub fn say(seat: &Seat, ended: &Ended) {
+/// Says how an order ended, and where the journal ends now, for whoever keeps what was said.
+pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
     if let Some(lock) = &ended.took_over_from {
         seat.printer.talk(&format!("took over from {} ({}, since {})", lock.holder, lock.reason, lock.since));
     }
@@ -20,6 +21,7 @@ pub fn say(seat: &Seat, ended: &Ended) {
         let code = exit::of_ended(ended) as u8;
         let mut event = report::plan::ended_json(&ended.plan, &ended.outcome, code);
         event["round_trips_max"] = ended.round_trips_max.into();
+        event["journal"] = serde_json::json!({"events": journal.events, "head": journal.head});
         seat.printer.event("ended", &event);
         return;
     }
@@ -31,6 +33,9 @@ pub fn say(seat: &Seat, ended: &Ended) {
     if let Some(repaired) = &ended.repaired {
         seat.printer.talk("hosts that a gate found to be at fault, and their repair:");
         say_outcome(seat, &ended.plan, repaired);
+    }
+    if matches!(ended.outcome, Outcome::Done { .. }) || ended.went_back.is_some() {
+        seat.printer.step(&format!("journal: {}:{}", journal.events, journal.head.short()));
     }
 }
 

@@ -164,6 +164,10 @@ fn say(seat: &Seat, error: &anyhow::Error) {
     }
 }
 
+/// What to type when the books are of no use.
+const REBUILD: &str = "pointsman books rebuild makes them anew from what the hosts keep, and pointsman rollback \
+                       --from-fleet also goes back";
+
 /// What to type, where the error knows it.
 fn hint(error: &anyhow::Error) -> Option<String> {
     for cause in error.chain() {
@@ -185,13 +189,17 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             Some(StoreError::Superseded { .. }) => return Some("pointsman status".to_owned()),
             Some(StoreError::NoBooks(_)) => {
                 let made = "pointsman sync-common --from-staging makes them";
-                return Some(format!(
-                    "{made}; if there were some: pointsman rollback --from-fleet goes back without them"
-                ));
+                return Some(format!("{made}; if there were some: {REBUILD}"));
             }
-            Some(StoreError::Exists(_)) => return Some("they are whole, so: pointsman rollback".to_owned()),
-            Some(StoreError::Damaged { .. } | StoreError::Row { .. }) => {
-                return Some("pointsman rollback --from-fleet goes back without them".to_owned());
+            Some(StoreError::Lost { dir, .. }) => {
+                return Some(format!("{REBUILD}; to begin with none, remove {}", dir.join("head").display()));
+            }
+            Some(StoreError::Behind { .. }) => return Some(format!("put the newest books back, or {REBUILD}")),
+            Some(StoreError::Exists(_)) => {
+                return Some("they are whole and know all that the hosts obeyed, so: pointsman rollback".to_owned());
+            }
+            Some(StoreError::Damaged { .. } | StoreError::Row { .. } | StoreError::Tampered { .. }) => {
+                return Some(REBUILD.to_owned());
             }
             _ => {}
         }

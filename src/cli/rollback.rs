@@ -48,7 +48,8 @@ impl Rollback {
         if self.from_fleet {
             let deploy = seat.deploy()?;
             let found = seat.block_on(salvage::look(&deploy))??;
-            seat.printer.talk(&format!("rebuilding the books from the fleet: {}", found.words()));
+            found.has_a_way_back()?;
+            found.lines().iter().for_each(|line| seat.printer.talk(line));
             if self.acting.dry() {
                 seat.printer.talk("dry run: nothing was changed");
                 return Ok(Exit::Done);

@@ -67,17 +67,9 @@ impl Mirrors {
         Self { places, notes: Mutex::default() }
     }
 
-    /// The number of the proxy that this host is.
-    pub fn is_proxy(&self, host: &HostName) -> Option<usize> {
-        self.places.iter().position(|place| matches!(place, Place::Proxy(proxy) if proxy.host == *host))
-    }
-
-    /// The proxy for a host of this datacenter: several share their hosts. `None`: there is none that is of use, or the
-    /// host is one itself.
+    /// The proxy for a host of this datacenter: several share their hosts, and each is its own. `None`: there is none that is
+    /// of use.
     pub fn proxy(&self, datacenter: &str, host: &HostName) -> Option<(usize, &Proxy)> {
-        if self.is_proxy(host).is_some() {
-            return None;
-        }
         let of_use = |number: usize| match &self.places[number] {
             Place::Proxy(proxy) => {
                 Some((number, proxy)).filter(|_| proxy.datacenter == datacenter && !self.is_left(number))
@@ -85,6 +77,10 @@ impl Mirrors {
             Place::Mirror { .. } => None,
         };
         let near: Vec<(usize, &Proxy)> = (0..self.places.len()).filter_map(of_use).collect();
+        let own = self.places.iter().find(|place| matches!(place, Place::Proxy(proxy) if proxy.host == *host));
+        if own.is_some() {
+            return near.into_iter().find(|(_, proxy)| proxy.host == *host);
+        }
         let share = Digest::of(host.as_str().as_bytes()).as_bytes()[0];
         near.get(usize::from(share) % near.len().max(1)).copied()
     }
@@ -231,7 +227,8 @@ impl Mirrors {
         }
     }
 
-    fn is_left(&self, number: usize) -> bool {
+    /// Whether a mirror or a proxy is left alone.
+    pub fn is_left(&self, number: usize) -> bool {
         self.notes().failures.get(&number).is_some_and(|failures| *failures >= MIRROR_FAILURES_MAX)
     }
 

@@ -4,6 +4,7 @@
 //! conversations, so that no host waits for another one's bundle.
 
 use super::mirrors::Mirrors;
+use super::proxies::Near;
 use crate::fleet::exchange::{BundleFuture, ContentSource, Elsewhere, ElsewhereFuture};
 use crate::mirror::Object;
 use crate::model::digest::Digest;
@@ -13,7 +14,7 @@ use crate::model::protocol::Held;
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::packing::Bundle;
-use crate::wire::fetch::{Address, Fetch, Fetched, Frame};
+use crate::wire::fetch::{Fetch, Fetched, Frame, Parcel};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -22,6 +23,9 @@ use std::time::Duration;
 
 /// The share of a prepare's time that may go into publishing to one mirror.
 const PUBLISHING_SHARE: u32 = 4;
+
+/// What a bundle may have of the bytes that it brings, as a divisor, to be sent to a proxy that holds all of them itself.
+const CROSSING_SHARE: u64 = 4;
 
 /// One component's content, for one host.
 pub struct Offered {
@@ -40,8 +44,8 @@ pub struct Way {
     pub near: Vec<usize>,
     /// The host.
     pub host: HostName,
-    /// The number of the proxy that serves the component to the host, and where; it is the first of `near`.
-    pub proxy: Option<(usize, Address)>,
+    /// The proxy that serves the host; it is the first of `near`.
+    pub proxy: Option<Near>,
     /// What all may take.
     pub within: Duration,
 }
@@ -75,11 +79,40 @@ impl Offered {
         }
     }
 
+    /// What the proxy serves of what the host needs: the bundle that would be sent from here, once it is on its shelf, and
+    /// each file that is left, where it holds the component itself. A host that lacks most gets it from there file by file
+    /// then, since that costs our uplink nothing.
+    async fn served(&self, near: &Near, held: Vec<Held>, needs: Vec<Digest>) -> Elsewhere {
+        let all = near.whole.then(|| near.address.clone());
+        let files = Elsewhere { fetch: Fetch { all: all.clone(), ..Fetch::default() }, bundle: None };
+        let needed = needs.iter().filter_map(|digest| self.files.get(digest)).sum::<u64>();
+        let Some(bundle) = self.pack(held, needs).await.filter(|bundle| bundle.base.is_some() || !near.whole) else {
+            return files;
+        };
+        let Ok(mut objects) = self.way.mirrors.frames(&bundle).await else { return files };
+        let crosses = objects.iter().map(|object| object.bytes).sum::<u64>();
+        if near.whole && crosses > needed / CROSSING_SHARE {
+            return files;
+        }
+        objects.truncate(FETCH_OBJECTS_MAX - 1);
+        if !near.shelve(&objects, self.way.within).await {
+            return files;
+        }
+        let parcel = |object: &Object| {
+            let address = near.address.below(&object.digest.to_string());
+            Parcel { address, digest: object.digest, bytes: object.bytes }
+        };
+        let frame = |((group, _), object): (&(u32, _), &Object)| Frame { group: *group, parcel: parcel(object) };
+        let frames: Vec<Frame> = bundle.frames.iter().zip(&objects).map(frame).collect();
+        let whole = frames.len() == bundle.frames.len();
+        let fetch = Fetch { base: bundle.base.clone(), frames, all, ..Fetch::default() };
+        Elsewhere { fetch, bundle: Some(bundle).filter(|_| whole) }
+    }
+
     /// What mirror `number` has of what the host needs, once it was put there.
     async fn published(&self, number: usize, held: Vec<Held>, needs: Vec<Digest>) -> Option<Elsewhere> {
-        if let Some((_, address)) = self.way.proxy.as_ref().filter(|(proxy, _)| *proxy == number) {
-            let fetch = Fetch { all: Some(address.clone()), ..Fetch::default() };
-            return Some(Elsewhere { fetch, bundle: None });
+        if let Some(near) = self.way.proxy.as_ref().filter(|near| near.number == number) {
+            return Some(self.served(near, held, needs).await);
         }
         let ca = self.way.mirrors.open(number)?.ca.clone();
         let within = self.way.within / PUBLISHING_SHARE;

@@ -80,6 +80,16 @@ pub fn stale(books: &Books, looked: &BTreeMap<HostName, Looked>) -> BTreeMap<Hos
     judged.collect()
 }
 
+/// Those of the hosts that were looked at that obeyed what `books` never sent. These must have been loaded after the look:
+/// what is sent is on the books before a host can have obeyed it.
+pub fn behind(books: &Books, looked: &BTreeMap<HostName, Looked>) -> BTreeMap<HostName, StaleReason> {
+    let judged = looked.iter().filter_map(|(host, looked)| {
+        let sent = books.hosts.get(host).and_then(|row| row.sent);
+        Some((host.clone(), assess::behind(books, host, sent, looked.as_ref().ok()?)?))
+    });
+    judged.collect()
+}
+
 fn judge(books: &Books, host: &HostName, looked: &Looked) -> Option<StaleReason> {
     match looked {
         Err(LookError::Fault(fault)) => Some(StaleReason::Fault(fault.clone())),

@@ -8,7 +8,7 @@ use super::deploy::Deploy;
 use super::gating::{self, Gating};
 use super::hook;
 use super::offered::{Offered, Way};
-use super::proxies::{Proxies, Waited};
+use super::proxies::Proxies;
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
 use crate::model::fault::Fault;
@@ -55,12 +55,10 @@ pub enum RunError {
     Signals(#[source] std::io::Error),
 }
 
-/// Of a prepare: what it has to do with proxies.
+/// Of a prepare: who may serve the host.
 struct Lead {
     proxies: Arc<Proxies>,
     datacenter: String,
-    /// When the host is one.
-    waited: Option<Waited>,
 }
 
 /// What a task gives back: the event, and the session to keep.
@@ -155,9 +153,8 @@ impl<'a> Run<'a> {
         let (near, within) = (mirrors.near(datacenter), Duration::from_millis(deadline_ms));
         let way = Way { mirrors, near, host, proxy: None, within };
         let lead = match &*command {
-            Command::Prepare { want, .. } => {
-                let waited = self.proxies.begin(&way.host, &want.component);
-                Some(Lead { proxies: Arc::clone(&self.proxies), datacenter: datacenter.to_owned(), waited })
+            Command::Prepare { .. } => {
+                Some(Lead { proxies: Arc::clone(&self.proxies), datacenter: datacenter.to_owned() })
             }
             _ => None,
         };
@@ -295,10 +292,10 @@ async fn ask(
     let (Command::Prepare { want, .. }, Some(lead)) = (command, lead) else {
         return session.command(command, way.within).await;
     };
-    // Before the conversation, so that nobody who waits for a proxy keeps it from its turn.
+    // Before the conversation, which takes a turn of the fleet.
     let begun = Instant::now();
-    way.proxy = lead.proxies.address(&lead.datacenter, &way.host, want, way.within).await;
-    way.near.splice(0..0, way.proxy.iter().map(|(number, _)| *number));
+    way.proxy = lead.proxies.near(&lead.datacenter, &way.host, want, way.within).await;
+    way.near.splice(0..0, way.proxy.iter().map(|near| near.number));
     let within = way.within.saturating_sub(begun.elapsed());
     let missing =
         || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
@@ -306,9 +303,5 @@ async fn ask(
     let mirrors = Arc::clone(&way.mirrors);
     let offered = Offered::new(Arc::clone(content), manifest, way);
     let mut sent = |bytes| mirrors.sent(bytes);
-    let reply = session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await?;
-    if let (Some(waited), Reply::Prepared { .. }) = (lead.waited, &reply) {
-        waited.proven();
-    }
-    Ok(reply)
+    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await
 }

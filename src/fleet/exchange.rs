@@ -10,15 +10,18 @@ use crate::model::fault::Fault;
 use crate::model::limits::{MESSAGE_BYTES_MAX, NOISE_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::model::protocol::{Held, Reply};
 use crate::tree::packing::Bundle;
-use crate::wire::async_io::{read_message, write_blob, write_message};
+use crate::wire::async_io::{read_body, read_message, write_blob, write_message};
 use crate::wire::fetch::{Fetch, Fetched};
 use crate::wire::frame::WireError;
-use crate::wire::message::{Sending, ToAgent, ToController, WIRE_MAJOR};
+use crate::wire::message::{self, Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::noise::{Noise, skip_noise};
+use crate::wire::said::Said;
+use crate::wire::serve::Shelve;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
@@ -90,6 +93,8 @@ pub struct Agent {
     pub nonce: String,
     /// Whether preface and Hello have come.
     pub greeted: bool,
+    /// What was said on it; `None`: nothing is packed.
+    pub said: Option<Said>,
 }
 
 /// A request as it is written; a prepare's manifest goes after it.
@@ -117,19 +122,29 @@ impl From<WireError> for Stop {
 }
 
 impl Agent {
+    /// The frames of a request, which is noted.
+    fn frames(&mut self, request: &ToAgent) -> Result<Vec<u8>, WireError> {
+        let body = message::body(request)?;
+        let Some(said) = &mut self.said else { return Ok(message::frames(&body)) };
+        let frames = message::frames(&said.pack(body.clone()));
+        said.note(&body);
+        Ok(frames)
+    }
+
     /// Writes a request and reads its first answer; also whether all was written when the answer came.
     pub async fn first_answer(&mut self, request: &Request<'_>) -> Result<(ToController, bool), Stop> {
         let bytes_max = if request.manifest.is_some() { MESSAGE_BYTES_MAX } else { REPLY_BYTES_MAX };
+        let frames = self.frames(request.message)?;
         let greeting = (!self.greeted).then_some(self.nonce.as_str());
         let Channel { input, output, .. } = &mut self.channel;
         let write = async {
-            write_message(input, request.message).await?;
+            input.write_all(&frames).await.map_err(WireError::Io)?;
             if let Some(mut manifest) = request.manifest {
                 write_blob(input, &mut manifest, &mut |_| {}).await?;
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        let answer = both(write, read_answer(output, greeting, bytes_max)).await?;
+        let answer = both(write, read_answer(output, &mut self.said, greeting, bytes_max)).await?;
         self.greeted = true;
         Ok(answer)
     }
@@ -186,10 +201,31 @@ impl Agent {
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        match both(write, read_answer(output, None, REPLY_BYTES_MAX)).await? {
+        match both(write, read_answer(output, &mut self.said, None, REPLY_BYTES_MAX)).await? {
             (ToController::Reply(reply), in_step) => Ok((reply, in_step)),
             _ => Err(Stop::Fault(wrong_reply())),
         }
+    }
+
+    /// Writes an order for the shelf with its objects, and reads the answer.
+    pub async fn shelve(
+        &mut self,
+        order: &Shelve,
+        files: &[PathBuf],
+        progress: Progress<'_>,
+    ) -> Result<(ToController, bool), Stop> {
+        let failed = |e: io::Error| Stop::Fault(Fault::Other(format!("here: a bundle: {e}")));
+        let opened = files.iter().map(File::open).collect::<io::Result<Vec<File>>>().map_err(failed)?;
+        let frames = self.frames(&ToAgent::Shelve(order.clone()))?;
+        let Channel { input, output, .. } = &mut self.channel;
+        let write = async {
+            input.write_all(&frames).await.map_err(WireError::Io)?;
+            for mut file in opened {
+                write_blob(input, &mut file, progress).await?;
+            }
+            Ok(input.flush().await.map_err(WireError::Io)?)
+        };
+        both(write, read_answer(output, &mut self.said, None, REPLY_BYTES_MAX)).await
     }
 
     /// Writes a bundle and reads the answer.
@@ -205,7 +241,7 @@ impl Agent {
             }
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
-        both(write, read_answer(output, None, MESSAGE_BYTES_MAX)).await
+        both(write, read_answer(output, &mut self.said, None, MESSAGE_BYTES_MAX)).await
     }
 }
 
@@ -238,6 +274,7 @@ pub async fn both<T>(
 /// Reads one message, before it the preface with the nonce `greeting` and the agent's Hello when they are still to come.
 pub(super) async fn read_answer(
     output: &mut (impl AsyncBufRead + Unpin),
+    said: &mut Option<Said>,
     greeting: Option<&str>,
     bytes_max: usize,
 ) -> Result<ToController, Stop> {
@@ -250,9 +287,16 @@ pub(super) async fn read_answer(
                 return Err(Stop::Fault(Fault::Protocol(what)));
             }
         }
-        check_hello(&read_message(output, REPLY_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
+        check_hello(&read_message(output, NOISE_BYTES_MAX).await?, nonce).map_err(Stop::Fault)?;
     }
-    Ok(read_message(output, bytes_max).await?)
+    let body = read_body(output, bytes_max).await?;
+    let Some(said) = said else { return Ok(message::decode(&body)?) };
+    let plain = said.unpack(&body, bytes_max)?;
+    let answer = message::decode(&plain)?;
+    if matches!(answer, ToController::Reply(_)) {
+        said.note(&plain);
+    }
+    Ok(answer)
 }
 
 fn check_hello(hello: &ToController, nonce: &str) -> Result<(), Fault> {
@@ -278,139 +322,4 @@ pub fn wrong_reply() -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::limits::FRAME_BYTES_MAX;
-    use crate::model::protocol::{Peek, Readiness};
-    use crate::wire::message::{encode, preface};
-    use tokio::io::{AsyncReadExt, DuplexStream, duplex, split};
-
-    const NONCE: &str = "00112233445566778899aabbccddeeff";
-
-    /// Runs `test` against a peer that says all of `script`, and then keeps the stream open until the test is over.
-    fn against<T>(script: Vec<u8>, test: impl AsyncFnOnce(&mut Agent) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let (ours, mut theirs): (DuplexStream, DuplexStream) = duplex(1024);
-            let peer = tokio::spawn(async move {
-                let _ = theirs.write_all(&script).await;
-                theirs
-            });
-            let (output, input) = split(ours);
-            let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
-            let result = test(&mut Agent { channel, nonce: NONCE.into(), greeted: false }).await;
-            peer.abort();
-            result
-        })
-    }
-
-    fn hello(nonce: &str, wire_major: u32) -> Vec<u8> {
-        let hello = ToController::Hello {
-            nonce: nonce.into(),
-            wire_major,
-            agent_version: "0.1.0".into(),
-            arch: "x86_64".into(),
-        };
-        [preface(NONCE), encode(&hello).expect("it is small")].concat()
-    }
-
-    fn reply(reply: Reply) -> Vec<u8> {
-        encode(&ToController::Reply(reply)).expect("it is small")
-    }
-
-    async fn ask(agent: &mut Agent) -> Result<(ToController, bool), String> {
-        let message = ToAgent::Peek(Peek::at_state());
-        agent.first_answer(&Request { message: &message, manifest: None }).await.map_err(said)
-    }
-
-    fn said(stop: Stop) -> String {
-        match stop {
-            Stop::Silent(noise) => format!("silent: {}", String::from_utf8_lossy(&noise)),
-            Stop::Wire(error) => error.to_string(),
-            Stop::Fault(fault) => fault.to_string(),
-        }
-    }
-
-    #[test]
-    fn noise_before_the_preface_does_no_harm() {
-        let script = [b"*** welcome ***\n".to_vec(), hello(NONCE, WIRE_MAJOR), reply(Reply::Confirmed)].concat();
-        assert_eq!(against(script, ask), Ok((ToController::Reply(Reply::Confirmed), true)));
-    }
-
-    #[test]
-    fn hellos_that_are_not_for_us_are_refused() {
-        let other = "ffffffffffffffffffffffffffffffff";
-        let cases = [
-            (hello(other, WIRE_MAJOR), "does not speak the protocol: its hello is for another channel"),
-            (hello(NONCE, 9), "does not speak the protocol: its wire version is 9, ours is 1"),
-            (
-                vec![b'*'; NOISE_BYTES_MAX + 99],
-                "does not speak the protocol: more than 65536 bytes before the agent's first",
-            ),
-        ];
-        for (script, words) in cases {
-            assert_eq!(against(script, ask), Err(words.to_owned()));
-        }
-    }
-
-    #[test]
-    fn a_length_that_no_reply_has_is_refused_at_once() {
-        let script = [hello(NONCE, WIRE_MAJOR), vec![2, 0xff, 0xff, 0xff, 0xff]].concat();
-        let error = against(script, ask).expect_err("four GiB are too many");
-        assert_eq!(error, format!("a frame of 4294967295 bytes, which is more than {FRAME_BYTES_MAX}"));
-    }
-
-    /// Holds the same bytes for every digest.
-    struct Same(File);
-
-    impl ContentSource for Same {
-        fn open(&self, _: &Digest) -> io::Result<File> {
-            self.0.try_clone()
-        }
-    }
-
-    async fn send(agent: &mut Agent, digests: &[Digest]) -> Result<(Reply, bool), String> {
-        let zeroes = File::open("/dev/zero").expect("it is there");
-        agent
-            .send(Need { digests: digests.to_vec(), held: None, fetches: false }, &Same(zeroes), &mut |_| {})
-            .await
-            .map_err(said)
-    }
-
-    #[test]
-    fn a_reply_that_comes_while_files_are_sent_ends_the_sending() {
-        let proof = Reply::Prepared { readiness: Readiness::Absent };
-        let sent = against(reply(proof.clone()), async |agent| send(agent, &[Digest::of(b"endless")]).await);
-        assert_eq!(sent, Ok((proof, false)), "the channel is not in step any more");
-    }
-
-    #[test]
-    fn a_file_is_not_sent_twice() {
-        let twice = [Digest::of(b"x"), Digest::of(b"x")];
-        let sent = against(vec![], async |agent| send(agent, &twice).await);
-        assert_eq!(sent, Err("does not speak the protocol: it asks for one file twice".to_owned()));
-    }
-
-    #[test]
-    fn the_request_arrives_whole_before_the_answer_is_waited_for() {
-        let message = ToAgent::Peek(Peek { confirmed: true, ..Peek::at_state() });
-        let wanted = encode(&message).expect("it is small");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let received = runtime.block_on(async {
-            let (ours, mut theirs) = duplex(16);
-            let (output, input) = split(ours);
-            let channel = Channel::new(input, output, tokio::io::empty(), Box::new(()));
-            let mut agent = Agent { channel, nonce: NONCE.into(), greeted: true };
-            let mut received = vec![0; wanted.len()];
-            let request = Request { message: &message, manifest: None };
-            let peer = async {
-                theirs.read_exact(&mut received).await.expect("all arrives");
-                theirs.write_all(&reply(Reply::Confirmed)).await.expect("it is read");
-            };
-            let (answer, ()) = tokio::join!(agent.first_answer(&request), peer);
-            assert!(answer.is_ok_and(|(_, in_step)| in_step));
-            received
-        });
-        assert_eq!(received, wanted);
-    }
-}
+mod tests;

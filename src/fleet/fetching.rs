@@ -57,6 +57,7 @@ impl Agent {
 
     /// Tells the host what is elsewhere, and reads how that went and what it says then.
     async fn send_to(&mut self, fetch: Fetch) -> Result<(Fetched, ToController, bool), Stop> {
+        let said = &mut self.said;
         let Channel { input, output, .. } = &mut self.channel;
         let message = ToAgent::Send(Sending::Fetch(fetch));
         let write = async {
@@ -64,13 +65,13 @@ impl Agent {
             Ok(input.flush().await.map_err(WireError::Io)?)
         };
         let read = async {
-            let fetched = match read_answer(output, None, REPLY_BYTES_MAX).await? {
+            let fetched = match read_answer(output, said, None, REPLY_BYTES_MAX).await? {
                 ToController::Fetched(fetched) => fetched,
                 // A refusal in the middle.
                 reply @ ToController::Reply(_) => return Ok((Fetched::default(), reply)),
                 _ => return Err(Stop::Fault(wrong_reply())),
             };
-            Ok((fetched, read_answer(output, None, MESSAGE_BYTES_MAX).await?))
+            Ok((fetched, read_answer(output, said, None, MESSAGE_BYTES_MAX).await?))
         };
         let ((fetched, answer), in_step) = both(write, read).await?;
         Ok((fetched, answer, in_step))

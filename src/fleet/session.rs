@@ -19,8 +19,9 @@ use crate::model::names::HostName;
 use crate::model::protocol::{Command, Observation, Peek, Refusal, Reply};
 use crate::model::question::{Answer, Question};
 use crate::wire::frame::WireError;
-use crate::wire::message::{BUNDLES, ToAgent, ToController, encode};
-use crate::wire::serve::{Serve, Served};
+use crate::wire::message::{BUNDLES, PACKED, ToAgent, ToController, encode};
+use crate::wire::said;
+use crate::wire::serve::{Serve, Served, Shelve};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub struct Session {
     agent: Option<Agent>,
     phase: &'static str,
     round_trips: u32,
+    /// Whether its requests take turns with other hosts'.
+    in_turn: bool,
 }
 
 /// How channels to the host are opened.
@@ -74,13 +77,13 @@ impl From<Fault> for Failure {
 
 impl Session {
     pub(super) fn new(
-        host: HostName,
+        (host, link): (HostName, Link),
         shared: Arc<Shared>,
-        link: Link,
         opened: Option<Channel>,
         install: Install,
+        in_turn: bool,
     ) -> Self {
-        Self { host, shared, link, install, opened, agent: None, phase: "", round_trips: 0 }
+        Self { host, shared, link, install, opened, agent: None, phase: "", round_trips: 0, in_turn }
     }
 
     /// Which host.
@@ -120,6 +123,20 @@ impl Session {
         match self.ask(&Request { message: &message, manifest: None }, None, within).await? {
             ToController::Served(served) => Ok(served),
             _ => Err(wrong_reply()),
+        }
+    }
+
+    /// Puts the objects of these files on the shelf of a host that serves already. Whoever asks bounds its time; given up
+    /// half-way, the session is of no further use.
+    pub async fn shelve(&mut self, order: &Shelve, files: &[PathBuf], progress: Progress<'_>) -> Result<Served, Fault> {
+        let mut agent = self.agent.take().ok_or(Fault::ClosedEarly)?;
+        match agent.shelve(order, files, progress).await {
+            Ok((ToController::Served(served), in_step)) => {
+                self.agent = in_step.then_some(agent);
+                Ok(served)
+            }
+            Ok(_) => Err(wrong_reply()),
+            Err(stop) => Err(self.explain(stop, agent.channel).await.into_fault()),
         }
     }
 
@@ -164,7 +181,10 @@ impl Session {
         within: Duration,
     ) -> Result<ToController, Fault> {
         let shared = Arc::clone(&self.shared);
-        let _permit = shared.gate.acquire().await;
+        let _permit = match self.in_turn {
+            true => Some(shared.gate.acquire().await),
+            false => None,
+        };
         let failure = match self.timed(request, files.as_mut(), within).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
@@ -247,10 +267,11 @@ impl Session {
             }
         };
         let nonce = nonce()?;
-        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state, offers: vec![BUNDLES.to_owned()] };
+        let offers = [BUNDLES, PACKED].map(str::to_owned).to_vec();
+        let hello = ToAgent::Hello { nonce: nonce.clone(), root, state, offers };
         let hello = encode(&hello).map_err(|e| Fault::Protocol(e.to_string()))?;
         channel.input.write_all(&hello).await.map_err(|_| Fault::ClosedEarly)?;
-        Ok(Agent { channel, nonce, greeted: false })
+        Ok(Agent { channel, nonce, greeted: false, said: Some(said::Said::default()) })
     }
 
     async fn install(&self, bare: &Bare) -> Result<(), Fault> {

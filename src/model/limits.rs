@@ -4,6 +4,15 @@
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The largest whole message (a request, a reply, a manifest) over all its frames, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// A request or reply that is kept as a dictionary for those after it, at most, bytes.
+pub const SAID_MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// All that is kept of a channel as a dictionary, bytes.
+pub const SAID_BYTES_MAX: usize = 32 << 10;
+/// The largest message that several hosts may be sending at once, bytes; of larger ones one is read at a time.
+pub const MESSAGE_SHARED_BYTES_MAX: usize = 4 << 20;
+/// Messages of more than one frame that are read at the same time: with [`MESSAGE_SHARED_BYTES_MAX`], what hosts can make the
+/// controller keep in memory however many of them lie.
+pub const MESSAGES_LARGE_MAX: usize = 16;
 /// Noise that a host's shell may print before the agent's first frame, bytes.
 pub const NOISE_BYTES_MAX: usize = 64 << 10;
 /// What is kept of a host's or a hook's stderr, bytes.
@@ -251,10 +260,18 @@ pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 10;
 pub const MIRROR_PARALLEL_MAX: usize = 8;
 /// The largest file of a mirror's keys, bytes.
 pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
-/// The share of a prepare's time, as a divisor, that hosts wait for their proxy to be ready and to serve.
+/// The share of a prepare's time, as a divisor, that hosts wait for their proxy to serve, and for what is put on its shelf.
 pub const PROXY_WAIT_SHARE: u32 = 4;
-/// How long a host waits for its proxy's own turn, ms: about what hosts answer one after another in a wave.
-pub const PROXY_TURN_MS_MAX: u64 = 3_000;
+/// How long a proxy host may take to answer whether it holds a component, ms.
+pub const PROXY_ANSWER_MS_MAX: u64 = 10_000;
+/// How long a proxy host may take nothing of what is sent for its shelf, ms; hosts that wait for it hold their turns.
+pub const SHELF_IDLE_MS_MAX: u64 = 5_000;
+/// What the shelf of a proxy host takes of its disk in one session, bytes: packs of several large releases.
+pub const SHELF_BYTES_MAX: u64 = 1 << 30;
+/// The share of a proxy host's free disk, as a divisor, that its shelf may take.
+pub const SHELF_FREE_SHARE: u64 = 4;
+/// Objects on the shelf of a proxy host in one session.
+pub const SHELF_OBJECTS_MAX: usize = 2 * FETCH_OBJECTS_MAX;
 /// Connections that a proxy host serves at the same time.
 pub const PROXY_CONNECTIONS_MAX: usize = 64;
 /// A request's headers to arrive at a proxy host, and the pause between two requests of one connection, ms.
@@ -262,4 +279,4 @@ pub const PROXY_HEADER_MS_MAX: u64 = 10_000;
 /// One connection to a proxy host, ms: as long as a host's fetch may take.
 pub const PROXY_MS_MAX: u64 = FETCH_MS_MAX;
 /// What a proxy host reads of a file at a time, bytes.
-pub const PROXY_CHUNK_BYTES: u64 = 64 << 10;
+pub const PROXY_CHUNK_BYTES: usize = 64 << 10;

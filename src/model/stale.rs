@@ -3,7 +3,7 @@
 use super::component::Component;
 use super::digest::Digest;
 use super::fault::Fault;
-use super::ids::Incarnation;
+use super::ids::{Generation, Incarnation};
 use super::names::HostName;
 use super::protocol::{Readiness, Refusal};
 use super::time::Time;
@@ -33,6 +33,11 @@ pub enum StaleReason {
     AbsurdFence {
         /// The epoch it claims.
         epoch: u64,
+    },
+    /// It obeyed a command that these books never sent: they are an old copy.
+    BooksBehind {
+        /// The highest that it obeyed.
+        fence: Generation,
     },
     /// Components that are not as wanted; never empty.
     NotReady(Vec<(Component, Readiness)>),

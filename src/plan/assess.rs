@@ -3,7 +3,7 @@
 use crate::model::books::{Books, HostRow};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
-use crate::model::ids::{BooksId, Incarnation};
+use crate::model::ids::{BooksId, Generation, Incarnation};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
@@ -40,6 +40,33 @@ fn rebuilt(row: &HostRow, seen: &Observation) -> Option<StaleReason> {
     let now = seen.incarnation.unwrap_or(Incarnation(0));
     let restored = seen.fence.map(|fence| fence.generation) < row.fence;
     (was != now || restored).then_some(StaleReason::Rebuilt { was, now })
+}
+
+/// Whether the host obeyed what these books never sent, so that they are an old copy of those that did. `sent` is the last
+/// command that went to the host before this look, as the books have it. Once that was seen it stays so for these books: the
+/// look itself has made the host obey them.
+pub fn behind(books: &Books, host: &HostName, sent: Option<Generation>, seen: &Observation) -> Option<StaleReason> {
+    if absurd_fence(books, seen).is_some() {
+        return None;
+    }
+    let fence = seen.fence.filter(|fence| fence.books == books.id)?.generation;
+    // Another installation may have brought a fence along; of an epoch that nobody took, none could.
+    let row = books.hosts.get(host).filter(|row| row.incarnation == seen.incarnation);
+    let noted = row.and_then(|row| row.stale.as_ref()).map(|stale| &stale.reason);
+    if let Some(StaleReason::BooksBehind { fence }) = noted {
+        return Some(StaleReason::BooksBehind { fence: *fence });
+    }
+    let never_sent = row.is_some() && sent.is_some_and(|sent| fence > sent);
+    (never_sent || fence.epoch > books.epoch).then_some(StaleReason::BooksBehind { fence })
+}
+
+/// Why a host refused an observe for its order, which only one does that obeyed a newer one: either somebody took over, and
+/// the books will refuse us too, or they are an old copy, or nobody ever sent that.
+pub fn fenced(books: &Books, fence: Generation) -> StaleReason {
+    match fence.epoch > books.epoch.saturating_add(FENCE_EPOCH_LEAP_MAX) {
+        true => StaleReason::AbsurdFence { epoch: fence.epoch },
+        false => StaleReason::BooksBehind { fence },
+    }
 }
 
 /// Whether all that was asked for is there.

@@ -31,6 +31,9 @@ pub fn reason(reason: &StaleReason) -> String {
         StaleReason::Rebuilt { was, now } => format!("rebuilt: installation {was:?} became {now:?}"),
         StaleReason::Cloned { twin } => format!("has the same installation as {twin}: one is a clone of the other"),
         StaleReason::AbsurdFence { epoch } => format!("its fence claims epoch {epoch}, which nobody ever took"),
+        StaleReason::BooksBehind { fence } => {
+            format!("obeyed command {fence}, which these books never sent: they are an old copy")
+        }
         StaleReason::NotReady(lacking) => {
             let each = lacking.iter().map(|(component, readiness)| self::readiness(component, readiness));
             each.collect::<Vec<_>>().join("; ")
@@ -128,6 +131,7 @@ pub fn remedy(host: impl Display, reason: &StaleReason) -> String {
         StaleReason::Cloned { .. } | StaleReason::AbsurdFence { .. } => {
             format!("{sync} (after its agent's state directory was removed by hand)")
         }
+        StaleReason::BooksBehind { .. } => "pointsman books rebuild (or put the newest books back)".to_owned(),
         StaleReason::MapDiffers { .. } | StaleReason::Unknown | StaleReason::RestartFailed(_) => {
             "pointsman converge".to_owned()
         }

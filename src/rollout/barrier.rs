@@ -40,7 +40,10 @@ impl Machine<'_> {
             // It may have switched and the answer got lost: it counts as switched until it shows what it serves.
             (Step::Switching, Err(_)) => self.fail(host, StaleReason::Unknown),
             (Step::Confirming, _) => self.set_done(host),
-            (_, Ok(Reply::Refused(refusal))) => self.fail(host, StaleReason::Refused(refusal)),
+            (step, Ok(Reply::Refused(refusal))) => {
+                let reason = self.refused(&step, refusal);
+                self.fail(host, reason);
+            }
             (_, Ok(_)) => self.fail(host, StaleReason::Fault(Fault::Protocol("an answer to another question".into()))),
             (_, Err(fault)) => self.fail(host, StaleReason::Fault(fault)),
         }
@@ -71,14 +74,14 @@ impl Machine<'_> {
     fn unlike_the_books(&self, host: &HostName, seen: &Observation) -> Option<StaleReason> {
         let want = self.map_of_the_books(host);
         let resumed = self.operator.resumes && seen.active == Some(self.target(host));
-        assess::identity(&self.books, host, seen)
+        self.identity(host, seen)
             .or_else(|| assess::readiness(seen))
             .or_else(|| if resumed { None } else { assess::map(seen, want) })
             .or_else(|| self.twin_in_this_look(host, seen))
     }
 
     fn unlike_the_target(&self, host: &HostName, seen: &Observation) -> Option<StaleReason> {
-        assess::identity(&self.books, host, seen)
+        self.identity(host, seen)
             .or_else(|| assess::lacking(seen, &self.plan.hosts[host].prove()))
             .or_else(|| assess::map(seen, self.target(host)))
     }

@@ -99,14 +99,14 @@ impl Machine<'_> {
             }
             // A confirmation that got lost changes nothing that is served.
             (Step::Confirming, _) => self.set_step(host, Step::Done),
-            (_, Ok(Reply::Refused(refusal))) => self.each_refused(host, refusal),
+            (step, Ok(Reply::Refused(refusal))) => self.each_refused(host, &step, refusal),
             (_, Ok(_)) => self.leave(host, StaleReason::Fault(Fault::Protocol("an answer to another question".into()))),
             (_, Err(fault)) => self.leave(host, StaleReason::Fault(fault)),
         }
     }
 
     fn each_observed(&mut self, host: &HostName, seen: Box<Observation>) {
-        let identity = assess::identity(&self.books, host, &seen);
+        let identity = self.identity(host, &seen);
         let lacking = assess::lacking(&seen, &self.plan.hosts[host].prove());
         let active = seen.active;
         if let Some(state) = self.hosts.get_mut(host) {
@@ -156,11 +156,12 @@ impl Machine<'_> {
         }
     }
 
-    fn each_refused(&mut self, host: &HostName, refusal: Refusal) {
-        let reason = StaleReason::Refused(refusal.clone());
-        match refusal {
-            Refusal::Reborn(_) | Refusal::Conflict(_) | Refusal::NotReady(_) => self.observe_again(host, reason),
-            _ => self.leave(host, reason),
+    fn each_refused(&mut self, host: &HostName, step: &Step, refusal: Refusal) {
+        let again = matches!(refusal, Refusal::Reborn(_) | Refusal::Conflict(_) | Refusal::NotReady(_));
+        let reason = self.refused(step, refusal);
+        match again {
+            true => self.observe_again(host, reason),
+            false => self.leave(host, reason),
         }
     }
 

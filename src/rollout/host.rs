@@ -39,6 +39,8 @@ pub struct HostState {
     pub seen: Option<(Box<Observation>, Time)>,
     /// The observe that `seen` answered.
     pub observed: Option<Generation>,
+    /// The last command that the host can have obeyed when it showed what is, or was last, waited for.
+    pub sent_before: Option<Generation>,
     /// Whether `seen` came with the answer to a switch.
     pub read_back: bool,
     /// How often something was tried again.
@@ -57,6 +59,7 @@ impl HostState {
             pending: None,
             seen: None,
             observed: None,
+            sent_before: None,
             read_back: false,
             attempts: 0,
             failure: None,

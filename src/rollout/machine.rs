@@ -9,10 +9,11 @@ use crate::model::fault::Fault;
 use crate::model::ids::{Generation, RolloutId};
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
-use crate::model::protocol::{Command, Observation, Reply};
+use crate::model::protocol::{Command, Observation, Refusal, Reply};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::words::count;
+use crate::plan::assess;
 use crate::plan::goal::Mode;
 use crate::plan::hosts::Plan;
 use std::collections::BTreeMap;
@@ -224,6 +225,22 @@ impl<'a> Machine<'a> {
             boot_id: seen.boot_id.clone(),
             generation: (known == seen.incarnation).then_some(generation),
         });
+    }
+
+    /// Who answered, and whether the books know all that it obeyed.
+    pub(super) fn identity(&self, host: &HostName, seen: &Observation) -> Option<StaleReason> {
+        let sent = self.hosts.get(host).and_then(|state| state.sent_before);
+        assess::identity(&self.books, host, seen).or_else(|| assess::behind(&self.books, host, sent, seen))
+    }
+
+    /// Why a host refused.
+    pub(super) fn refused(&self, step: &Step, refusal: Refusal) -> StaleReason {
+        match (step, refusal) {
+            (Step::Observing, Refusal::Fenced(fence)) if fence.epoch >= self.operator.epoch => {
+                assess::fenced(&self.books, fence)
+            }
+            (_, refusal) => StaleReason::Refused(refusal),
+        }
     }
 
     pub(super) fn id(&self) -> RolloutId {

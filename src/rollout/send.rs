@@ -21,8 +21,11 @@ impl Machine<'_> {
 
     fn send(&mut self, host: &HostName, step: Step, command: Command, deadline_ms: u64) {
         self.moved |= matches!(command, Command::Prepare { .. } | Command::Switch { .. });
+        let sent = self.books.hosts.get(host).and_then(|row| row.sent);
         let state = self.hosts.get_mut(host).expect("only hosts of the plan are sent to");
         debug_assert!(state.pending.is_none(), "one command at a time");
+        // An observe shows the fence of before it; a switch may show its own.
+        state.sent_before = if step == Step::Observing { sent } else { Some(command.stamp().generation) };
         state.pending = Some(command.stamp().generation);
         state.step = step;
         self.sends.push(Effect::Send { host: host.clone(), command: Box::new(command), deadline_ms });

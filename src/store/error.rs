@@ -2,6 +2,7 @@
 
 use crate::model::books::Lock;
 use crate::model::limits::BOOKS_BUSY_MS_MAX;
+use crate::model::words::count;
 use std::path::{Path, PathBuf};
 
 /// Why a call to a store failed; nothing was written then.
@@ -21,6 +22,22 @@ pub enum StoreError {
     /// There is no such file.
     #[error("there are no books in {}", .0.display())]
     NoBooks(PathBuf),
+    /// There were books, and their file is gone.
+    #[error("the books in {} are gone: there were some, of {}", .dir.display(), count(*.events as usize, "event"))]
+    Lost {
+        /// Their directory.
+        dir: PathBuf,
+        /// How many events they had at least.
+        events: u64,
+    },
+    /// The file is not the one that was written last: an old copy, or one that lost its end.
+    #[error("the books {} are not those that were written last: these had an event {events} that is not in them", .path.display())]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// The last event that was noted beside them.
+        events: u64,
+    },
     /// Books that can be read are not replaced.
     #[error("there are books in {} already", .0.display())]
     Exists(PathBuf),
@@ -136,11 +153,12 @@ impl StoreError {
 
     /// A row that is not of the form that was written.
     pub fn row(table: &'static str, row: impl ToString, why: impl ToString) -> Self {
-        Self::Row { table, row: row.to_string(), why: why.to_string() }
+        let row = row.to_string().escape_debug().take(80).collect();
+        Self::Row { table, row, why: why.to_string() }
     }
 
     /// Whether other books could be begun in their place without losing anything that can be read.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Row { .. })
+        matches!(self, Self::Damaged { .. } | Self::Row { .. } | Self::Tampered { .. } | Self::Behind { .. })
     }
 }

@@ -2,15 +2,23 @@
 //!
 //! A holder's sign of life is a kernel lock on a file of its own epoch, `alive-12`: the kernel releases it when the
 //! process ends in whatever way. The file is never written to, and a look at it changes nothing.
+//!
+//! `head` has the number and the hash of the last event that a command knew of when it closed the books. It may be older
+//! than the books, when a command was killed; books that do not have that event are an old copy or lost their end.
 
 use super::error::StoreError;
+use crate::model::digest::Digest;
+use crate::tree::lasting;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::{DirBuilder, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "books.sqlite";
+const HEAD: &str = "head";
+/// More than a head ever has, bytes.
+const HEAD_BYTES_MAX: u64 = 200;
 
 /// The database in the directory `dir`.
 pub fn file(dir: &Path) -> PathBuf {
@@ -70,6 +78,8 @@ pub fn open_file(dir: &Path, create: bool) -> Result<PathBuf, StoreError> {
             let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let made = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
             made.map_err(|e| StoreError::io("make", &path)(e.into()))?;
+            // SQLite syncs what is in the directory, not the name of the directory.
+            lasting::sync_above(&path).map_err(StoreError::io("sync the directories of", &path))?;
             Ok(path)
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Err(StoreError::NoBooks(dir.to_owned())),
@@ -81,14 +91,35 @@ pub fn open_file(dir: &Path, create: bool) -> Result<PathBuf, StoreError> {
 pub fn set_aside(dir: &Path) -> Result<(), StoreError> {
     let free = |n: &u32| !dir.join(format!("{FILE}.damaged-{n}")).exists();
     let n = (1..u32::MAX).find(free).expect("a directory has fewer files than that");
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let from = dir.join(format!("{FILE}{suffix}"));
+    for suffix in ["-head", "", "-wal", "-shm", "-journal"] {
+        let from = if suffix == "-head" { dir.join(HEAD) } else { dir.join(format!("{FILE}{suffix}")) };
         match std::fs::rename(&from, dir.join(format!("{FILE}.damaged-{n}{suffix}"))) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(StoreError::io("set aside", &from)(e)),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The last event that was noted beside the books, and its hash; `None`: none was, or what stands there is no such note.
+pub fn noted_head(dir: &Path) -> Option<(u64, Digest)> {
+    let mut text = String::new();
+    File::open(dir.join(HEAD)).ok()?.take(HEAD_BYTES_MAX).read_to_string(&mut text).ok()?;
+    let (events, head) = text.trim_end().split_once(' ')?;
+    Some((events.parse().ok()?, head.parse().ok()?))
+}
+
+/// Notes the last event beside the books, whole or not at all.
+pub fn note_head(dir: &Path, events: u64, head: Digest) -> Result<(), StoreError> {
+    let (path, next) = (dir.join(HEAD), dir.join(format!("{HEAD}.next")));
+    let write = || {
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(&next, flags, Mode::from_raw_mode(0o600))?);
+        file.write_all(format!("{events} {head}\n").as_bytes())?;
+        file.sync_data()?;
+        std::fs::rename(&next, &path)
+    };
+    write().map_err(StoreError::io("write", &path))
 }
 
 fn sign(dir: &Path, epoch: u64) -> PathBuf {

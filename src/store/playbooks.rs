@@ -2,6 +2,7 @@
 
 use super::error::StoreError;
 use super::rows::{Db, json};
+use super::sums::Changes;
 use crate::model::books::Record;
 use crate::model::ids::PlaybookId;
 use crate::model::limits::PLAYBOOKS_RECENT_MAX;
@@ -14,18 +15,17 @@ pub type Runs = BTreeMap<PlaybookId, PlaybookRun>;
 
 /// The newest [`PLAYBOOKS_RECENT_MAX`] runs and every unfinished one.
 pub fn load(db: Db<'_>) -> Result<Runs, StoreError> {
-    let mut form = 0;
-    db.each("PRAGMA user_version", [], |key, _| {
-        form = key.parse().unwrap_or(0);
-        Ok(())
-    })?;
     // Books of an earlier form, opened to look only, have no such table.
-    if form < 3 {
+    if db.form < 3 {
         return Ok(Runs::new());
     }
     let sql = "SELECT id, body FROM playbooks WHERE status IN ('open', 'paused')
         OR id IN (SELECT id FROM playbooks ORDER BY id DESC LIMIT ?1)";
-    runs(db, sql, [PLAYBOOKS_RECENT_MAX])
+    let found = runs(db, sql, [PLAYBOOKS_RECENT_MAX])?;
+    let known = |key: &str| key.parse().is_ok_and(|id| found.contains_key(&PlaybookId(id)));
+    db.none_missing("playbooks", PLAYBOOKS_RECENT_MAX, known)?;
+    db.none_missing("unfinished", usize::MAX, known)?;
+    Ok(found)
 }
 
 fn runs(db: Db<'_>, sql: &str, params: impl Params) -> Result<Runs, StoreError> {
@@ -42,15 +42,19 @@ pub fn trim(runs: &mut Runs) {
 /// The rows that records change.
 pub fn slice(db: Db<'_>, records: &[Record], into: &mut Runs) -> Result<(), StoreError> {
     for id in ids(records) {
-        into.extend(runs(db, "SELECT id, body FROM playbooks WHERE id = ?1", [id.0])?);
+        let run = db.one("playbooks", &id.0.to_string(), "SELECT id, body FROM playbooks WHERE id = ?1")?;
+        into.extend(run.map(|run| (id, run)));
     }
     Ok(())
 }
 
 /// Writes the rows that records changed.
-pub fn write(db: Db<'_>, records: &[Record], runs: &Runs) -> Result<(), StoreError> {
+pub fn write(db: Db<'_>, records: &[Record], runs: &Runs, changes: &mut Changes) -> Result<(), StoreError> {
     for run in ids(records).iter().filter_map(|id| runs.get(id)) {
-        db.run("INSERT OR REPLACE INTO playbooks (id, body) VALUES (?1, ?2)", (run.id.0, json(run)))?;
+        let body = json(run);
+        db.run("INSERT OR REPLACE INTO playbooks (id, body) VALUES (?1, ?2)", (run.id.0, &body))?;
+        changes.row("playbooks", run.id.0, Some(&body));
+        changes.row("unfinished", run.id.0, run.status.is_unfinished().then_some("unfinished"));
     }
     Ok(())
 }

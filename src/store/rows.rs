@@ -6,8 +6,9 @@
 
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::{check, health, is_news, looked_at, playbooks, recent};
-use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot};
+use super::sums::Changes;
+use super::{Touched, check, health, is_news, looked_at, playbooks, recent, touched};
+use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot, Status};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::BOOKS_ROW_BYTES_MAX;
@@ -17,8 +18,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -29,6 +30,8 @@ pub struct Db<'a> {
     pub connection: &'a Connection,
     /// The file.
     pub path: &'a Path,
+    /// The form of its tables.
+    pub form: i64,
 }
 
 /// Which events a write leaves.
@@ -40,13 +43,13 @@ pub enum Trace {
     News,
 }
 
-/// A row's key as people read it in an error.
+/// A row's key as text.
 pub fn key(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(n) => n.to_string(),
         ValueRef::Real(n) => n.to_string(),
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).escape_debug().take(80).collect(),
+        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
     }
 }
 
@@ -100,24 +103,36 @@ impl Db<'_> {
         self.each(sql, params, |key, row| {
             let body = text(table, &key, row.get_ref(1).map_err(|e| self.failed(e))?)?;
             let value = serde_json::from_str(body).map_err(|e| StoreError::row(table, &key, e))?;
+            self.check_row(table, &key, body)?;
             values.push((key, value));
             Ok(())
         })?;
         Ok(values)
     }
 
-    /// A number or name from the table `meta`.
+    /// A number or name from the table `meta`, which is what its sum says.
     pub fn meta<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<T, StoreError> {
+        let text = self.meta_text(name)?;
+        let value = text.parse().map_err(|e: T::Err| StoreError::row("meta", name, e))?;
+        self.check_row("meta", name, &text)?;
+        Ok(value)
+    }
+
+    /// The same without a look at its sum.
+    pub(super) fn meta_value<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<T, StoreError> {
+        self.meta_text(name)?.parse().map_err(|e: T::Err| StoreError::row("meta", name, e))
+    }
+
+    fn meta_text(&self, name: &str) -> Result<String, StoreError> {
         let mut found = None;
         self.each("SELECT key, value FROM meta WHERE key = ?1", [name], |key, row| {
             found = Some(text("meta", &key, row.get_ref(1).map_err(|e| self.failed(e))?)?.to_owned());
             Ok(())
         })?;
-        let found = found.ok_or_else(|| StoreError::row("meta", name, "it is missing"))?;
-        found.parse().map_err(|e: T::Err| StoreError::row("meta", name, e))
+        found.ok_or_else(|| StoreError::row("meta", name, "it is missing"))
     }
 
-    fn set_meta(&self, name: &str, value: String) -> Result<(), StoreError> {
+    pub(super) fn set_meta(&self, name: &str, value: &str) -> Result<(), StoreError> {
         self.run("UPDATE meta SET value = ?2 WHERE key = ?1", (name, value)).map(drop)
     }
 
@@ -130,34 +145,59 @@ impl Db<'_> {
     /// The newest epoch, and who holds it.
     pub fn lock(&self) -> Result<(u64, Option<Lock>), StoreError> {
         let wrong = |why: &dyn ToString| StoreError::row("lock", 1, why.to_string());
-        let found: Vec<(String, Option<Lock>)> =
-            self.values("lock", "SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", [])?;
-        let (epoch, lock) = found.into_iter().next().ok_or_else(|| wrong(&"it is missing"))?;
-        let epoch: u64 = epoch.parse().map_err(|e: std::num::ParseIntError| wrong(&e))?;
-        match lock {
-            Some(lock) if lock.epoch != epoch => Err(wrong(&format!("it holds a lock of epoch {}", lock.epoch))),
-            lock => Ok((epoch, lock)),
+        let mut found = None;
+        self.each("SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", [], |epoch, row| {
+            let body = text("lock", "1", row.get_ref(1).map_err(|e| self.failed(e))?)?;
+            found = Some((epoch, body.to_owned()));
+            Ok(())
+        })?;
+        let (text, body) = found.ok_or_else(|| wrong(&"it is missing"))?;
+        let epoch: u64 = text.parse().map_err(|e: std::num::ParseIntError| wrong(&e))?;
+        let lock: Option<Lock> = serde_json::from_str(&body).map_err(|e| wrong(&e))?;
+        if let Some(lock) = lock.as_ref().filter(|lock| lock.epoch != epoch) {
+            return Err(wrong(&format!("it holds a lock of epoch {}", lock.epoch)));
         }
+        self.check_row("lock", "1", &format!("{text} {body}"))?;
+        Ok((epoch, lock))
     }
 
     /// Writes the newest epoch, and who holds it.
     pub fn set_lock(&self, epoch: u64, lock: Option<&Lock>) -> Result<(), StoreError> {
         let body = lock.map(json);
-        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", (epoch, body)).map(drop)
+        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", (epoch, &body))?;
+        let mut changes = Changes::default();
+        changes.row("lock", 1, Some(&format!("{epoch} {}", body.as_deref().unwrap_or("null"))));
+        self.write_sums(changes)
     }
 
     fn current(&self) -> Result<Option<SnapshotId>, StoreError> {
         let mut found = None;
         self.each("SELECT snapshot FROM current", [], |key, _| {
             found = Some(key.parse().map_err(|e| StoreError::row("current", 1, e))?);
-            Ok(())
+            self.check_row("current", "1", &key)
         })?;
+        if found.is_none() {
+            self.check_absent("current", "1")?;
+        }
         Ok(found)
     }
 
     fn hold(&self) -> Result<Option<Hold>, StoreError> {
-        let found = self.values("hold", "SELECT one, body FROM hold", [])?;
-        Ok(found.into_iter().next().map(|(_, hold)| hold))
+        self.one("hold", "1", "SELECT one, body FROM hold WHERE one = ?1")
+    }
+
+    /// The value of one row; `None`: it was never there.
+    pub(super) fn one<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        key: &str,
+        sql: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let found = self.values(table, sql, [key])?.pop();
+        if found.is_none() {
+            self.check_absent(table, key)?;
+        }
+        Ok(found.map(|(_, value)| value))
     }
 
     /// Hosts, from rows of a name and a body.
@@ -195,23 +235,31 @@ impl Db<'_> {
 
     /// A rollout of any age.
     pub fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
-        Ok(self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop())
+        let found = self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop();
+        if found.is_none() {
+            self.check_absent("rollouts", &id.0.to_string())?;
+        }
+        Ok(found)
     }
 
     /// A snapshot of any age.
     pub fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
-        Ok(self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", [id.0])?.pop())
+        let found = self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", [id.0])?.pop();
+        if found.is_none() {
+            self.check_absent("snapshots", &id.0.to_string())?;
+        }
+        Ok(found)
     }
 
     /// The books, of rollouts and snapshots the part that [`recent::trim`] leaves.
     pub fn load(&self, recent_max: usize) -> Result<Books, StoreError> {
+        self.sums_add_up()?;
+        self.chain_ends_well()?;
         let mut books = Books::new(self.id()?);
         (books.epoch, books.lock) = self.lock()?;
         (books.current, books.hold) = (self.current()?, self.hold()?);
         self.hosts("SELECT host, body FROM hosts", [], &mut books)?;
-        let newest = "SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1";
-        let open = "SELECT id, body FROM rollouts WHERE status = 'open'";
-        let rollouts = self.rollouts(newest, [recent_max])?.into_iter().chain(self.rollouts(open, [])?);
+        let rollouts = self.newest_rollouts(recent_max)?.into_iter().chain(self.open()?);
         books.rollouts = rollouts.map(|r| (r.id, r)).collect();
         let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
         books.snapshots = self.snapshots(newest, [recent_max])?.into_iter().map(|s| (s.id, s)).collect();
@@ -223,7 +271,30 @@ impl Db<'_> {
         }
         health::load(*self, &mut books)?;
         books.playbooks = playbooks::load(*self)?;
+        self.none_missing("hosts", usize::MAX, |key| key.parse().is_ok_and(|host| books.hosts.contains_key(&host)))?;
+        let known = |key: &str| key.parse().is_ok_and(|id| books.snapshots.contains_key(&SnapshotId(id)));
+        self.none_missing("snapshots", recent_max, known)?;
         Ok(books)
+    }
+
+    /// The newest rollouts, the newest first.
+    pub fn newest_rollouts(&self, limit: usize) -> Result<Vec<Rollout>, StoreError> {
+        let found = self.rollouts("SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1", [limit])?;
+        self.none_missing("rollouts", limit, |key| found.iter().any(|rollout| rollout.id.0.to_string() == key))?;
+        Ok(found)
+    }
+
+    /// Every rollout that did not end.
+    fn open(&self) -> Result<Vec<Rollout>, StoreError> {
+        if !self.has_sums() {
+            return self.rollouts("SELECT id, body FROM rollouts WHERE status = 'open'", []);
+        }
+        let ids = self.keys("open", "", usize::MAX)?;
+        let of = |key: String| {
+            let id = key.parse().map_err(|e: std::num::ParseIntError| StoreError::row("sums", &key, e))?;
+            self.rollout(RolloutId(id))?.ok_or_else(|| StoreError::row("rollouts", key, "it is missing"))
+        };
+        ids.into_iter().map(of).collect()
     }
 
     /// Applies records to the rows and adds their events to the chain.
@@ -243,10 +314,12 @@ impl Db<'_> {
                 news.push(record);
             }
         }
-        self.write_rows(&touched, &books)?;
-        health::write(*self, now, records, &books.health)?;
-        playbooks::write(*self, records, &books.playbooks)?;
-        self.write_events(now, epoch, &news)
+        let mut changes = Changes::default();
+        self.write_rows(&touched, &books, &mut changes)?;
+        health::write(*self, now, records, &books.health, &mut changes)?;
+        playbooks::write(*self, records, &books.playbooks, &mut changes)?;
+        self.write_events(now, epoch, &news, &mut changes)?;
+        self.write_sums(changes)
     }
 
     /// Books with those rows only that the records touch.
@@ -254,7 +327,8 @@ impl Db<'_> {
         let mut books = Books::new(BooksId(0));
         (books.current, books.hold) = (self.current()?, self.hold()?);
         for host in hosts {
-            self.hosts("SELECT host, body FROM hosts WHERE host = ?1", [host.as_str()], &mut books)?;
+            let row = self.one("hosts", host.as_str(), "SELECT host, body FROM hosts WHERE host = ?1")?;
+            books.hosts.extend(row.map(|row| ((*host).clone(), row)));
         }
         for id in rollouts {
             books.rollouts.extend(self.rollout(*id)?.map(|rollout| (*id, rollout)));
@@ -262,36 +336,57 @@ impl Db<'_> {
         Ok(books)
     }
 
-    fn write_rows(&self, (hosts, _): &Touched<'_>, books: &Books) -> Result<(), StoreError> {
+    fn write_rows(&self, (hosts, _): &Touched<'_>, books: &Books, changes: &mut Changes) -> Result<(), StoreError> {
         const SNAPSHOT: &str = "INSERT INTO snapshots (id, body) VALUES (?1, ?2)
             ON CONFLICT (id) DO UPDATE SET body = excluded.body";
         const ROLLOUT: &str = "INSERT INTO rollouts (id, body) VALUES (?1, ?2)
             ON CONFLICT (id) DO UPDATE SET body = excluded.body";
-        const HOST: &str = "INSERT INTO hosts (host, body) VALUES (?1, ?2)
-            ON CONFLICT (host) DO UPDATE SET body = excluded.body";
         for snapshot in books.snapshots.values() {
-            self.run(SNAPSHOT, (snapshot.id.0, json(snapshot)))?;
+            let body = json(snapshot);
+            self.run(SNAPSHOT, (snapshot.id.0, &body))?;
+            changes.row("snapshots", snapshot.id.0, Some(&body));
         }
         for rollout in books.rollouts.values() {
-            self.run(ROLLOUT, (rollout.id.0, json(rollout)))?;
+            let body = json(rollout);
+            self.run(ROLLOUT, (rollout.id.0, &body))?;
+            changes.row("rollouts", rollout.id.0, Some(&body));
+            changes.row("open", rollout.id.0, (rollout.status == Status::Open).then_some("open"));
         }
         for host in hosts {
-            match books.hosts.get(host) {
-                Some(row) => self.run(HOST, (host.as_str(), json(row)))?,
-                None => self.run("DELETE FROM hosts WHERE host = ?1", [host.as_str()])?,
-            };
+            self.write_host(host, books.hosts.get(host), changes)?;
         }
         if let Some(current) = books.current {
             self.run("INSERT OR REPLACE INTO current (one, snapshot) VALUES (1, ?1)", [current.0])?;
+            changes.row("current", 1, Some(&current.0.to_string()));
         }
-        match &books.hold {
-            Some(hold) => self.run("INSERT OR REPLACE INTO hold (one, body) VALUES (1, ?1)", [json(hold)]),
+        let hold = books.hold.as_ref().map(json);
+        changes.row("hold", 1, hold.as_deref());
+        match hold {
+            Some(hold) => self.run("INSERT OR REPLACE INTO hold (one, body) VALUES (1, ?1)", [hold]),
             None => self.run("DELETE FROM hold", []),
         }
         .map(drop)
     }
 
-    fn write_events(&self, now: Time, epoch: u64, records: &[&Record]) -> Result<(), StoreError> {
+    fn write_host(&self, host: &HostName, row: Option<&HostRow>, changes: &mut Changes) -> Result<(), StoreError> {
+        const HOST: &str = "INSERT INTO hosts (host, body) VALUES (?1, ?2)
+            ON CONFLICT (host) DO UPDATE SET body = excluded.body";
+        let body = row.map(json);
+        changes.row("hosts", host, body.as_deref());
+        match body {
+            Some(body) => self.run(HOST, (host.as_str(), body)),
+            None => self.run("DELETE FROM hosts WHERE host = ?1", [host.as_str()]),
+        }
+        .map(drop)
+    }
+
+    fn write_events(
+        &self,
+        now: Time,
+        epoch: u64,
+        records: &[&Record],
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
         const EVENT: &str =
             "INSERT INTO events (seq, at_ms, epoch, record, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (mut seq, mut head): (u64, Digest) = (self.meta("events")?, self.meta("head")?);
@@ -303,8 +398,11 @@ impl Db<'_> {
             self.write_step(seq, record)?;
             head = hash;
         }
-        self.set_meta("events", seq.to_string())?;
-        self.set_meta("head", head.to_string())
+        for (name, value) in [("events", seq.to_string()), ("head", head.to_string())] {
+            self.set_meta(name, &value)?;
+            changes.row("meta", name, Some(&value));
+        }
+        Ok(())
     }
 
     fn write_step(&self, event: u64, record: &Record) -> Result<(), StoreError> {
@@ -324,35 +422,4 @@ impl Db<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// The hosts and rollouts whose rows records change.
-type Touched<'a> = (BTreeSet<&'a HostName>, BTreeSet<RolloutId>);
-
-fn touched(records: &[Record]) -> Touched<'_> {
-    let (mut hosts, mut rollouts) = Touched::default();
-    for record in records {
-        match record {
-            Record::Opened { rollout, .. } => drop(rollouts.insert(rollout.id)),
-            Record::Ended { rollout, .. } => drop(rollouts.insert(*rollout)),
-            Record::Intents { rollout, hosts: sent, .. } => {
-                rollouts.insert(*rollout);
-                hosts.extend(sent.iter().map(|(host, _)| host));
-            }
-            Record::Seen { host, .. }
-            | Record::Stale { host, .. }
-            | Record::Fresh { host }
-            | Record::Owed { host, .. }
-            | Record::Depooled { host, .. }
-            | Record::Pooled { host, .. }
-            | Record::Forgotten { host } => drop(hosts.insert(host)),
-            Record::Outcome { .. }
-            | Record::Held { .. }
-            | Record::Playbook(_)
-            | Record::Released { .. }
-            | Record::Health(_)
-            | Record::Note { .. } => {}
-        }
-    }
-    (hosts, rollouts)
 }

@@ -5,12 +5,13 @@
 //! `user_version` is the form's number, `application_id` spells `pnts`.
 
 use super::error::StoreError;
+use super::rows::Db;
 use crate::model::ids::BooksId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 
 /// The form that this program writes, and the newest that it reads.
-pub const FORM: i64 = 3;
+pub const FORM: i64 = 4;
 
 const APPLICATION: i64 = 0x706e_7473;
 
@@ -86,6 +87,16 @@ CREATE TABLE playbooks (
 ) STRICT;
 ";
 
+/// What form 4 has beside form 3.
+const SUMS: &str = "
+CREATE TABLE sums (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    sum BLOB NOT NULL CHECK (length(sum) = 32),
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Whether the file has books in it (`false`: nothing at all yet). An error when it is something else, newer or damaged.
 pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -93,8 +104,14 @@ pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError>
     let have = number("PRAGMA user_version").map_err(failed)?;
     let application = number("PRAGMA application_id").map_err(failed)?;
     let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    let sums = number("SELECT count(*) FROM sqlite_schema WHERE name = 'sums'").map_err(failed)?;
     match (tables, application, have) {
         (0, 0, 0) => Ok(false),
+        // Or one wrong byte would turn the comparison with the sums off.
+        (_, APPLICATION, ..4) if sums > 0 => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            why: format!("they have sums, which form {have} has not"),
+        }),
         (_, APPLICATION, 1..=FORM) => Ok(true),
         (_, APPLICATION, have) if have > FORM => Err(StoreError::Newer { path: path.to_owned(), have, known: FORM }),
         _ => Err(StoreError::Damaged { path: path.to_owned(), why: "not books of pointsman".into() }),
@@ -107,6 +124,7 @@ pub fn make(connection: &mut Connection, path: &Path, id: BooksId, epoch: u64) -
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !is_made(&tx, path)? {
         fill(&tx, id, epoch).map_err(failed)?;
+        Db { connection: &tx, path, form: FORM }.fill_sums()?;
     }
     tx.commit().map_err(failed)
 }
@@ -114,25 +132,32 @@ pub fn make(connection: &mut Connection, path: &Path, id: BooksId, epoch: u64) -
 /// Brings books of an earlier form to this one.
 pub fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |e| StoreError::sqlite(path, e);
-    let form = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
     if form(connection).map_err(failed)? == FORM {
         return Ok(());
     }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     // Another process may have done it meanwhile.
     let have = form(&tx).map_err(failed)?;
-    let steps = [(1, HEALTH), (2, PLAYBOOKS)];
+    let steps = [(1, HEALTH), (2, PLAYBOOKS), (3, SUMS)];
     for (_, sql) in steps.iter().filter(|(from, _)| *from >= have) {
         tx.execute_batch(sql).map_err(failed)?;
+    }
+    if have < 4 {
+        Db { connection: &tx, path, form: FORM }.fill_sums()?;
     }
     tx.pragma_update(None, "user_version", FORM).map_err(failed)?;
     tx.commit().map_err(failed)
 }
 
+/// The form of the file's tables.
+pub fn form(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
 fn fill(tx: &Transaction<'_>, id: BooksId, epoch: u64) -> rusqlite::Result<()> {
-    tx.execute_batch(TABLES)?;
-    tx.execute_batch(HEALTH)?;
-    tx.execute_batch(PLAYBOOKS)?;
+    for tables in [TABLES, HEALTH, PLAYBOOKS, SUMS] {
+        tx.execute_batch(tables)?;
+    }
     let head = super::chain::origin(id);
     let entries = [("books", id.to_string()), ("head", head.to_string()), ("events", "0".to_owned())];
     for (key, value) in entries {

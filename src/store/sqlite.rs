@@ -5,14 +5,12 @@
 //! WAL; after a crash it reads the WAL that was left behind, without recovering it. The reader keeps the WAL's index
 //! in its own memory for that (`readonly_shm`, <https://www.sqlite.org/wal.html#read_only_databases>).
 
-use super::chain::{Link, Walk};
 use super::error::StoreError;
-use super::rows::{Db, Trace, key, text};
+use super::rows::{Db, Trace, key};
 use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, place, schema, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
-use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
-use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_EVENTS_MAX, BOOKS_RECENT_MAX};
+use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_RECENT_MAX};
 use crate::model::step::Step;
 use crate::model::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
@@ -45,7 +43,7 @@ impl SqliteStore {
         match Self::open(dir, false).and_then(|store| store.load()) {
             Ok(_) => return Err(StoreError::Exists(dir.to_owned())),
             Err(StoreError::NoBooks(_)) => {}
-            Err(e) if e.is_damage() => place::set_aside(dir)?,
+            Err(e) if e.is_damage() || matches!(e, StoreError::Lost { .. }) => place::set_aside(dir)?,
             Err(e) => return Err(e),
         }
         Self::prepare(dir, Some((id, epoch_floor)))
@@ -54,7 +52,7 @@ impl SqliteStore {
     /// Opens the books in `dir` to look only: nothing in the directory changes unless somebody else writes there.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         place::check(dir, false)?;
-        let path = place::open_file(dir, false)?;
+        let path = Self::file(dir, false)?;
         let quiet = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, "readonly_shm=1");
         let connection = match quiet.and_then(|c| made(c, dir, &path)) {
             // The header says WAL and there is none, or a writer is just beginning one: then SQLite needs its own way.
@@ -73,10 +71,10 @@ impl SqliteStore {
 
     fn prepare(dir: &Path, new: Option<(BooksId, u64)>) -> Result<Self, StoreError> {
         place::check(dir, new.is_some())?;
-        let path = place::open_file(dir, new.is_some())?;
+        let path = Self::file(dir, new.is_some())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
         let mut connection = connect(&path, flags, "mode=rw")?;
-        let is_made = schema::is_made(&connection, &path)?;
+        let is_made = is_made(&connection, dir, &path)?;
         write_ahead(&connection).map_err(|e| StoreError::sqlite(&path, e))?;
         match (is_made, new) {
             (true, _) => schema::upgrade(&mut connection, &path)?,
@@ -86,19 +84,52 @@ impl SqliteStore {
         Ok(Self::new(connection, dir, path, false))
     }
 
+    /// The database's file. Where there were books and are none now, none are begun in their place.
+    fn file(dir: &Path, create: bool) -> Result<PathBuf, StoreError> {
+        let noted = place::noted_head(dir);
+        match (place::open_file(dir, create && noted.is_none()), noted) {
+            (Err(StoreError::NoBooks(_)), Some((events, _))) => Err(StoreError::Lost { dir: dir.to_owned(), events }),
+            (opened, _) => opened,
+        }
+    }
+
+    /// Reads within one transaction, and refuses books that lack the event that was noted beside them before it began.
+    fn read_whole<T>(&self, read: impl FnOnce(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let noted = place::noted_head(&self.dir).filter(|(events, _)| *events > 0);
+        self.read(|db| {
+            let found = read(db)?;
+            match noted {
+                Some((events, head)) if db.hash_at(events)? != Some(head) => {
+                    Err(StoreError::Behind { path: self.path.clone(), events })
+                }
+                _ => Ok(found),
+            }
+        })
+    }
+
+    /// Notes the last event beside the books, unless that is there already, or one that these books do not have.
+    fn note_head(&self) -> Result<(), StoreError> {
+        let Verified { events, head } = self.head()?;
+        match place::noted_head(&self.dir) == Some((events, head)) {
+            true => Ok(()),
+            false => place::note_head(&self.dir, events, head),
+        }
+    }
+
     /// The directory that it was opened in.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    fn db<'a>(&'a self, connection: &'a Connection) -> Db<'a> {
-        Db { connection, path: &self.path }
+    fn db<'a>(&'a self, connection: &'a Connection) -> Result<Db<'a>, StoreError> {
+        let form = schema::form(connection).map_err(|e| StoreError::sqlite(&self.path, e))?;
+        Ok(Db { connection, path: &self.path, form })
     }
 
     /// Reads within one transaction, so that all of it is of one moment.
     fn read<T>(&self, read: impl FnOnce(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let tx = self.connection.unchecked_transaction().map_err(|e| StoreError::sqlite(&self.path, e))?;
-        read(self.db(&tx))
+        read(self.db(&tx)?)
     }
 
     /// Writes within one transaction that nobody else writes beside; an error leaves everything as it was.
@@ -108,7 +139,7 @@ impl SqliteStore {
         }
         let failed = |e| StoreError::sqlite(&self.path, e);
         let tx = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(failed)?;
-        let written = write(self.db(&tx))?;
+        let written = write(self.db(&tx)?)?;
         tx.commit().map_err(failed)?;
         Ok(written)
     }
@@ -129,6 +160,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         if !self.read_only {
             let _ = self.connection.busy_timeout(Duration::ZERO);
+            let _ = self.note_head();
             let _ = self.connection.pragma_update(None, "journal_mode", "DELETE");
         }
     }
@@ -161,9 +193,17 @@ fn connect(path: &Path, flags: OpenFlags, parameters: &str) -> Result<Connection
     open().map_err(|e| StoreError::sqlite(path, e))
 }
 
+/// Whether the file has books in it; [`StoreError::Lost`] when it had some and is empty.
+fn is_made(connection: &Connection, dir: &Path, path: &Path) -> Result<bool, StoreError> {
+    match (schema::is_made(connection, path)?, place::noted_head(dir)) {
+        (false, Some((events, _))) => Err(StoreError::Lost { dir: dir.to_owned(), events }),
+        (is_made, _) => Ok(is_made),
+    }
+}
+
 /// The connection, when its file has books in it.
 fn made(connection: Connection, dir: &Path, path: &Path) -> Result<Connection, StoreError> {
-    match schema::is_made(&connection, path)? {
+    match is_made(&connection, dir, path)? {
         true => Ok(connection),
         false => Err(StoreError::NoBooks(dir.to_owned())),
     }
@@ -182,33 +222,6 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
         Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
         done => done,
     }
-}
-
-/// A column of an event's row.
-fn column<T: rusqlite::types::FromSql>(seq: &str, row: &Row<'_>, name: &str) -> Result<T, StoreError> {
-    row.get(name).map_err(|e| StoreError::row("events", seq, e))
-}
-
-/// An event's row: when, in which epoch, the record's text, and the hashes before and after.
-fn event(seq: &str, row: &Row<'_>) -> Result<(StoredAs, [Digest; 2]), StoreError> {
-    let number = seq.parse().map_err(|e: std::num::ParseIntError| StoreError::row("events", seq, e))?;
-    let record = row.get_ref("record").map_err(|e| StoreError::row("events", seq, e))?;
-    let stored = StoredAs {
-        seq: number,
-        at: Time(column(seq, row, "at_ms")?),
-        epoch: column(seq, row, "epoch")?,
-        record: text("events", seq, record)?.to_owned(),
-    };
-    let hashes = [column(seq, row, "prev")?, column(seq, row, "hash")?];
-    Ok((stored, hashes.map(Digest::from_bytes)))
-}
-
-/// An event as its row has it.
-struct StoredAs {
-    seq: u64,
-    at: Time,
-    epoch: u64,
-    record: String,
 }
 
 /// One command and its outcome, if any.
@@ -233,7 +246,7 @@ const STEPS: &str = "SELECT i.event, i.command, i.host, i.epoch, i.seq, sent.at_
 
 impl Store for SqliteStore {
     fn load(&self) -> Result<Books, StoreError> {
-        self.read(|db| db.load(self.recent_max))
+        self.read_whole(|db| db.load(self.recent_max))
     }
 
     fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
@@ -245,7 +258,7 @@ impl Store for SqliteStore {
     }
 
     fn rollouts(&self, limit: usize) -> Result<Vec<Rollout>, StoreError> {
-        self.read(|db| db.rollouts("SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1", [limit]))
+        self.read(|db| db.newest_rollouts(limit))
     }
 
     fn steps(&self, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
@@ -310,33 +323,23 @@ impl Store for SqliteStore {
     }
 
     fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
-        const EVENTS: &str = "SELECT seq, at_ms, epoch, record, prev, hash FROM events
-            WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let mut events = Vec::new();
-        let push = |key: String, row: &Row<'_>| {
-            let (stored, [_, hash]) = event(&key, row)?;
-            let record = serde_json::from_str(&stored.record).map_err(|e| StoreError::row("events", &key, e))?;
-            events.push(StoredEvent { seq: stored.seq, at: stored.at, epoch: stored.epoch, record, hash });
-            Ok(())
-        };
-        self.read(|db| db.each(EVENTS, (after, limit.min(BOOKS_EVENTS_MAX)), push))?;
-        Ok(events)
+        self.read(|db| db.events(after, limit))
     }
 
     fn signatures(&self, since: Time) -> Result<BTreeMap<String, Time>, StoreError> {
         self.read(|db| db.signatures(since))
     }
 
+    fn head(&self) -> Result<Verified, StoreError> {
+        self.read_whole(|db| Ok(Verified { events: db.meta("events")?, head: db.meta("head")? }))
+    }
+
     fn verify(&self) -> Result<Verified, StoreError> {
-        self.read(|db| {
+        self.read_whole(|db| {
             self.quick_check(db)?;
-            let mut walk = Walk::new(db.id()?);
-            db.each("SELECT seq, at_ms, epoch, record, prev, hash FROM events ORDER BY seq", [], |key, row| {
-                let (stored, [before, hash]) = event(&key, row)?;
-                let link = Link { seq: stored.seq, at: stored.at, epoch: stored.epoch, record: &stored.record };
-                walk.step(link, before, hash)
-            })?;
-            walk.end(db.meta("events")?, db.meta("head")?)
+            let verified = db.walk()?;
+            db.check_all_rows()?;
+            Ok(verified)
         })
     }
 }

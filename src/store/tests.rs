@@ -1,6 +1,7 @@
 //! Tests of the contract: SQLite against memory, two operators on one directory, books that were damaged.
 
 mod damage;
+mod journal;
 mod looking;
 mod operators;
 mod same;

@@ -206,6 +206,11 @@ impl ContentStore {
         }
         check_private(&self.content)?;
         check_private(&self.indexes)?;
+        // What is put below them lasts only if their own names do.
+        let names = [Some(self.content.as_path()), self.content.parent()];
+        for directory in names.into_iter().flatten() {
+            at(directory, File::open(directory).and_then(|directory| directory.sync_all()))?;
+        }
         let path = self.content.join("lock");
         let lock = at(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path))?;
         at(&path, rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(io::Error::from))?;

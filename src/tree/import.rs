@@ -170,10 +170,14 @@ fn read_all(reading: &Reading<'_>, found: &[Found]) -> Result<Taken> {
             }
         }
     };
-    let mut done: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("reading a file never panics")).collect()
-    });
+    let threads = threads();
+    let mut done: Vec<_> = match threads {
+        1 => work(),
+        _ => std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("reading a file never panics")).collect()
+        }),
+    };
     done.sort_by_key(|(number, _)| *number);
     let mut all = Taken::default();
     for (number, one) in done {

@@ -1,34 +1,66 @@
 //! The controller's codec: over asynchronous readers and writers.
 //!
-//! Invariant: the same limits as the agent's codec. Reading is not safe to cancel half-way: after a dropped read or
-//! write the stream is of no further use. Nothing here flushes.
+//! Invariant: the same limits as the agent's codec, and one for all messages together ([`Room`]): a third of a large fleet
+//! that sends without an end must not fill the controller's memory. Reading is not safe to cancel half-way: after a dropped
+//! read or write the stream is of no further use. Nothing here flushes.
 
 use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
 use super::message;
-use crate::model::limits::FRAME_BYTES_MAX;
+use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_SHARED_BYTES_MAX, MESSAGES_LARGE_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes of a blob that are read from a file at once.
 const CHUNK_BYTES: usize = if FRAME_BYTES_MAX < 256 << 10 { FRAME_BYTES_MAX } else { 256 << 10 };
+
+/// Messages of more than one frame.
+static LARGE: Semaphore = Semaphore::const_new(MESSAGES_LARGE_MAX);
+/// Messages of more than [`MESSAGE_SHARED_BYTES_MAX`].
+static LARGEST: Semaphore = Semaphore::const_new(1);
+
+/// What a message may take of memory beyond its first frame. Who has the second permit needs no further one, so nobody waits
+/// for longer than until that message has come or its host's deadline has passed; messages of one frame wait for nobody.
+#[derive(Default)]
+struct Room {
+    large: Option<SemaphorePermit<'static>>,
+    largest: Option<SemaphorePermit<'static>>,
+}
+
+impl Room {
+    async fn make(&mut self, bytes: usize) {
+        if bytes > FRAME_BYTES_MAX && self.large.is_none() {
+            self.large = LARGE.acquire().await.ok();
+        }
+        if bytes > MESSAGE_SHARED_BYTES_MAX && self.largest.is_none() {
+            self.largest = LARGEST.acquire().await.ok();
+        }
+    }
+}
 
 /// Reads one message of at most `bytes_max` bytes. [`WireError::Ended`] when the stream ends before its first byte.
 pub async fn read_message<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,
 ) -> Result<T, WireError> {
-    let mut body = Vec::new();
+    message::decode(&read_body(from, bytes_max).await?)
+}
+
+/// Reads the bytes of one message, as [`read_message`] does.
+pub async fn read_body(from: &mut (impl AsyncRead + Unpin), bytes_max: usize) -> Result<Vec<u8>, WireError> {
+    let (mut body, mut room) = (Vec::new(), Room::default());
     loop {
         let header = read_header(from, body.is_empty()).await?;
         let last = header.message_end()?;
         check("a message", (body.len() + header.len) as u64, bytes_max as u64)?;
+        room.make(body.len() + header.len).await;
         let start = body.len();
         body.resize(start + header.len, 0);
         from.read_exact(&mut body[start..]).await.map_err(cut)?;
         if last {
-            return message::decode(&body);
+            return Ok(body);
         }
     }
 }
@@ -87,11 +119,15 @@ fn cut(error: io::Error) -> WireError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::limits::MESSAGE_BYTES_MAX;
+    use crate::model::limits::{MESSAGE_BYTES_MAX, REPLY_BYTES_MAX};
     use crate::wire::message::{ToAgent, ToController};
     use crate::wire::sync_io;
     use proptest::prelude::*;
     use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+    use tokio::io::ReadBuf;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
@@ -103,6 +139,59 @@ mod tests {
         assert!(run(read_message::<String>(&mut bytes.as_slice(), 102)).is_ok());
         let error = run(read_message::<String>(&mut bytes.as_slice(), 101)).expect_err("one too many");
         assert!(matches!(error, WireError::TooLarge { what: "a message", bytes: 102, max: 101 }), "{error}");
+    }
+
+    /// Frames of a message that never ends; counts what was read of it.
+    struct Endless<'a> {
+        at: usize,
+        read: &'a AtomicUsize,
+    }
+
+    impl AsyncRead for Endless<'_> {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            let header = Header { kind: Kind::MessagePart, len: FRAME_BYTES_MAX }.encode();
+            let at = self.at % (HEADER_BYTES + FRAME_BYTES_MAX);
+            let rest = header.get(at..).filter(|rest| !rest.is_empty());
+            let given = rest.map_or(HEADER_BYTES + FRAME_BYTES_MAX - at, <[u8]>::len).min(to.remaining());
+            match rest {
+                Some(rest) => to.put_slice(&rest[..given]),
+                None => {
+                    to.initialize_unfilled_to(given).fill(b' ');
+                    to.advance(given);
+                }
+            }
+            self.at += given;
+            self.read.fetch_add(given, Ordering::SeqCst);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Drop for Endless<'_> {
+        fn drop(&mut self) {
+            self.read.fetch_sub(self.at, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn however_many_hosts_send_without_an_end_what_is_kept_of_it_is_bounded() {
+        const HOSTS: usize = 40;
+        let (kept, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let read = async || {
+            let mut endless = Endless { at: 0, read: &kept };
+            let error = read_message::<ToController>(&mut endless, REPLY_BYTES_MAX).await;
+            most.fetch_max(kept.load(Ordering::SeqCst), Ordering::SeqCst);
+            assert!(matches!(error, Err(WireError::TooLarge { .. })), "{error:?}");
+        };
+        let mut all: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+        (0..HOSTS).for_each(|_| all.push(Box::pin(read())));
+        run(std::future::poll_fn(|context| {
+            all.retain_mut(|read| read.as_mut().poll(context).is_pending());
+            if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        let bound = HOSTS * FRAME_BYTES_MAX + MESSAGES_LARGE_MAX * MESSAGE_SHARED_BYTES_MAX + REPLY_BYTES_MAX;
+        drop(all);
+        let most = most.load(Ordering::SeqCst);
+        assert!(most > REPLY_BYTES_MAX && most <= bound + HOSTS * 2 * HEADER_BYTES * 64, "{most} of {bound}");
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 
 use super::fetch::{Fetch, Fetched};
 use super::frame::{Header, Kind, WireError, check};
-use super::serve::{Serve, Served};
+use super::serve::{Serve, Served, Shelve};
 use crate::model::digest::Digest;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::protocol::{Command, Held, Peek, Reply};
@@ -19,6 +19,9 @@ pub const WIRE_MAJOR: u32 = 1;
 
 /// The offer to send bundles.
 pub const BUNDLES: &str = "bundles-1";
+
+/// The offer to understand packed replies; see [`super::said`].
+pub const PACKED: &str = "packed-1";
 
 /// Hexadecimal digits of a nonce.
 pub const NONCE_DIGITS: usize = 32;
@@ -51,6 +54,9 @@ pub enum ToAgent {
     Ask(Question),
     /// Serve what is proven there, while the session lasts; only to an agent whose Need said `fetches`.
     Serve(Serve),
+    /// Serve what comes with this too, while the session lasts; only to an agent whose Served said `shelves`. One blob an
+    /// object follows.
+    Shelve(Shelve),
 }
 
 /// How files come.
@@ -104,7 +110,7 @@ pub enum ToController {
     Reply(Reply),
     /// The answer to a question.
     Answer(Answer),
-    /// The answer to a [`ToAgent::Serve`].
+    /// The answer to a [`ToAgent::Serve`] or [`ToAgent::Shelve`].
     Served(Served),
 }
 
@@ -120,8 +126,18 @@ pub fn preface(nonce: &str) -> Vec<u8> {
 
 /// The frames of a message, at most [`MESSAGE_BYTES_MAX`] bytes of payload.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    Ok(frames(&body(message)?))
+}
+
+/// A message's bytes, at most [`MESSAGE_BYTES_MAX`].
+pub fn body<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
     let body = serde_json::to_vec(message).map_err(|e| WireError::Malformed(e.to_string()))?;
     check("a message", body.len() as u64, MESSAGE_BYTES_MAX as u64)?;
+    Ok(body)
+}
+
+/// The frames of a message's bytes.
+pub fn frames(body: &[u8]) -> Vec<u8> {
     let mut frames = Vec::with_capacity(body.len() + 64);
     let mut parts = body.chunks(FRAME_BYTES_MAX).peekable();
     while let Some(part) = parts.next() {
@@ -129,7 +145,7 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
         frames.extend_from_slice(&Header { kind, len: part.len() }.encode());
         frames.extend_from_slice(part);
     }
-    Ok(frames)
+    frames
 }
 
 /// Reads a message from the joined payloads of its frames.

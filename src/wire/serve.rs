@@ -1,6 +1,7 @@
 //! What a host is asked when it is to serve its datacenter, and what it says then.
 //!
-//! Invariant: it serves for as long as the session in which it was asked, and only to who knows the token.
+//! Invariant: it serves for as long as the session in which it was asked, and only to who knows the token. What is put on its
+//! shelf goes with the session too.
 
 use crate::model::component::Component;
 use crate::model::digest::Digest;
@@ -27,12 +28,41 @@ impl fmt::Debug for Serve {
     }
 }
 
+/// Keep these objects on the shelf and serve them too; one blob each follows, in this order.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shelve {
+    /// As in [`Serve`].
+    pub listen: SocketAddr,
+    /// As in [`Serve`].
+    pub token: String,
+    /// What comes.
+    pub objects: Vec<Shelved>,
+}
+
+/// An object for the shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shelved {
+    /// What its bytes must be, and the name that it is served by.
+    pub digest: Digest,
+    /// Its length, bytes.
+    pub bytes: u64,
+}
+
+impl fmt::Debug for Shelve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shelve {{ listen: {}, objects: {} }}", self.listen, self.objects.len())
+    }
+}
+
 /// Whether a host serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
     /// Why it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// Whether the agent understands [`Shelve`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shelves: bool,
 }
 
 /// Why a host can't serve.
@@ -51,6 +81,12 @@ pub enum Refused {
     /// The token is none, or another one than before.
     #[error("can't serve: it did not understand the order")]
     Order,
+    /// No room for what is to be kept on the shelf.
+    #[error("can't serve: it has no room for what it is to serve")]
+    Full,
+    /// An object of the shelf came with other bytes than announced.
+    #[error("can't serve: what was sent to it came with other bytes")]
+    Spoilt,
     /// Whatever the system says.
     #[error("can't serve: its system does not let it")]
     System,

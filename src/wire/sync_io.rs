@@ -12,6 +12,11 @@ use std::io::{self, Read, Write};
 
 /// Reads one message. [`WireError::Ended`] when the stream ends before its first byte.
 pub fn read_message<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireError> {
+    message::decode(&read_body(from)?)
+}
+
+/// Reads the bytes of one message, as [`read_message`] does.
+pub fn read_body(from: &mut impl Read) -> Result<Vec<u8>, WireError> {
     let mut body = Vec::new();
     loop {
         let header = read_header(from, body.is_empty())?;
@@ -21,7 +26,7 @@ pub fn read_message<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, Wire
         body.resize(start + header.len, 0);
         from.read_exact(&mut body[start..]).map_err(cut)?;
         if last {
-            return message::decode(&body);
+            return Ok(body);
         }
     }
 }

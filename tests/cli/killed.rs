@@ -140,3 +140,18 @@ fn signalled(signal: Signal, code: i32) {
     site.run(&["converge"]).ends(0);
     assert_eq!(site.counts(), ".10: 7");
 }
+
+#[test]
+fn a_log_that_is_deleted_after_a_kill_is_missed_by_the_hosts() {
+    let (site, _pipe) = killed_half_way();
+    let log = site.path("books/books.sqlite-wal");
+    assert!(fs::metadata(&log).expect("a killed writer leaves it").len() > 0);
+    fs::remove_file(&log).expect("it is ours");
+    let _ = fs::remove_file(site.path("books/books.sqlite-shm"));
+    site.run(&["check"]).ends(7).says("they are an old copy").says("pointsman books rebuild");
+    site.run(&["converge"]).ends(8).says("they are an old copy");
+    site.run(&["books", "rebuild"]).ends(0);
+    site.run(&["converge"]).ends(0);
+    assert_eq!(site.counts(), ".10: 7");
+    site.run(&["check"]).ends(0);
+}

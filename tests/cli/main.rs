@@ -12,6 +12,7 @@ mod gates;
 mod gc;
 mod hosts;
 mod killed;
+mod lost;
 mod machines;
 mod mirrors;
 mod playbooks;

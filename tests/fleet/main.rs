@@ -4,9 +4,12 @@
 mod broken;
 mod conversation;
 mod faults;
+mod hard;
 mod harness;
 mod kept;
+mod late;
 mod local;
+mod proxies;
 mod races;
 mod site;
 mod sshd;

@@ -14,7 +14,7 @@ const LATE: usize = 9;
 
 /// Stops a command while it waits for hosts. One that is stopped in the middle of a write keeps SQLite's own lock, and then
 /// others are told that the books are busy.
-fn stop_between_writes(fleet: &TestFleet, command: &Child) {
+pub fn stop_between_writes(fleet: &TestFleet, command: &Child) {
     for _ in 0..500 {
         signal(command, Signal::STOP);
         let stat = format!("/proc/{}/stat", command.id());

@@ -266,7 +266,7 @@ pub fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("it is our child and was not waited for");
 }
 
-fn list(path: &Path, text: &mut String) {
+pub fn list(path: &Path, text: &mut String) {
     let metadata = fs::symlink_metadata(path).expect("nobody removes it now");
     let content = match metadata.is_file() {
         true => blake3(&fs::read(path).expect("it is a file")),

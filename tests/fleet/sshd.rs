@@ -50,6 +50,43 @@ pub enum Broken {
     NotedGzip,
     /// `uname -m` says i686 (by `setarch`, so the kernel itself says so to all its programs).
     OtherMachine,
+    /// sshd and all that it runs are stopped in the middle of what they do.
+    Stopped,
+    /// The deploy root and the agent's state are as they were, and their disk is full to the last byte.
+    RootJammed,
+    /// In place of a shell the login has a program that lies.
+    Lies(Lie),
+}
+
+/// What a program says that is no agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// One byte a second, for ever.
+    Drip,
+    /// Bytes without an end.
+    Flood,
+    /// An agent's greeting, then a message without an end.
+    Endless,
+    /// Bytes that are no UTF-8.
+    Bytes,
+    /// Sequences that a terminal would obey.
+    Escapes,
+    /// An agent's greeting, then half of a frame.
+    Half,
+}
+
+impl Lie {
+    /// As the program is told.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Drip => "drip",
+            Self::Flood => "flood",
+            Self::Endless => "endless",
+            Self::Bytes => "bytes",
+            Self::Escapes => "escapes",
+            Self::Half => "half",
+        }
+    }
 }
 
 /// A host.
@@ -101,6 +138,9 @@ impl Host {
 
     /// Starts it, broken or not, after stopping what runs of it.
     pub fn start(&mut self, broken: Option<Broken>) {
+        if broken == Some(Broken::Stopped) {
+            return self.freeze();
+        }
         self.stop();
         match broken {
             Some(Broken::Refused) => {}
@@ -129,6 +169,15 @@ impl Host {
         let server = self.server.as_ref().map(Child::id).expect("it runs");
         let stopped = family(server).into_iter().filter(|pid| *pid != server);
         stopped.map(|pid| signal(pid, rustix::process::Signal::STOP)).count()
+    }
+
+    /// Stops its server, its connections and all that these run, where they stand.
+    fn freeze(&mut self) {
+        if self.server.is_none() {
+            self.start_server(None);
+        }
+        let server = self.server.as_ref().map(Child::id).expect("it was started");
+        family(server).into_iter().for_each(|pid| signal(pid, rustix::process::Signal::STOP));
     }
 
     fn start_server(&mut self, broken: Option<Broken>) {
@@ -178,6 +227,9 @@ impl Host {
             ),
             Some(Broken::RootReadOnly) => "mount -o remount,bind,ro \"$3\"",
             Some(Broken::RootFull) => "mount -t tmpfs -o size=64k none \"$3\"",
+            Some(Broken::RootJammed) => {
+                "mount -t tmpfs -o size=8m none \"$3\" && cp -a \"$2\"/. \"$3\" && ! cat /dev/zero 2>/dev/null >\"$3/jam\""
+            }
             _ => "true",
         }
     }
@@ -190,8 +242,18 @@ impl Host {
             Some(Broken::KeyChanged) => self.other_key(),
             _ => self.dir.join("key"),
         };
-        let motd =
-            "ForceCommand echo '*** welcome ***'; echo 'careless .bashrc' >&2; exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+        let forced = match broken {
+            Some(Broken::Motd) => {
+                "ForceCommand echo '*** welcome ***'; echo 'careless .bashrc' >&2; exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
+                    .to_owned()
+            }
+            Some(Broken::Lies(lie)) => {
+                let program = self.dir.join("liar.py");
+                fs::write(&program, include_str!("../fixtures/fleet/liar.py")).expect("it is ours");
+                format!("ForceCommand exec python3 {} {}\n", program.display(), lie.kind())
+            }
+            _ => String::new(),
+        };
         format!(
             "Port {}\nListenAddress {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\n\
              PermitRootLogin yes\nPasswordAuthentication {asks}\nKbdInteractiveAuthentication {asks}\nUsePAM {asks}\n\
@@ -201,7 +263,7 @@ impl Host {
             key.display(),
             self.dir.join("pid").display(),
             keys.display(),
-            if broken == Some(Broken::Motd) { motd } else { "" },
+            forced,
         )
     }
 

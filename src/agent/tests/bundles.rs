@@ -202,7 +202,8 @@ pub fn bring<F: HostFs>(
     let want = want(name, manifest);
     peer.say(&ToAgent::Command(Command::Prepare { stamp, expect, want, build: Vec::new() }));
     write_blob(&mut peer.due, &mut manifest.to_bytes().as_slice()).expect("memory takes it");
-    let ended = session::run(agent, true, &mut peer, &mut Voice(Rc::clone(&heard)));
+    let ended =
+        session::run(agent, session::Offers { bundles: true, packed: false }, &mut peer, &mut Voice(Rc::clone(&heard)));
     Came { ended, said: peer.said, files: peer.files, bundles: peer.bundles, ready: peer.prepared }
 }
 

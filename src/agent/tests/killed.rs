@@ -11,16 +11,16 @@ use crate::tree::manifest::{EntryKind, Manifest};
 /// More changes than any command makes on these small trees.
 const CHANGES_MAX: u64 = 300;
 
-fn old() -> Tree {
+pub(super) fn old() -> Tree {
     tree("1.27.0-wmf.10")
 }
 
-fn new() -> Tree {
+pub(super) fn new() -> Tree {
     tree("1.27.0-wmf.11")
 }
 
 /// A change of a version that is served.
-fn fixed() -> Tree {
+pub(super) fn fixed() -> Tree {
     super::bench::component(
         "php-1.27.0-wmf.10",
         &[("index.php", "fixed", false), ("i18n/en.json", "{\"a\": 1}", false)],
@@ -29,7 +29,7 @@ fn fixed() -> Tree {
 
 /// The commands that are killed.
 #[derive(Debug, Clone, Copy)]
-enum Act {
+pub(super) enum Act {
     Observe,
     Prepare,
     Replace,
@@ -39,7 +39,7 @@ enum Act {
 }
 
 /// A host that serves the old version, holds the new one only where it is needed, and rebooted since.
-fn set_up<F: HostFs>(agent: &mut Agent<F>, act: Act) -> Controller {
+pub(super) fn set_up<F: HostFs>(agent: &mut Agent<F>, act: Act) -> Controller {
     let mut controller = Controller::new(1);
     controller.observe(agent, &[]).expect("obeyed");
     controller.prepare(agent, &old(), old().want_built(), &build()).expect("prepared");
@@ -51,7 +51,7 @@ fn set_up<F: HostFs>(agent: &mut Agent<F>, act: Act) -> Controller {
     controller
 }
 
-fn perform<F: HostFs>(agent: &mut Agent<F>, controller: &mut Controller, act: Act) -> Result<(), Refusal> {
+pub(super) fn perform<F: HostFs>(agent: &mut Agent<F>, controller: &mut Controller, act: Act) -> Result<(), Refusal> {
     match act {
         Act::Observe => controller.observe(agent, &[old().want_built()]).map(drop),
         Act::Prepare => controller.prepare(agent, &new(), new().want_built(), &build()).map(drop),
@@ -63,7 +63,7 @@ fn perform<F: HostFs>(agent: &mut Agent<F>, controller: &mut Controller, act: Ac
 }
 
 /// What is below a component, by its bytes alone; `None` when it is not there.
-fn found<F: HostFs>(fs: &F, tree: &Tree) -> Option<Vec<(String, Vec<u8>)>> {
+pub(super) fn found<F: HostFs>(fs: &F, tree: &Tree) -> Option<Vec<(String, Vec<u8>)>> {
     let top = Place::root(tree.component.to_string());
     fs.lstat(&top).expect("asked")?;
     let mut files = Vec::new();
@@ -76,7 +76,7 @@ fn found<F: HostFs>(fs: &F, tree: &Tree) -> Option<Vec<(String, Vec<u8>)>> {
     Some(files)
 }
 
-fn whole(tree: &Tree, manifest: &Manifest) -> Vec<(String, Vec<u8>)> {
+pub(super) fn whole(tree: &Tree, manifest: &Manifest) -> Vec<(String, Vec<u8>)> {
     let bytes = |kind: &EntryKind| match kind {
         EntryKind::File { digest, .. } => tree.files[digest].clone(),
         EntryKind::Symlink { target } => target.clone().into_bytes(),
@@ -85,7 +85,7 @@ fn whole(tree: &Tree, manifest: &Manifest) -> Vec<(String, Vec<u8>)> {
 }
 
 /// What must hold right after the kill, before any other command.
-fn assert_untorn<F: HostFs>(agent: &Agent<F>) {
+pub(super) fn assert_untorn<F: HostFs>(agent: &Agent<F>) {
     let php = agent.fs.read(&Place::root("wikiversions.php"), 1 << 20).expect("one is served");
     assert!([map("1.27.0-wmf.10").to_php(), map("1.27.0-wmf.11").to_php()].contains(&php), "a torn map");
     let served = found(&agent.fs, &old()).expect("the served version is always there");
@@ -95,7 +95,7 @@ fn assert_untorn<F: HostFs>(agent: &Agent<F>) {
 }
 
 /// What must hold once a new operator has looked.
-fn assert_known<F: HostFs>(agent: &mut Agent<F>) -> Controller {
+pub(super) fn assert_known<F: HostFs>(agent: &mut Agent<F>) -> Controller {
     let mut controller = Controller::new(2);
     let wants = [old().want_built(), fixed().want_built(), new().want_built()];
     let seen = controller.observe(agent, &wants).expect("obeyed");

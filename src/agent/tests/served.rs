@@ -2,9 +2,12 @@
 
 use super::bench::{Controller, disk, memory, tree};
 use crate::agent::Agent;
+use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::serve::Shelf;
 use crate::model::digest::Digest;
-use crate::wire::serve::{Refused, Serve};
+use crate::model::limits::SHELF_BYTES_MAX;
+use crate::wire::serve::{Refused, Serve, Shelve, Shelved};
+use crate::wire::sync_io::write_blob;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -98,6 +101,64 @@ fn files_of_what_is_ready_are_served_to_who_knows_the_token_while_the_session_la
     drop(shelf);
     assert!(is_silent(listen), "it ended with the session");
     assert!(matches!(open.read(&mut [0]), Ok(0) | Err(_)), "and so did connections");
+}
+
+/// An order for these objects, and their blobs.
+fn shelved(listen: SocketAddr, objects: &[(&[u8], &[u8])]) -> (Shelve, Vec<u8>) {
+    let mut blobs = Vec::new();
+    objects.iter().for_each(|(_, sent)| _ = write_blob(&mut blobs, &mut &**sent).expect("memory takes it"));
+    let item = |(said, _): &(&[u8], &[u8])| Shelved { digest: Digest::of(said), bytes: said.len() as u64 };
+    (Shelve { listen, token: TOKEN.to_owned(), objects: objects.iter().map(item).collect() }, blobs)
+}
+
+#[test]
+fn what_is_put_on_the_shelf_is_served_by_its_digest_only_and_leaves_nothing_behind() {
+    let (_directory, fs) = disk();
+    let mut agent = Agent::new(fs);
+    Controller::new(1).observe(&mut agent, &[]).expect("it is new");
+    let listed = |agent: &Agent<_>| HostFs::list(&agent.fs, &Place::root("")).expect("there").len();
+    let before = listed(&agent);
+    let (listen, mut shelf) = (free(), Shelf::default());
+    let large: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let put = |shelf: &mut Shelf, objects: &[(&[u8], &[u8])]| {
+        let (order, blobs) = shelved(listen, objects);
+        let mut from = blobs.as_slice();
+        let put = shelf.shelve(&agent.fs, &order, &mut from).expect("it is in step");
+        assert!(from.is_empty(), "every blob is read to its end");
+        put
+    };
+    let get = |bytes: &[u8]| said(listen, "GET", &format!("/{TOKEN}/{}", Digest::of(bytes)));
+    assert_eq!(put(&mut shelf, &[(b"one", b"one"), (&large, &large)]), Ok(()));
+    assert_eq!((get(b"one"), get(&large)), ((200, b"one".to_vec()), (200, large.clone())));
+    for spoilt in [&b"twO"[..], b"tw", b""] {
+        let objects = [(&b"two"[..], spoilt), (b"three", b"three")];
+        assert_eq!(put(&mut shelf, &objects), Err(Refused::Spoilt));
+        assert_eq!((get(b"two").0, get(b"three").0), (404, 404), "what follows is read and forgotten");
+    }
+    assert_eq!(put(&mut shelf, &[(b"two", b"two"), (b"", b"")]), Ok(()));
+    assert_eq!((get(b"two"), get(b"")), ((200, b"two".to_vec()), (200, Vec::new())));
+    assert_eq!(get(&large), (200, large), "what was there before is not written over");
+    assert_eq!(listed(&agent), before, "no name is on the disk");
+    drop(shelf);
+    assert!(is_silent(listen), "it ended with the session");
+}
+
+#[test]
+fn a_shelf_has_an_end() {
+    let (_directory, fs) = disk();
+    let mut agent = Agent::new(fs);
+    Controller::new(1).observe(&mut agent, &[]).expect("it is new");
+    let (mut order, blobs) = shelved(free(), &[(b"one", b"one")]);
+    order.objects[0].bytes = SHELF_BYTES_MAX + 1;
+    let mut shelf = Shelf::default();
+    let refused = shelf.shelve(&agent.fs, &order, &mut blobs.as_slice()).expect("it is in step");
+    assert_eq!(refused, Err(Refused::Full));
+    order.objects[0].bytes = 3;
+    let cut = shelf.shelve(&agent.fs, &order, &mut &blobs[..blobs.len() - 6]);
+    assert!(cut.is_err(), "the stream ended half-way");
+    order.token = "abc".to_owned();
+    let refused = Shelf::default().shelve(&agent.fs, &order, &mut blobs.as_slice()).expect("it is in step");
+    assert_eq!(refused, Err(Refused::Order));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
 fn talk(agent: &mut Agent<MemFs>, bytes: &[u8]) -> (Result<(), SessionError>, Vec<ToController>) {
     let mut answers = Vec::new();
-    let ended = session::run(agent, false, &mut &*bytes, &mut answers);
+    let ended = session::run(agent, session::Offers::default(), &mut &*bytes, &mut answers);
     let mut answers = answers.as_slice();
     let mut read = Vec::new();
     while let Ok(answer) = read_message(&mut answers) {
@@ -64,7 +64,7 @@ fn the_greeting_repeats_the_nonce_and_checks_the_directories() {
     let mut answer = Vec::new();
     let greeting = session::greet(&mut hello("/srv/mw", "/var/p", NONCE).as_slice(), &mut answer).expect("greeted");
     assert_eq!((greeting.root, greeting.state), (PathBuf::from("/srv/mw"), PathBuf::from("/var/p")));
-    assert!(!greeting.bundles, "an older controller sends none");
+    assert_eq!(greeting.offers, session::Offers::default(), "an older controller has none");
     let mut rest = answer.strip_prefix(preface(NONCE).as_slice()).expect("the preface comes first");
     let hello: ToController = read_message(&mut rest).expect("a hello");
     assert!(matches!(hello, ToController::Hello { nonce, wire_major: 1, .. } if nonce == NONCE));

@@ -1,0 +1,254 @@
+//! The power is cut at every moment of every command, and of the recovery from such a cut: whatever the disk then has, the
+//! host is old or new, what is marked as complete is, and nothing that was acknowledged is lost.
+//!
+//! [`disk`] has the model of a disk that forgets what was not synced. Where there are more states than are tried, they are
+//! drawn by a seed; `POINTSMAN_DRILLS=all` tries many more.
+
+mod disk;
+mod recording;
+
+use super::bench::{Controller, map, memory, readiness};
+use super::killed::{Act, assert_known, assert_untorn, fixed, found, new, old, perform, set_up, whole};
+use crate::agent::Agent;
+use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::memfs::MemFs;
+use crate::agent::observe::held;
+use crate::agent::state;
+use crate::model::digest::Digest;
+use crate::model::ids::{Generation, Incarnation};
+use crate::model::protocol::{Confirmed, Level};
+use disk::{Disk, Random};
+use recording::Recording;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What was acknowledged by replies before the cut.
+struct Told {
+    act: Act,
+    /// Whether the reply to the command that was under way had come.
+    replied: bool,
+    generation: Generation,
+    incarnation: Incarnation,
+    confirmed: Vec<Confirmed>,
+}
+
+/// What came of a drill.
+#[derive(Default)]
+struct Sums {
+    moments: usize,
+    states: usize,
+    /// States of hosts whose recovery was cut too.
+    recoveries: usize,
+    broken: usize,
+    /// Syncs of the command.
+    syncs: usize,
+    met: BTreeSet<Digest>,
+}
+
+/// Which states are tried, and how many.
+struct Amount {
+    states_of_a_moment: usize,
+    /// Every so-manieth state with an open journal is recovered with cuts in between.
+    recoveries_every: usize,
+}
+
+/// How many states of a moment are tried to see whether a sync is missed.
+const STATES_TO_MISS: usize = 8;
+
+fn amount() -> Amount {
+    match std::env::var_os("POINTSMAN_DRILLS").is_some_and(|all| all == "all") {
+        true => Amount { states_of_a_moment: 600, recoveries_every: 1 },
+        false => Amount { states_of_a_moment: 24, recoveries_every: 40 },
+    }
+}
+
+/// What a cut leaves of a file whose bytes nobody synced, by one of five habits of file systems.
+fn remains(habit: u64, bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    match if habit == 4 { random.below(4) } else { habit } {
+        0 => bytes.to_vec(),
+        1 => Vec::new(),
+        2 => bytes[..bytes.len() / 2].to_vec(),
+        _ => vec![0; bytes.len()],
+    }
+}
+
+/// Calls `judge` with each new state that a cut at this moment may leave.
+fn each_state(disk: &Disk, like: &MemFs, most: usize, sums: &mut Sums, judge: &mut dyn FnMut(MemFs, &mut Sums)) {
+    let mut random = Random(sums.moments as u64);
+    sums.moments += 1;
+    let habits = if disk.may_tear() { 5 } else { 1 };
+    for happened in disk.choices(most, &mut random) {
+        for habit in 0..habits {
+            let fs = disk.after_cut(like, &happened, &mut |bytes| remains(habit, bytes, &mut random));
+            if sums.met.insert(fs.fingerprint()) {
+                sums.states += 1;
+                judge(fs, sums);
+            }
+        }
+    }
+}
+
+/// Performs a command on a watched host; what was told, and its moments.
+fn watched(act: Act, ignored: Option<usize>) -> (Told, Vec<Disk>, MemFs, usize) {
+    let mut agent = Agent::new(Recording::new(memory()));
+    let mut controller = set_up(&mut agent, act);
+    agent.fs.inner.reboot();
+    let generation = Generation { epoch: controller.epoch, seq: controller.seq };
+    let confirmed = state::load_confirmed(&agent.fs).expect("readable");
+    let incarnation = controller.expect().incarnation;
+    agent.fs.ignored = ignored;
+    agent.fs.watch();
+    perform(&mut agent, &mut controller, act).expect("obeyed");
+    let (syncs, (moments, fs)) = (agent.fs.syncs, agent.fs.end());
+    (Told { act, replied: false, generation, incarnation, confirmed }, moments, fs, syncs)
+}
+
+/// Cuts the power at every moment of a command. Panics at the first state that is broken, unless they are only counted.
+fn cut_everywhere(act: Act, ignored: Option<usize>, counts_only: bool) -> Sums {
+    let (mut told, moments, fs, syncs) = watched(act, ignored);
+    let mut sums = Sums { syncs, ..Sums::default() };
+    let Amount { states_of_a_moment, recoveries_every } = amount();
+    let most = if counts_only { STATES_TO_MISS } else { states_of_a_moment };
+    for (number, moment) in moments.iter().enumerate() {
+        told.replied = number + 1 == moments.len();
+        if told.replied {
+            // The same state is judged by more once the reply is out.
+            sums.met.clear();
+        }
+        let mut judged = |host: MemFs, sums: &mut Sums| {
+            if sums.broken > 0 {
+                return;
+            }
+            let open = host.lstat(&state::journal_place()).expect("asked").is_some();
+            let again = (open && sums.states % recoveries_every == 0 && !counts_only).then(|| host.clone());
+            match catch_unwind(AssertUnwindSafe(|| judge(host, &told))) {
+                Ok(()) => {}
+                Err(_) if counts_only => sums.broken += 1,
+                Err(_) => panic!("{act:?}, moment {number} of {}: see above", moments.len()),
+            }
+            if let Some(host) = again {
+                recover_with_cuts(host, &told, sums);
+            }
+        };
+        each_state(moment, &fs, most, &mut sums, &mut judged);
+        if counts_only && sums.broken > 0 {
+            break;
+        }
+    }
+    sums
+}
+
+/// A host that comes back from a cut is observed, and the power is cut at every moment of that too.
+fn recover_with_cuts(host: MemFs, told: &Told, sums: &mut Sums) {
+    sums.recoveries += 1;
+    let mut agent = Agent::new(Recording::new(host));
+    agent.fs.watch();
+    let mut controller = Controller { seq: told.generation.seq + 5, ..Controller::new(told.generation.epoch) };
+    controller.observe(&mut agent, &[old().want_built(), new().want_built()]).expect("obeyed");
+    let (moments, fs) = agent.fs.end();
+    let mut inner = Sums::default();
+    for moment in &moments {
+        each_state(moment, &fs, 8, &mut inner, &mut |host, _| judge(host, told));
+    }
+    sums.states += inner.states;
+}
+
+/// What must hold of a host that comes back, and of what is done with it then.
+fn judge(host: MemFs, told: &Told) {
+    let mut agent = Agent::new(host);
+    assert_untorn(&agent);
+    assert_kept(&agent, told);
+    assert_marked_is_whole(&agent);
+    let mut next = assert_known(&mut agent);
+    perform(&mut agent, &mut next, told.act).unwrap_or_else(|e| panic!("{:?} again: {e:?}", told.act));
+    assert_untorn(&agent);
+}
+
+/// Nothing that a reply told of is lost.
+fn assert_kept(agent: &Agent<MemFs>, told: &Told) {
+    let incarnation = state::load_incarnation(&agent.fs).expect("readable");
+    assert_eq!(incarnation, Some(told.incarnation), "it is no longer the same installation");
+    let fence = state::load_fence(&agent.fs).expect("readable").expect("a fence that was told of stays");
+    let acknowledged = Generation { seq: told.generation.seq + u64::from(told.replied), ..told.generation };
+    assert!(fence.generation >= acknowledged, "the fence fell to {} from {acknowledged}", fence.generation);
+    let confirmed = state::load_confirmed(&agent.fs).expect("readable");
+    let served = agent.fs.read(&Place::root("wikiversions.php"), 1 << 20).expect("one is served");
+    match (told.act, told.replied) {
+        (Act::Switch, true) => assert_eq!(served, map("1.27.0-wmf.11").to_php(), "a switch that was told of"),
+        (Act::Confirm | Act::Collect, true) => assert_ne!(confirmed, told.confirmed, "a confirmation that was told of"),
+        (Act::Confirm | Act::Collect, false) => {}
+        _ => assert_eq!(confirmed, told.confirmed),
+    }
+    let prepared = match told.act {
+        Act::Prepare if told.replied => new(),
+        Act::Replace if told.replied => fixed(),
+        _ => return,
+    };
+    let found = readiness(agent, &prepared.want_built(), Level::L3);
+    assert!(found.is_ready(), "what was told to be prepared is {found:?}");
+}
+
+/// What has a marker is whole, also before anybody recovered anything: it may be selected, and others may build on it.
+fn assert_marked_is_whole(agent: &Agent<MemFs>) {
+    for (component, id) in held(&agent.fs).expect("listed") {
+        let tree =
+            [old(), fixed(), new()].into_iter().find(|tree| tree.component == component && tree.manifest.id() == id);
+        let tree = tree.unwrap_or_else(|| panic!("{component} is marked as {id}, which nobody sent"));
+        assert_eq!(found(&agent.fs, &tree), Some(whole(&tree, &tree.manifest)), "{component} is marked as {id}");
+    }
+}
+
+fn drill(act: Act) {
+    let sums = cut_everywhere(act, None, false);
+    let Sums { moments, states, recoveries, syncs, .. } = sums;
+    if std::env::var_os("POINTSMAN_DRILLS").is_some() {
+        let line =
+            format!("{act:?}: {moments} moments, {syncs} syncs, {states} states, {recoveries} recoveries cut too\n");
+        std::io::stderr().write_all(line.as_bytes()).expect("stderr is open");
+    }
+    assert!(moments > 5 && states > moments, "{act:?}: {moments} moments and {states} states are too few");
+}
+
+#[test]
+fn an_observe_loses_power_everywhere() {
+    drill(Act::Observe);
+}
+
+#[test]
+fn a_prepare_loses_power_everywhere() {
+    drill(Act::Prepare);
+}
+
+#[test]
+fn replacing_a_served_tree_loses_power_everywhere() {
+    drill(Act::Replace);
+}
+
+#[test]
+fn a_switch_loses_power_everywhere() {
+    drill(Act::Switch);
+}
+
+#[test]
+fn a_confirmation_loses_power_everywhere() {
+    drill(Act::Confirm);
+}
+
+#[test]
+fn a_collection_loses_power_everywhere() {
+    drill(Act::Collect);
+}
+
+/// Which syncs of a command are missed when they are taken away one at a time, by a letter each: `x` missed.
+fn missed(act: Act) -> String {
+    let syncs = watched(act, None).3;
+    let is_missed = |n| cut_everywhere(act, Some(n), true).broken > 0;
+    (0..syncs).map(|n| if is_missed(n) { 'x' } else { '.' }).collect()
+}
+
+#[test]
+fn a_sync_that_is_taken_away_is_missed() {
+    let found = [Act::Observe, Act::Prepare, Act::Replace, Act::Switch, Act::Confirm, Act::Collect].map(missed);
+    expect_test::expect![[r#""#]].assert_eq(&found.join("\n"));
+}

@@ -1,0 +1,16 @@
+//! Drills: the built program is killed at its system calls, refused them, or stopped while somebody takes over, and what
+//! is left is judged by its bytes.
+//!
+//! A run of the tests tries a few points of each drill, evenly spread. `POINTSMAN_DRILLS=all` tries all of them, which
+//! takes hours; `POINTSMAN_DRILLS=50` fifty of each. docs/reliability.md has what came of it.
+
+mod amount;
+mod failing;
+mod killed;
+mod lasting;
+#[path = "../cli/site.rs"]
+#[expect(dead_code, reason = "a drill needs less of a site than the command line's tests")]
+mod site;
+mod stand;
+mod takeover;
+mod trace;

@@ -1,0 +1,50 @@
+//! What a process asks of the kernel, call by call, and strace's orders to interfere with one of the calls.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One system call of a recorded run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub name: String,
+    /// Which of that name it is, from 1 on: that is how strace counts.
+    pub nth: usize,
+    /// Its arguments and result, as strace writes them.
+    pub rest: String,
+}
+
+/// The calls of one thread, in order, without the one that began the program.
+pub fn read(log: &Path) -> Vec<Call> {
+    let text = String::from_utf8_lossy(&std::fs::read(log).expect("strace wrote it")).into_owned();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in text.lines() {
+        let Some((name, rest)) = line.split_once('(') else { continue };
+        if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            continue;
+        }
+        let nth = counts.entry(name.to_owned()).or_default();
+        *nth += 1;
+        calls.push(Call { name: name.to_owned(), nth: *nth, rest: rest.to_owned() });
+    }
+    assert!(calls.len() > 20, "{} has only {} calls", log.display(), calls.len());
+    calls.split_off(1)
+}
+
+/// The calls of a controller from the one that commits the first intent to the one that reads the last reply.
+pub fn between_intent_and_reply(calls: &[Call]) -> &[Call] {
+    let books = |call: &Call| call.name == "pwrite64" && call.rest.contains("books.sqlite-wal");
+    let taken = calls.iter().position(books).expect("it writes into the books");
+    let starts = |call: &Call| ["clone", "clone3", "vfork", "fork"].contains(&call.name.as_str());
+    let agent = taken + calls[taken..].iter().position(starts).expect("it starts an agent");
+    let committed = calls[..agent].iter().rposition(|call| call.name == "fsync").expect("it commits the intent");
+    let answered = |call: &Call| call.name == "read" && call.rest.contains("<pipe:") && !call.rest.ends_with("= 0");
+    let last = calls.iter().rposition(|call| answered(call) && !call.rest.contains("= -1")).expect("it is answered");
+    &calls[committed..=last]
+}
+
+/// strace's order to do `what` (`signal=SIGKILL`, `error=EIO`) at a call, or from that one on at all of its name.
+pub fn order(call: &Call, what: &str, from_there_on: bool) -> String {
+    let more = if from_there_on { "+" } else { "" };
+    format!("inject={}:{what}:when={}{more}", call.name, call.nth)
+}
