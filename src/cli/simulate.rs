@@ -25,6 +25,9 @@ pub struct Simulate {
     /// How many hosts each fleet has, 2 to 200 [default: as the seed says, 30 or more in half of them]
     #[arg(long, value_name = "N")]
     hosts: Option<usize>,
+    /// How many threads are at work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// How often each fault happens
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -65,7 +68,8 @@ impl Simulate {
         if seat.json || seat.printer.is_quiet() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let (threads, began) = (std::thread::available_parallelism().map_or(1, usize::from), Instant::now());
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let (threads, began) = (self.threads.map_or_else(cores, usize::from), Instant::now());
         let all = campaign.run(threads, &|| bar.inc(1), &again);
         bar.finish_and_clear();
         let took = Took { seconds: began.elapsed().as_secs_f64(), threads };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Hosts of a seed when nobody says how many: that of its number, modulo. Most are 30 or more.
-const HOSTS: [usize; 20] = [2, 3, 4, 5, 6, 8, 10, 12, 30, 30, 30, 30, 30, 30, 30, 30, 32, 36, 40, 48];
+const HOSTS: [usize; 20] = [2, 3, 4, 5, 6, 7, 8, 10, 12, 30, 30, 30, 30, 30, 30, 30, 30, 30, 32, 40];
 /// One seed in so many has [`HOSTS_MAX`] hosts.
 const LARGE: u64 = 500;
 /// The most hosts that a seed may have.

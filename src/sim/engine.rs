@@ -150,8 +150,11 @@ impl<'a> Engine<'a> {
 
     /// Whether this fault may happen now; it is not counted.
     pub(super) fn threatens(&mut self, kind: Kind) -> bool {
-        let of_no_weather = matches!(kind, Kind::GateFlaps | Kind::Skewed | Kind::ClockJumps);
-        let percent = if of_no_weather { 100 } else { self.weather };
+        self.threatens_at(kind, if kind.knows_weather() { self.weather } else { 100 })
+    }
+
+    /// The same, at so many percent of its rate.
+    pub(super) fn threatens_at(&mut self, kind: Kind, percent: u32) -> bool {
         let rate = self.faults.as_ref().map(|faults| faults.rate(kind) * percent / 100);
         rate.is_some_and(|rate| self.random.chance(rate))
     }

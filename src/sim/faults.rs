@@ -15,6 +15,10 @@ pub enum Kind {
     CommandLost,
     /// A command is obeyed and the answer never arrives.
     ReplyLost,
+    /// An answer arrives seconds or minutes late, after newer ones.
+    ReplyLate,
+    /// An answer arrives a second time, later.
+    ReplyTwice,
     /// A command arrives seconds or minutes late, after newer ones.
     Late,
     /// A command arrives a second time, later.
@@ -50,9 +54,11 @@ pub enum Kind {
 }
 
 /// Every kind, its name in a file of faults, and how often it happens unless that says otherwise.
-pub const KINDS: [(Kind, &str, u32); 18] = [
+pub const KINDS: [(Kind, &str, u32); 20] = [
     (Kind::CommandLost, "command_lost", 50),
     (Kind::ReplyLost, "reply_lost", 50),
+    (Kind::ReplyLate, "reply_late", 50),
+    (Kind::ReplyTwice, "reply_twice", 200),
     (Kind::Late, "late", 50),
     (Kind::Twice, "twice", 500),
     (Kind::Slow, "slow", 200),
@@ -61,7 +67,7 @@ pub const KINDS: [(Kind, &str, u32); 18] = [
     (Kind::Rebuilt, "rebuilt", 15),
     (Kind::Cloned, "cloned", 5),
     (Kind::DiskFull, "disk_full", 10),
-    (Kind::Damaged, "damaged", 10),
+    (Kind::Damaged, "damaged", 30),
     (Kind::MapEdited, "map_edited", 10),
     (Kind::AgentKilled, "agent_killed", 150),
     (Kind::Crash, "crash", 12),
@@ -100,6 +106,11 @@ impl Faults {
 }
 
 impl Kind {
+    /// Whether it happens more often in bad weather. Hands and clocks know none, and it must hit in calm, when hosts do switch.
+    pub fn knows_weather(self) -> bool {
+        !matches!(self, Kind::GateFlaps | Kind::Skewed | Kind::ClockJumps | Kind::Damaged | Kind::MapEdited)
+    }
+
     /// Its name in a file of faults.
     pub fn name(self) -> &'static str {
         KINDS.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, _)| name)

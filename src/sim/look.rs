@@ -1,35 +1,38 @@
 //! The oracle's own look at a host's files: nothing of the agent's is believed or used.
 
 use super::site::{self, Contents};
-use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::hostfs::Place;
 use crate::agent::memfs::MemFs;
 use crate::model::books::Snapshot;
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Incarnation;
 use crate::model::names::{HostName, Version, Wiki};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// No file of a simulated host is longer, bytes.
-const FILE_BYTES_MAX: usize = 1 << 20;
-
-fn read(fs: &MemFs, path: &str) -> Option<Vec<u8>> {
-    fs.read(&Place::root(path), FILE_BYTES_MAX).ok()
+fn read<'a>(fs: &'a MemFs, path: &str) -> Option<&'a [u8]> {
+    fs.bytes(&Place::root(path))
 }
 
 /// The digest of the served map's bytes; `None` when there is none.
 pub fn active(fs: &MemFs) -> Option<Digest> {
-    read(fs, "wikiversions.php").map(|bytes| Digest::of(&bytes))
+    read(fs, "wikiversions.php").map(Digest::of)
 }
 
 /// The incarnation in the agent's file, if that file is of this machine.
 pub fn incarnation(fs: &MemFs) -> Option<Incarnation> {
-    let bytes = fs.read(&Place::state("incarnation"), FILE_BYTES_MAX).ok()?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    let body = value.get("body")?;
-    let of_this_machine = body.get("machine_id")?.as_str() == Some(fs.machine_id.as_str());
-    let text = body.get("incarnation")?.as_str().filter(|_| of_this_machine)?;
-    text.to_owned().try_into().ok()
+    #[derive(Deserialize)]
+    struct File {
+        body: Body,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        machine_id: String,
+        incarnation: String,
+    }
+    let File { body } = serde_json::from_slice(fs.bytes(&Place::state("incarnation"))?).ok()?;
+    body.incarnation.try_into().ok().filter(|_| body.machine_id == fs.machine_id)
 }
 
 /// The map that the host serves, read line by line; empty when there is none.
@@ -39,13 +42,13 @@ pub fn served(fs: &MemFs) -> BTreeMap<Wiki, Version> {
         let (wiki, version) = line.trim().strip_prefix('\'')?.split_once("' => 'php-")?;
         Some((wiki.parse().ok()?, version.strip_suffix("',")?.parse().ok()?))
     };
-    String::from_utf8_lossy(&bytes).lines().filter_map(entry).collect()
+    String::from_utf8_lossy(bytes).lines().filter_map(entry).collect()
 }
 
 /// Whether the served map has a copy in JSON that says something else.
 pub fn json_disagrees(fs: &MemFs) -> bool {
     let Some(bytes) = read(fs, "wikiversions.json").filter(|_| active(fs).is_some()) else { return false };
-    let map: BTreeMap<Wiki, String> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let map: BTreeMap<Wiki, String> = serde_json::from_slice(bytes).unwrap_or_default();
     let plain = |(wiki, version): (Wiki, String)| Some((wiki, version.strip_prefix("php-")?.parse().ok()?));
     map.into_iter().filter_map(plain).collect::<BTreeMap<Wiki, Version>>() != served(fs)
 }
@@ -100,11 +103,11 @@ pub fn has_all_files(fs: &MemFs, contents: &Contents, want: &Want) -> bool {
 /// Whether every byte of a content is there, with what is built from it.
 fn holds(fs: &MemFs, contents: &Contents, component: &Component, id: &Digest) -> bool {
     let Some(files) = contents.files.get(id) else { return false };
-    let there = |(path, bytes): (&String, &Vec<u8>)| read(fs, &format!("{component}/{path}")).as_ref() == Some(bytes);
+    let there = |(path, bytes): (&String, &Vec<u8>)| read(fs, &format!("{component}/{path}")) == Some(bytes.as_slice());
     if !files.iter().all(there) {
         return false;
     }
     let Some(input) = files.get(site::ARTEFACT_INPUT) else { return true };
     let (directory, names) = site::ARTEFACTS;
-    names.iter().all(|n| read(fs, &format!("{component}/{directory}/{n}")) == Some(site::built(n, input)))
+    names.iter().all(|n| read(fs, &format!("{component}/{directory}/{n}")) == Some(site::built(n, input).as_slice()))
 }

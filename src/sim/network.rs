@@ -14,6 +14,10 @@ use crate::rollout::effect::Event;
 
 /// How long a host is off or its disk full, ms.
 const TROUBLE_MS: (u64, u64) = (1_000, 600_000);
+/// How late what is late arrives, ms: before the deadline or long after it.
+const LATE_MS: (u64, u64) = (1_000, 300_000);
+/// How much later than the first time what comes twice comes again, at most, ms.
+const AGAIN_MS_MAX: u64 = 120_000;
 /// What a full disk holds at most, bytes: some have room for little, some for less than they hold.
 const FULL_BYTES_MAX: u64 = 8_000;
 /// Changes of an agent before it is killed, at most: more than a switch makes. Many commands make fewer and live, so
@@ -21,6 +25,8 @@ const FULL_BYTES_MAX: u64 = 8_000;
 const CHANGES_MAX: u64 = 18;
 /// Changes of an agent before it is killed early, at most.
 const CHANGES_FEW: u64 = 8;
+/// Percent of their rate at which agents are killed over a switch, in any weather: there it hurts most.
+const SWITCH_KILLED_PERCENT: u32 = 200;
 /// How long what a prepare waits for is under way unless the host is slow, ms.
 const TRANSFER_MS_MAX: u64 = 5_000;
 
@@ -55,7 +61,7 @@ impl Engine<'_> {
         }
         let mut ms = self.random.between(1, 200);
         if self.hit(Kind::Late) {
-            ms = self.random.between(1_000, 300_000);
+            ms = self.random.between(LATE_MS.0, LATE_MS.1);
             self.oracle.touched(&host, self.now + ms);
         }
         if self.hit(Kind::Slow) {
@@ -63,7 +69,7 @@ impl Engine<'_> {
             self.oracle.touched(&host, self.now + ms);
         }
         if self.hit(Kind::Twice) {
-            let again = ms + self.random.between(1, 120_000);
+            let again = ms + self.random.between(1, AGAIN_MS_MAX);
             self.oracle.touched(&host, self.now + again);
             self.after(again, Next::Deliver { op, host: host.clone(), command: command.clone() });
         }
@@ -144,7 +150,7 @@ impl Engine<'_> {
         at.fs.uptime_ms = self.now;
         let before = (look::active(&at.fs), look::incarnation(&at.fs));
         self.oracle.about_to_deliver(host, command, before, self.store.books(), &at.fs, self.contents);
-        let changes = self.changes_before_a_kill();
+        let changes = self.changes_before_a_kill(command);
         let at = self.fleet.get_mut(host).expect("it is a host");
         let (said, killed) = match command {
             Command::Prepare { .. } => at.begin(self.contents, command, changes),
@@ -187,7 +193,7 @@ impl Engine<'_> {
         let Arriving { op, host, command, transfer, downs } = arriving;
         let generation = command.stamp().generation;
         let Command::Prepare { want, build, .. } = &*command else { return };
-        let changes = self.changes_before_a_kill();
+        let changes = self.changes_before_a_kill(&command);
         let at = self.fleet.get_mut(&host).expect("it is a host");
         if at.dead_until > self.now || at.downs != downs {
             return self.line(&format!("{host} went down over prepare {generation}"));
@@ -203,8 +209,9 @@ impl Engine<'_> {
     }
 
     /// After how many changes the agent is killed over this command.
-    fn changes_before_a_kill(&mut self) -> u64 {
-        match self.threatens(Kind::AgentKilled) {
+    fn changes_before_a_kill(&mut self, command: &Command) -> u64 {
+        let percent = if matches!(command, Command::Switch { .. }) { SWITCH_KILLED_PERCENT } else { self.weather };
+        match self.threatens_at(Kind::AgentKilled, percent) {
             true => {
                 let most = if self.random.chance(5_000) { CHANGES_MAX } else { CHANGES_FEW };
                 self.random.between(0, most)
@@ -235,7 +242,16 @@ impl Engine<'_> {
         if self.hit(Kind::ReplyLost) {
             return self.oracle.touched(host, self.now + 60_000);
         }
-        let ms = self.random.between(1, 200);
+        let mut ms = self.random.between(1, 200);
+        if self.hit(Kind::ReplyLate) {
+            ms = self.random.between(LATE_MS.0, LATE_MS.1);
+            self.oracle.touched(host, self.now + ms);
+        }
+        if self.hit(Kind::ReplyTwice) {
+            let again = ms + self.random.between(1, AGAIN_MS_MAX);
+            let (host, answer) = (host.clone(), Ok(reply.clone()));
+            self.after(again, Next::Answer { op, host, generation, answer });
+        }
         self.after(ms, Next::Answer { op, host: host.clone(), generation, answer: Ok(reply) });
     }
 

@@ -59,6 +59,7 @@ pub struct Oracle {
     current: Option<SnapshotId>,
     rollouts: BTreeMap<RolloutId, Rollout>,
     known: BTreeMap<(u64, HostName), Known>,
+    /// Commands without an answer, and what each asks to be proven.
     asked: BTreeMap<Generation, Vec<Want>>,
     lives: BTreeMap<HostName, Life>,
     /// By epoch: the hosts of which nobody knows whether they obeyed the last command that changes something.
@@ -214,8 +215,9 @@ impl Oracle {
         if !self.intents.contains(&(host.clone(), generation, name.to_owned())) {
             self.broken("P2", format!("{name} {generation} left for {host} before its intent was committed"));
         }
-        if let Command::Observe { peek, .. } = command {
-            self.asked.insert(generation, peek.prove.clone());
+        let prove = if let Command::Observe { peek, .. } = command { peek.prove.clone() } else { Vec::new() };
+        self.asked.insert(generation, prove);
+        if matches!(command, Command::Observe { .. }) {
             return;
         }
         self.reach("P5");
@@ -301,13 +303,13 @@ impl Oracle {
             return;
         }
         self.begun(host, command, before);
-        if expects(command).is_none() {
-            return;
-        }
         let life = self.lives.entry(host.clone()).or_default();
         life.edited &= name != "switch";
         if !life.edited && look::json_disagrees(fs) {
             self.broken("P11", format!("{host} obeyed {name} {generation} and its two map files differ"));
+        }
+        if name == "observe" {
+            return;
         }
         let Command::Switch { map, needs, .. } = command else {
             if after != before.0 {
@@ -361,13 +363,13 @@ impl Oracle {
         }
     }
 
-    /// An operator got an answer, or none in time. Only the first one to an observe counts.
+    /// An operator got an answer, or none in time. Only the first of these counts: a late answer is no news.
     pub fn answered(&mut self, now: u64, host: &HostName, generation: Generation, reply: Option<&Reply>) {
-        let asked = self.asked.remove(&generation);
+        let Some(asked) = self.asked.remove(&generation) else { return };
         if reply.is_some() {
             self.unsure.remove(&(generation.epoch, host.clone()));
         }
-        let (Some(asked), Some(Reply::Observed(seen))) = (asked, reply) else { return };
+        let Some(Reply::Observed(seen)) = reply else { return };
         let is_ready = |c: &Component| seen.readiness.iter().any(|(of, r)| of == c && r.is_ready());
         let ready: BTreeMap<_, _> =
             asked.iter().filter(|w| is_ready(&w.component)).map(|w| (w.component.clone(), w.id)).collect();

@@ -4,6 +4,7 @@ use super::engine::{BY, Engine};
 use super::site;
 use crate::model::books::{PinSource, Record};
 use crate::model::component::Component;
+use crate::model::digest::Digest;
 use crate::model::names::{Group, HostName, Version};
 use crate::model::time::Time;
 use crate::plan::back::{Scope, rollback};
@@ -16,17 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The longest pause between two undertakings, ms.
 const PAUSE_MS_MAX: u64 = 600_000;
 
-/// In calm weather a promotion of many hosts mostly succeeds, so that there is something to take back.
-const CALM_PERCENT: u32 = 10;
-/// In a storm it hardly ever does.
-const STORM_PERCENT: u32 = 200;
+/// The weathers of an undertaking. In the first a promotion of many hosts mostly succeeds, so that there is something to
+/// take back; in the second hosts often fail when others were switched already; in the last, which is as likely as the
+/// others together, it hardly ever succeeds.
+const WEATHER_PERCENT: [u32; 4] = [10, 50, 200, 200];
 
 /// Three to seven undertakings at random.
 pub fn troubles(engine: &mut Engine<'_>) {
     for _ in 0..engine.random.between(3, 7) {
         let pause = engine.random.between(1, PAUSE_MS_MAX);
         engine.pass(pause);
-        engine.weather = if engine.random.chance(5_000) { CALM_PERCENT } else { STORM_PERCENT };
+        engine.weather = *engine.random.pick(&WEATHER_PERCENT);
         let unfinished = engine.store.books().open().next().is_some();
         let choice = if unfinished { engine.random.between(0, 4) } else { engine.random.between(0, 19) };
         match choice {
@@ -38,7 +39,8 @@ pub fn troubles(engine: &mut Engine<'_>) {
             14 => unpin(engine),
             15 => sync(engine),
             16..=17 => sync_all(engine),
-            _ => clean_up(engine),
+            18 => clean_up(engine),
+            _ => week(engine),
         }
         engine.run();
     }
@@ -126,6 +128,25 @@ fn train(engine: &mut Engine<'_>) {
             return;
         }
     }
+}
+
+/// A week as it goes: a train, staging without the versions that nobody serves any more, a host that is pinned for a
+/// look and let go, and room is made. What a rollback needs must outlive all of it.
+fn week(engine: &mut Engine<'_>) {
+    train(engine);
+    let served = engine.store.books().wanted().map(|wanted| wanted.map.clone()).unwrap_or_default();
+    let is_served = |component: &Component| served.0.values().any(|v| *component == Component::Version(v.clone()));
+    let held = |component: &Component| matches!(component, Component::Config(_)) || is_served(component);
+    let newest = |(component, ids): (&Component, &Vec<Digest>)| (component.clone(), ids[ids.len() - 1]);
+    let content: BTreeMap<Component, Digest> =
+        engine.contents.variants.iter().filter(|(component, _)| held(component)).map(newest).collect();
+    engine.begin("sync all", &|site| content::sync(site, &content, None, true, "what staging holds"));
+    engine.run();
+    pin(engine);
+    engine.run();
+    unpin(engine);
+    engine.run();
+    clean_up(engine);
 }
 
 fn promote(engine: &mut Engine<'_>, group: &Group, version: &Version) {

@@ -1,7 +1,7 @@
 //! What cleaning up must leave.
 
 use super::Oracle;
-use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::hostfs::Place;
 use crate::agent::memfs::MemFs;
 use crate::model::books::{Books, Snapshot};
 use crate::model::component::Component;
@@ -9,9 +9,6 @@ use crate::model::names::{HostName, Version};
 use crate::sim::look;
 use crate::sim::site::Contents;
 use std::collections::BTreeSet;
-
-/// No list of confirmed maps is longer, bytes.
-const CONFIRMED_BYTES_MAX: usize = 1 << 20;
 
 impl Oracle {
     /// A host cleaned up, or was killed while it did.
@@ -38,8 +35,8 @@ pub(super) fn held(host: &HostName, books: &Books, fs: &MemFs, contents: &Conten
 
 /// The versions of the maps that the host itself wrote down as confirmed.
 fn confirmed(fs: &MemFs) -> BTreeSet<Version> {
-    let bytes = fs.read(&Place::state("confirmed"), CONFIRMED_BYTES_MAX).unwrap_or_default();
-    let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let bytes = fs.bytes(&Place::state("confirmed")).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
     let maps = value.get("body").and_then(|body| body.as_array()).into_iter().flatten();
     let versions = maps.filter_map(|one| one.get("map")?.as_object()).flat_map(|map| map.values());
     versions.filter_map(|version| version.as_str()?.trim_start_matches("php-").parse().ok()).collect()
