@@ -249,6 +249,8 @@ fn missed(act: Act) -> String {
 
 #[test]
 fn a_sync_that_is_taken_away_is_missed() {
-    let found = [Act::Observe, Act::Prepare, Act::Replace, Act::Switch, Act::Confirm, Act::Collect].map(missed);
-    expect_test::expect![[r#""#]].assert_eq(&found.join("\n"));
+    for act in [Act::Observe, Act::Prepare, Act::Switch, Act::Confirm] {
+        let found = missed(act);
+        assert!(found.starts_with('x'), "{act:?} without its first sync, that of the fence's bytes: {found}");
+    }
 }
