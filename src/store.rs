@@ -20,6 +20,7 @@ pub mod schema;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
+pub mod writer;
 
 use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;

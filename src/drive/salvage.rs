@@ -15,6 +15,7 @@ use crate::model::words::count;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::sqlite::SqliteStore;
+use crate::store::writer::Firm;
 use std::collections::BTreeMap;
 
 /// Why the books can't be rebuilt.
@@ -100,8 +101,8 @@ fn most<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// Writes new books in which the state served now is wanted and came from the one before.
-pub fn rebuild(deploy: &Deploy, found: &Found) -> Result<(), StoreError> {
-    let mut store = SqliteStore::rebuild(&deploy.policy.books, found.books, found.epoch)?;
+pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<(), StoreError> {
+    let mut store = SqliteStore::rebuild(&deploy.policy.books, found.books, found.epoch, Some(firm))?;
     let now = clock::now();
     let claim = store.take_lock(now, &super::deploy::holder(&deploy.by), "rebuild from the fleet", false)?;
     let snapshot = |id: u64, state: &Confirmed| Snapshot {
