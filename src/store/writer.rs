@@ -185,7 +185,7 @@ fn described(pid: i32) -> Writer {
     // The name in parentheses may have anything in it; what follows the last one has a form: proc_pid_stat(5).
     let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
     let command: Vec<u8> = of("cmdline").iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
-    let shown = harmless(&String::from_utf8_lossy(&command), FAULT_CHARS_MAX);
+    let shown = harmless(&String::from_utf8_lossy(&command), FAULT_CHARS_MAX / 2);
     let owner = std::fs::metadata(format!("/proc/{pid}")).map(|found| user(found.uid()));
     Writer {
         pid,
