@@ -22,6 +22,7 @@ pub mod sqlite;
 mod sums;
 #[cfg(test)]
 mod tests;
+pub mod writer;
 
 use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;

@@ -59,7 +59,10 @@ pub fn run_with(seat: &Seat, acting: &Acting, mut order: Order<'_>, wishes: &Wis
 
 /// Carries out an order and says how it ended.
 pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> anyhow::Result<Ended> {
-    let mut store = seat.books(&deploy.policy)?;
+    let mut store = match order.take_over {
+        true => seat.books_firmly(&deploy.policy)?,
+        false => seat.books(&deploy.policy)?,
+    };
     let mut terminal = Terminal::new(seat, yes);
     let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order))??;
     say(seat, &ended, &store.head()?);

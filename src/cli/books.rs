@@ -43,7 +43,7 @@ impl Books {
             talk("dry run: nothing was changed");
             return Ok(Exit::Done);
         }
-        let epoch = salvage::rebuild(&deploy, &found)?;
+        let epoch = salvage::rebuild(&deploy, &found, seat.firm())?;
         seat.printer.data(&format!("the books were rebuilt; they begin with epoch {epoch}"));
         if found.has_a_way_back().is_ok() {
             talk(&format!("  hint: pointsman rollback --to {} goes to what was served before", salvage::BEFORE));

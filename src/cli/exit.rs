@@ -103,6 +103,7 @@ fn of_blocked(blocked: &Blocked) -> Exit {
 fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Locked(_) | StoreError::Superseded { .. } => Exit::Locked,
+        StoreError::Busy { writer: Some(_), .. } | StoreError::Kept { .. } => Exit::Locked,
         _ => Exit::Ours,
     }
 }
@@ -185,6 +186,14 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         match store {
             Some(StoreError::Locked(_)) => {
                 return Some("wait, or take the lock with --take-over; a rollback waits for nobody".to_owned());
+            }
+            Some(StoreError::Busy { writer: Some(writer), .. }) => {
+                let goes_on =
+                    if writer.stopped { format!("kill -CONT {} lets it go on; ", writer.pid) } else { String::new() };
+                return Some(format!("{goes_on}a rollback and --take-over end it by themselves"));
+            }
+            Some(StoreError::Kept { writer, .. }) => {
+                return Some(format!("sudo kill -KILL {}, then the same once more", writer.pid));
             }
             Some(StoreError::Superseded { .. }) => return Some("pointsman status".to_owned()),
             Some(StoreError::NoBooks(_)) => {

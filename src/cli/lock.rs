@@ -53,7 +53,7 @@ async fn ended() -> std::io::Result<()> {
 impl Unlock {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
-        let mut store = seat.books(&seat.policy()?)?;
+        let mut store = seat.books_firmly(&seat.policy()?)?;
         let claim = match store.take_lock(clock::now(), &holder(&who()), &self.message, true) {
             Err(error @ StoreError::Superseded { .. }) => return Err(error.into()),
             claim => claim?,

@@ -54,7 +54,7 @@ impl Rollback {
                 seat.printer.talk("dry run: nothing was changed");
                 return Ok(Exit::Done);
             }
-            salvage::rebuild(&deploy, &found)?;
+            salvage::rebuild(&deploy, &found, seat.firm())?;
         }
         let to = if self.from_fleet { Some(salvage::BEFORE) } else { self.to };
         let scope = match (&self.group, to) {

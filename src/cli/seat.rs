@@ -9,6 +9,7 @@ use crate::fleet::{Fleet, runtime};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
 use crate::store::sqlite::SqliteStore;
+use crate::store::writer::Firm;
 use crate::tree::content::ContentStore;
 use crate::ui::Printer;
 use anyhow::Context;
@@ -86,6 +87,17 @@ impl Seat {
     /// The books, to be changed; made when they are not there.
     pub fn books(&self, policy: &Policy) -> anyhow::Result<SqliteStore> {
         Ok(SqliteStore::open(&policy.books, true)?)
+    }
+
+    /// The same for a command that takes over: a process that keeps it out of the books is ended, and that is said.
+    pub fn books_firmly(&self, policy: &Policy) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open_as(&policy.books, true, Some(self.firm()))?)
+    }
+
+    /// How a command takes over.
+    pub fn firm(&self) -> Firm {
+        let printer = Arc::clone(&self.printer);
+        Firm::new(move |said| printer.talk(&format!("warning: {said}")))
     }
 
     /// The books, to be read only.

@@ -4,8 +4,8 @@ use super::mirrors::Mirrors;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
+use crate::store::writer::user;
 use crate::tree::content::ContentStore;
-use std::process::Command;
 use std::sync::Arc;
 
 /// The deploy host, opened for one command.
@@ -26,10 +26,7 @@ pub struct Deploy {
 
 /// Who runs this: the name of the real uid (an environment variable could be forged) and this host's name.
 pub fn who() -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let named = Command::new("/usr/bin/id").args(["-un", &uid.to_string()]).env_clear().output();
-    let name = named.ok().filter(|o| o.status.success()).and_then(|o| String::from_utf8(o.stdout).ok());
-    let name = name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| format!("uid{uid}"));
+    let name = user(rustix::process::getuid().as_raw());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{name}@{host}")
 }

@@ -16,6 +16,7 @@ use crate::model::stale::StaleReason;
 use crate::model::words::count;
 use crate::store::error::StoreError;
 use crate::store::sqlite::SqliteStore;
+use crate::store::writer::Firm;
 use crate::store::{Store, place};
 use std::collections::BTreeMap;
 
@@ -172,11 +173,11 @@ pub fn replaceable(deploy: &Deploy, found: &Found) -> Result<bool, StoreError> {
 /// # Errors
 ///
 /// As [`replaceable`], or the books can't be written.
-pub fn rebuild(deploy: &Deploy, found: &Found) -> Result<u64, StoreError> {
+pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<u64, StoreError> {
     if replaceable(deploy, found)? {
         place::set_aside(&deploy.policy.books)?;
     }
-    let mut store = SqliteStore::rebuild(&deploy.policy.books, found.books, found.epoch)?;
+    let mut store = SqliteStore::rebuild(&deploy.policy.books, found.books, found.epoch, Some(firm))?;
     let now = clock::now();
     let claim = store.take_lock(now, &super::deploy::holder(&deploy.by), "rebuild from the fleet", false)?;
     let states: Vec<&Confirmed> = found.before.iter().chain([&found.served]).collect();

@@ -45,6 +45,12 @@ pub const INDEX_BYTES_MAX: usize = 256 << 20;
 pub const BOOKS_RECENT_MAX: usize = 200;
 /// How long a command waits for another one that is writing to the books, ms.
 pub const BOOKS_BUSY_MS_MAX: u64 = 10_000;
+/// How long a command that takes over waits for another one that is writing to the books before it ends it, ms.
+pub const BOOKS_GRACE_MS: u64 = 2_000;
+/// How long a process may take to be gone after SIGKILL, ms.
+pub const BOOKS_END_MS_MAX: u64 = 5_000;
+/// How often one access to the books is tried by a command that takes over, each time without whoever was in its way.
+pub const BOOKS_ATTEMPTS_MAX: u32 = 4;
 /// The largest row of the books, bytes.
 pub const BOOKS_ROW_BYTES_MAX: usize = 64 << 20;
 /// Events of the books that are read at a time.

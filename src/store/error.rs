@@ -1,5 +1,6 @@
 //! Why the books could not be read or written. Each text is a fragment that fits "failed to {...}: {error}".
 
+use super::writer::{self, Writer};
 use crate::model::books::Lock;
 use crate::model::limits::BOOKS_BUSY_MS_MAX;
 use crate::model::words::count;
@@ -94,8 +95,23 @@ pub enum StoreError {
         why: String,
     },
     /// Another process wrote for too long.
-    #[error("the books {} were busy for more than {} s", .0.display(), BOOKS_BUSY_MS_MAX / 1000)]
-    Busy(PathBuf),
+    #[error("the books {} were busy for {}", .path.display(), busy(.writer.as_ref()))]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// Which process; `None`: it ended just now, or another connection of ours.
+        writer: Option<Writer>,
+    },
+    /// A process is in the way of a command that takes over, and can't be ended.
+    #[error("the books {} are kept by {writer}, which can't be ended: {why}", .path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// Which process.
+        writer: Writer,
+        /// Why not.
+        why: String,
+    },
     /// The store was opened to look only.
     #[error("the books were opened to look only")]
     ReadOnly,
@@ -125,6 +141,14 @@ pub enum StoreError {
     },
 }
 
+fn busy(writer: Option<&Writer>) -> String {
+    let seconds = BOOKS_BUSY_MS_MAX / 1000;
+    match writer {
+        Some(writer) => format!("more than {seconds} s: {writer} keeps everybody else out"),
+        None => format!("more than {seconds} s"),
+    }
+}
+
 fn superseded(lock: Option<&Lock>) -> String {
     match lock {
         Some(lock) => format!("{} took over at {}: {}", lock.holder, lock.since, lock.reason),
@@ -145,7 +169,7 @@ impl StoreError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Damaged { path, why: source.to_string() },
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy(path),
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy { writer: writer::of(&path), path },
             Some(Code::ReadOnly) => Self::Unfinished(path),
             _ => Self::Sqlite { path, source },
         }

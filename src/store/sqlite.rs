@@ -7,10 +7,11 @@
 
 use super::error::StoreError;
 use super::rows::{Db, Trace, key};
+use super::writer::{self, Firm};
 use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, place, schema, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
-use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_RECENT_MAX};
+use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_GRACE_MS, BOOKS_RECENT_MAX};
 use crate::model::step::Step;
 use crate::model::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
@@ -28,25 +29,32 @@ pub struct SqliteStore {
     read_only: bool,
     /// The epoch that we took, and our sign of life.
     held: Option<(u64, File)>,
+    /// Set when whoever stands in the way is ended.
+    firm: Option<Firm>,
     pub(super) recent_max: usize,
 }
 
 impl SqliteStore {
     /// Opens the books in `dir` to read and write; makes them when `create` and there are none.
     pub fn open(dir: &Path, create: bool) -> Result<Self, StoreError> {
-        Self::prepare(dir, create.then(random_id).transpose()?.map(|id| (id, 0)))
+        Self::open_as(dir, create, None)
+    }
+
+    /// The same; where a command is `firm`, whoever keeps it out of the file is ended.
+    pub fn open_as(dir: &Path, create: bool, firm: Option<Firm>) -> Result<Self, StoreError> {
+        Self::prepare(dir, create.then(random_id).transpose()?.map(|id| (id, 0)), firm)
     }
 
     /// Begins new books for a fleet that knows the id, above every epoch it may have seen. Damaged books are set
     /// aside under another name; [`StoreError::Exists`] when the books there can be read.
-    pub fn rebuild(dir: &Path, id: BooksId, epoch_floor: u64) -> Result<Self, StoreError> {
-        match Self::open(dir, false).and_then(|store| store.load()) {
+    pub fn rebuild(dir: &Path, id: BooksId, epoch_floor: u64, firm: Option<Firm>) -> Result<Self, StoreError> {
+        match Self::open_as(dir, false, firm.clone()).and_then(|store| store.load()) {
             Ok(_) => return Err(StoreError::Exists(dir.to_owned())),
             Err(StoreError::NoBooks(_)) => {}
             Err(e) if e.is_damage() || matches!(e, StoreError::Lost { .. }) => place::set_aside(dir)?,
             Err(e) => return Err(e),
         }
-        Self::prepare(dir, Some((id, epoch_floor)))
+        Self::prepare(dir, Some((id, epoch_floor)), firm)
     }
 
     /// Opens the books in `dir` to look only: nothing in the directory changes unless somebody else writes there.
@@ -62,18 +70,23 @@ impl SqliteStore {
             }
             opened => opened?,
         };
-        Ok(Self::new(connection, dir, path, true))
+        Ok(Self::new(connection, dir, path, true, None))
     }
 
-    fn new(connection: Connection, dir: &Path, path: PathBuf, read_only: bool) -> Self {
-        Self { connection, dir: dir.to_owned(), path, read_only, held: None, recent_max: BOOKS_RECENT_MAX }
+    fn new(connection: Connection, dir: &Path, path: PathBuf, read_only: bool, firm: Option<Firm>) -> Self {
+        Self { connection, dir: dir.to_owned(), path, read_only, held: None, firm, recent_max: BOOKS_RECENT_MAX }
     }
 
-    fn prepare(dir: &Path, new: Option<(BooksId, u64)>) -> Result<Self, StoreError> {
+    fn prepare(dir: &Path, new: Option<(BooksId, u64)>, firm: Option<Firm>) -> Result<Self, StoreError> {
         place::check(dir, new.is_some())?;
         let path = Self::file(dir, new.is_some())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
         let mut connection = connect(&path, flags, "mode=rw")?;
+        if firm.is_some() {
+            let grace = connection.busy_timeout(Duration::from_millis(BOOKS_GRACE_MS));
+            grace.map_err(|e| StoreError::sqlite(&path, e))?;
+            writer::past(&path, firm.as_ref(), || connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK"))?;
+        }
         let is_made = is_made(&connection, dir, &path)?;
         write_ahead(&connection).map_err(|e| StoreError::sqlite(&path, e))?;
         match (is_made, new) {
@@ -81,7 +94,7 @@ impl SqliteStore {
             (false, Some((id, epoch))) => schema::make(&mut connection, &path, id, epoch)?,
             (false, None) => return Err(StoreError::NoBooks(dir.to_owned())),
         }
-        Ok(Self::new(connection, dir, path, false))
+        Ok(Self::new(connection, dir, path, false, firm))
     }
 
     /// The database's file. Where there were books and are none now, none are begun in their place.
@@ -129,6 +142,8 @@ impl SqliteStore {
     /// Reads within one transaction, so that all of it is of one moment.
     fn read<T>(&self, read: impl FnOnce(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let tx = self.connection.unchecked_transaction().map_err(|e| StoreError::sqlite(&self.path, e))?;
+        // The first look into the file is what begins the transaction, and what others can keep us from.
+        self.past(|| tx.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))?;
         read(self.db(&tx)?)
     }
 
@@ -137,11 +152,15 @@ impl SqliteStore {
         if self.read_only {
             return Err(StoreError::ReadOnly);
         }
-        let failed = |e| StoreError::sqlite(&self.path, e);
-        let tx = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(failed)?;
+        let tx = self.past(|| Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate))?;
         let written = write(self.db(&tx)?)?;
-        tx.commit().map_err(failed)?;
+        // Without a log, who reads can keep it from being committed; it then stands and can be committed again.
+        self.past(|| tx.execute_batch("COMMIT"))?;
         Ok(written)
+    }
+
+    fn past<T>(&self, attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        writer::past(&self.path, self.firm.as_ref(), attempt)
     }
 
     /// The lock, when it is of `epoch` and ours.
@@ -280,7 +299,10 @@ impl Store for SqliteStore {
             let lock = Lock { epoch, holder: holder.into(), reason: reason.into(), since: now };
             db.set_lock(epoch, Some(&lock))?;
             let text = taken(reason, from.as_ref(), alive);
-            db.write(now, epoch, &[Record::Note { by: holder.into(), text }], Trace::All)?;
+            let note = |text| Record::Note { by: holder.into(), text };
+            let ended = self.firm.iter().flat_map(Firm::ended);
+            let notes: Vec<Record> = [text].into_iter().chain(ended).map(note).collect();
+            db.write(now, epoch, &notes, Trace::All)?;
             Ok((Claim { epoch, took_over_from: from, alive }, sign))
         })?;
         self.held = Some((claim.epoch, sign));

@@ -23,6 +23,7 @@ mod recording;
 mod replay;
 mod simulations;
 mod site;
+mod stopped;
 mod story;
 mod timeline;
 mod together;

@@ -121,7 +121,7 @@ fn cut_everywhere(act: Act, ignored: Option<usize>, counts_only: bool) -> Sums {
                 return;
             }
             let open = host.lstat(&state::journal_place()).expect("asked").is_some();
-            let again = (open && sums.states % recoveries_every == 0 && !counts_only).then(|| host.clone());
+            let again = (open && sums.states.is_multiple_of(recoveries_every) && !counts_only).then(|| host.clone());
             match catch_unwind(AssertUnwindSafe(|| judge(host, &told))) {
                 Ok(()) => {}
                 Err(_) if counts_only => sums.broken += 1,

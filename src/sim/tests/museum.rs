@@ -16,7 +16,6 @@ fn check(bug: Bug, promises: &[&str], seeds: u64) {
         report.violations.iter().find(named).map(|v| (report.seed, v.clone()))
     });
     plant(None);
-    println!("{bug:?}: {found:?}");
     assert!(found.is_some(), "{bug:?} was not found in {seeds} seeds by {promises:?}");
 }
 

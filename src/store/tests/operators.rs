@@ -115,13 +115,13 @@ fn books_are_private_and_survive_being_closed() {
 fn rebuilt_books_begin_above_the_fleet_and_never_replace_what_can_be_read() {
     let dir = directory();
     let id = BooksId(7);
-    let mut store = SqliteStore::rebuild(dir.path(), id, 41).expect("there are none");
+    let mut store = SqliteStore::rebuild(dir.path(), id, 41, None).expect("there are none");
     assert_eq!(store.load().expect("books"), Books { epoch: 41, ..Books::new(id) });
     assert_eq!(store.take_lock(Time(1), "alice", "rollback", false).expect("free").epoch, 42);
     drop(store);
-    assert!(matches!(SqliteStore::rebuild(dir.path(), id, 99), Err(StoreError::Exists(_))));
+    assert!(matches!(SqliteStore::rebuild(dir.path(), id, 99, None), Err(StoreError::Exists(_))));
     std::fs::write(dir.path().join("books.sqlite"), [b'x'; 8192]).expect("it is ours");
-    let store = SqliteStore::rebuild(dir.path(), id, 99).expect("the old ones are damaged");
+    let store = SqliteStore::rebuild(dir.path(), id, 99, None).expect("the old ones are damaged");
     assert_eq!(store.load().expect("books").epoch, 99);
     assert!(dir.path().join("books.sqlite.damaged-1").exists(), "they are set aside, not deleted");
 }
