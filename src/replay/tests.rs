@@ -130,7 +130,7 @@ fn the_night_names_the_host_and_what_it_lacks_and_needs_one_pass() {
     expect_test::expect![[r#"
         2016-01-23T01:09:00Z then all wikis are moved to 1.27.0-wmf.10
         2016-01-23T01:09:01Z now  mw2020.codfw.wmnet wmf-config was never proven; php-1.27.0-wmf.10 was never proven, and cache/l10n has 0 of 3 files; php-1.27.0-wmf.9 was never proven: repaired before it is switched
-        2016-01-23T01:09:08Z now  rollback: done: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10, group1: 2 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10, group2: 2 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10; 8 of 8 hosts proven
+        2016-01-23T01:09:07Z now  rollback: done: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10, group1: 2 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10, group2: 2 wikis 1.27.0-wmf.11 -> 1.27.0-wmf.10; 8 of 8 hosts proven
         2016-01-23T01:28:00Z then all wikis are moved to 1.27.0-wmf.11
         2016-01-23T01:28:00Z now  there is no reason for this: l10n-errors does not show
         2016-01-23T01:33:00Z then all wikis are moved to 1.27.0-wmf.10
@@ -173,14 +173,14 @@ fn a_new_signature_of_group0_takes_it_back_and_holds_group1() {
     let chapter = played(&incident, "2016-01-19T23:00:00Z");
     expect_test::expect![[r#"
         2016-01-19T23:14:00Z then group0 is moved to 1.27.0-wmf.11
-        2016-01-19T23:18:12Z now  promote group0 1.27.0-wmf.11: done, and watched from now on: group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
-        2016-01-20T01:16:12Z now  new-signatures: Fails: `Can neither load the session nor create an empty session` is new: 8 events on 3 switched hosts (n 1, over 2 h, asked: the incident's signals for new-signatures).
-        2016-01-20T01:16:12Z now  8 events on 3 of 8 switched hosts, and every host was switched: nothing is left to compare with but before the switch.
-        2016-01-20T01:16:16Z now  the release is to blame and is taken back: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10; 8 of 8 hosts proven
+        2016-01-19T23:18:09Z now  promote group0 1.27.0-wmf.11: done, and watched from now on: group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-20T01:16:09Z now  new-signatures: Fails: `Can neither load the session nor create an empty session` is new: 8 events on 3 switched hosts (n 1, over 2 h, asked: the incident's signals for new-signatures).
+        2016-01-20T01:16:09Z now  8 events on 3 of 8 switched hosts, and every host was switched: nothing is left to compare with but before the switch.
+        2016-01-20T01:16:12Z now  the release is to blame and is taken back: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10; 8 of 8 hosts proven
         2016-01-20T19:27:00Z then group1 is moved to 1.27.0-wmf.11
-        2016-01-20T19:27:00Z now  promote group1 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:12Z (new-signatures): Can neither load the session nor create an empty session
+        2016-01-20T19:27:00Z now  promote group1 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:09Z (new-signatures): Can neither load the session nor create an empty session
         2016-01-21T22:19:00Z then group2 is moved to 1.27.0-wmf.11
-        2016-01-21T22:19:00Z now  promote group2 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:12Z (new-signatures): Can neither load the session nor create an empty session
+        2016-01-21T22:19:00Z now  promote group2 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:09Z (new-signatures): Can neither load the session nor create an empty session
         2016-01-22T07:34:00Z then mw2020.codfw.wmnet is installed anew
         2016-01-23T01:09:00Z then all wikis are moved to 1.27.0-wmf.10
         2016-01-23T01:09:00Z now  nothing to take back: no wiki is wanted at 1.27.0-wmf.11
@@ -246,14 +246,14 @@ fn a_playbook_runs_in_the_place_of_the_people_and_waits_for_its_hours() {
         2016-01-19T23:14:00Z now  train: the playbook begins
         2016-01-19T23:14:00Z now  ready: not replayed, taken to succeed
         2016-01-19T23:14:00Z now  train: group0: outside of the allowed hours, 08:00 to 22:00 in UTC on mon, tue, wed, thu
-        2016-01-20T08:04:12Z now  promote group0 1.27.0-wmf.11: done, and watched from now on: group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-20T08:04:09Z now  promote group0 1.27.0-wmf.11: done, and watched from now on: group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
         2016-01-20T19:27:00Z then group1 is moved to 1.27.0-wmf.11
-        2016-01-21T08:08:24Z now  promote group1 1.27.0-wmf.11: done, and watched from now on: group1: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-21T08:08:18Z now  promote group1 1.27.0-wmf.11: done, and watched from now on: group1: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
         2016-01-21T22:19:00Z then group2 is moved to 1.27.0-wmf.11
-        2016-01-22T08:08:24Z now  train: group2: outside of the allowed hours, 08:00 to 22:00 in UTC on mon, tue, wed, thu
-        2016-01-25T08:04:36Z now  promote group2 1.27.0-wmf.11: done, and watched from now on: group2: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
-        2016-01-26T08:04:36Z now  said: not replayed, taken to succeed
-        2016-01-26T08:04:36Z now  train: the playbook is through
+        2016-01-22T08:08:18Z now  train: group2: outside of the allowed hours, 08:00 to 22:00 in UTC on mon, tue, wed, thu
+        2016-01-25T08:04:27Z now  promote group2 1.27.0-wmf.11: done, and watched from now on: group2: 2 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11; 8 of 8 hosts proven
+        2016-01-26T08:04:27Z now  said: not replayed, taken to succeed
+        2016-01-26T08:04:27Z now  train: the playbook is through
     "#]].assert_eq(&lines(&played.chapters[0]));
     let cause = Cause { version: Some(incident.version.clone()), ..Cause::default() };
     let signal = errors("session", "Can neither load the session nor create an empty session", cause);
