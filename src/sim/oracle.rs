@@ -28,7 +28,10 @@ const DISPATCH_MS_MAX: u64 = 1_000;
 /// What an operator knows of a host by its last observation.
 #[derive(Debug, Clone)]
 struct Known {
+    /// When it was looked at, ms.
     at: u64,
+    /// When the oldest of its proofs was made, ms.
+    proven: u64,
     life: u64,
     incarnation: Option<Incarnation>,
     active: Option<Digest>,
@@ -259,7 +262,7 @@ impl Oracle {
     }
 
     fn forward(&mut self, now: u64, host: &HostName, known: &Known, needs: &[Want], books: &Books) {
-        let age = now.saturating_sub(known.at);
+        let age = now.saturating_sub(known.proven);
         if known.lacking || age > self.proof_age_ms_max + DISPATCH_MS_MAX {
             self.broken("P1", format!("forward to {host} on a proof {age} ms old, lacking {}", known.lacking));
         }
@@ -377,8 +380,8 @@ impl Oracle {
         let (incarnation, active) = (seen.incarnation, seen.active);
         let lacking = ready.len() != asked.len();
         // A proof that the host had written down is as old as it says.
-        let at = now.saturating_sub(seen.proof_age_ms());
-        let known = Known { at, life, incarnation, active, ready, lacking };
+        let proven = now.saturating_sub(seen.proof_age_ms());
+        let known = Known { at: now, proven, life, incarnation, active, ready, lacking };
         self.known.insert((generation.epoch, host.clone()), known);
     }
 }

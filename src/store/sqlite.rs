@@ -61,7 +61,8 @@ impl SqliteStore {
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         place::check(dir, false)?;
         let path = Self::file(dir, false)?;
-        let quiet = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, "readonly_shm=1");
+        let quiet =
+            connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, "readonly_shm=1", None);
         let connection = match quiet.and_then(|c| made(c, dir, &path)) {
             // The header says WAL and there is none, or a writer is just beginning one: then SQLite needs its own way.
             Err(StoreError::Unfinished(_)) => looking(dir, &path)?,
@@ -81,10 +82,8 @@ impl SqliteStore {
         place::check(dir, new.is_some())?;
         let path = Self::file(dir, new.is_some())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
-        let mut connection = connect(&path, flags, "mode=rw")?;
+        let mut connection = connect(&path, flags, "mode=rw", firm.as_ref())?;
         if firm.is_some() {
-            let grace = connection.busy_timeout(Duration::from_millis(BOOKS_GRACE_MS));
-            grace.map_err(|e| StoreError::sqlite(&path, e))?;
             writer::past(&path, firm.as_ref(), || connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK"))?;
         }
         let is_made = is_made(&connection, dir, &path)?;
@@ -193,23 +192,25 @@ fn random_id() -> Result<BooksId, StoreError> {
     Ok(BooksId(u128::from_be_bytes(bytes)))
 }
 
-/// A connection with every setting that one connection needs. `parameters` are of SQLite's URI form.
-fn connect(path: &Path, flags: OpenFlags, parameters: &str) -> Result<Connection, StoreError> {
+/// A connection with every setting that one connection needs. `parameters` are of SQLite's URI form. Settings read the file
+/// already, so whoever keeps a `firm` command out of it is ended here.
+fn connect(path: &Path, flags: OpenFlags, parameters: &str, firm: Option<&Firm>) -> Result<Connection, StoreError> {
     use std::os::unix::ffi::OsStrExt;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
     let escaped = |b: &u8| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02x}") };
     let name: String = path.as_os_str().as_bytes().iter().map(escaped).collect();
+    let busy_ms = if firm.is_some() { BOOKS_GRACE_MS } else { BOOKS_BUSY_MS_MAX };
     let open = || {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(format!("file:{name}?{parameters}"), flags)?;
-        connection.busy_timeout(Duration::from_millis(BOOKS_BUSY_MS_MAX))?;
+        connection.busy_timeout(Duration::from_millis(busy_ms))?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         Ok(connection)
     };
-    open().map_err(|e| StoreError::sqlite(path, e))
+    writer::past(path, firm, open)
 }
 
 /// Whether the file has books in it; [`StoreError::Lost`] when it had some and is empty.
@@ -231,7 +232,7 @@ fn made(connection: Connection, dir: &Path, path: &Path) -> Result<Connection, S
 /// A connection that only looks, in SQLite's own way, which may leave an empty `-wal` and `-shm`.
 fn looking(dir: &Path, path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    made(connect(path, flags, "mode=ro")?, dir, path)
+    made(connect(path, flags, "mode=ro", None)?, dir, path)
 }
 
 /// Turns the write-ahead log on. A reader that has the file open at rest just now forbids that: then this command

@@ -58,7 +58,7 @@ fn two_columns_tell_what_happened_and_what_pointsman_would_have_done() {
                                                                    | php-1.27.0-wmf.10 was never proven, and
                                                                    | cache/l10n has 0 of 3 files: repaired before it
                                                                    | is switched
-        14:10:07                                                   | rollback: done: group0: 1 wiki 1.27.0-wmf.11 ->
+        14:10:06                                                   | rollback: done: group0: 1 wiki 1.27.0-wmf.11 ->
                                                                    | 1.27.0-wmf.10, group1: 1 wiki 1.27.0-wmf.11 ->
                                                                    | 1.27.0-wmf.10; 4 of 4 hosts proven
         14:20:00 all wikis are moved to 1.27.0-wmf.11 (assumed)    |

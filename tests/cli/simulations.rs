@@ -21,7 +21,7 @@ fn the_same_seeds_come_to_the_same_figures_and_write_nothing() {
 #[test]
 fn rates_come_from_a_file() {
     let home = tempfile::tempdir().expect("a directory");
-    let names = "command_lost reply_lost late twice slow dead rebooted rebuilt cloned disk_full damaged agent_killed crash take_over skewed";
+    let names = "command_lost reply_lost late twice slow dead rebooted rebuilt cloned disk_full damaged agent_killed crash take_over skewed map_edited clock_jumps reply_late reply_twice";
     let calm: String = names.split(' ').map(|name| format!("{name}: 0\n")).collect();
     fs::write(home.path().join("f.yaml"), format!("{calm}gate_flaps: 10000\n")).expect("it can be written");
     let said = run(&home, &["simulate", "--seeds", "0..5", "--hosts", "3", "--faults", "f.yaml"]).ends(0).stdout;
