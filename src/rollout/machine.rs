@@ -236,11 +236,14 @@ impl<'a> Machine<'a> {
     /// Why a host refused.
     pub(super) fn refused(&self, step: &Step, refusal: Refusal) -> StaleReason {
         match (step, refusal) {
-            (Step::Observing, Refusal::Fenced(fence)) if fence.epoch >= self.operator.epoch => {
-                assess::fenced(&self.books, fence)
-            }
+            (Step::Observing, Refusal::Fenced(fence)) if fence > self.last_sent() => assess::fenced(&self.books, fence),
             (_, refusal) => StaleReason::Refused(refusal),
         }
+    }
+
+    /// The newest command of this operator: a host that obeyed it, or one before it, obeyed nobody else.
+    fn last_sent(&self) -> Generation {
+        Generation { epoch: self.operator.epoch, seq: self.operator.seq }
     }
 
     pub(super) fn id(&self) -> RolloutId {
