@@ -2,7 +2,7 @@
 
 use super::effect::Effect;
 use super::host::Step;
-use super::machine::Machine;
+use super::machine::{Machine, Phase};
 use crate::model::books::Kind;
 use crate::model::component::Want;
 use crate::model::ids::Generation;
@@ -43,7 +43,9 @@ impl Machine<'_> {
     /// changed in place a moment ago.
     fn proof_age_ms_max(&self) -> Option<u64> {
         let repairs = self.plan.goal.rollout.kind == Kind::Converge;
-        (!repairs).then_some(self.policy.limits.proof_age_ms_max)
+        // A wave waits for its slowest host, and meanwhile a proof that was old already would grow too old.
+        let proves_anew = matches!(self.phase, Phase::Reproving(_));
+        (!repairs && !proves_anew).then_some(self.policy.limits.proof_age_ms_max)
     }
 
     /// After repairs: looks at what was brought; the rest was proven a moment ago and has its markers still.
