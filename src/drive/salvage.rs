@@ -6,6 +6,7 @@
 use super::clock;
 use super::deploy::Deploy;
 use super::look::{Look, Looked};
+use crate::config::policy::Policy;
 use crate::model::books::{Kind, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{BooksId, RolloutId, SnapshotId};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
@@ -14,8 +15,8 @@ use crate::model::protocol::Confirmed;
 use crate::model::words::count;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::sqlite::SqliteStore;
 use crate::store::writer::Firm;
+use crate::store::{postgres, sqlite};
 use std::collections::BTreeMap;
 
 /// Why the books can't be rebuilt.
@@ -102,7 +103,11 @@ fn most<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
 
 /// Writes new books in which the state served now is wanted and came from the one before.
 pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<(), StoreError> {
-    let mut store = SqliteStore::rebuild(&deploy.policy.books, found.books, found.epoch, Some(firm))?;
+    let Policy { books, store, .. } = &deploy.policy;
+    let mut store = match store {
+        Some(at) => postgres::rebuild(books, at, found.books, found.epoch)?,
+        None => sqlite::rebuild(books, found.books, found.epoch, Some(firm))?,
+    };
     let now = clock::now();
     let claim = store.take_lock(now, &super::deploy::holder(&deploy.by), "rebuild from the fleet", false)?;
     let snapshot = |id: u64, state: &Confirmed| Snapshot {

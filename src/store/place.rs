@@ -4,6 +4,7 @@
 //! process ends in whatever way. The file is never written to, and a look at it changes nothing.
 
 use super::error::StoreError;
+use crate::model::ids::BooksId;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
@@ -91,39 +92,61 @@ pub fn set_aside(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn sign(dir: &Path, epoch: u64) -> PathBuf {
-    dir.join(format!("alive-{epoch}"))
+/// Where holders of one store show that they live.
+#[derive(Debug)]
+pub struct Signs {
+    dir: PathBuf,
+    /// Begins the name of a sign; the epoch follows.
+    prefix: String,
+    /// Whether holders on other machines share the store, so that a sign that is not here may be there.
+    shared: bool,
 }
 
-/// Shows that the holder of `epoch` lives, as long as the returned file is open. Called before the epoch is committed,
-/// so nobody can have asked for it yet.
-pub fn live(dir: &Path, epoch: u64) -> Result<File, StoreError> {
-    let path = sign(dir, epoch);
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
-    let file = File::from(opened.map_err(|e| StoreError::io("make", &path)(e.into()))?);
-    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    locked.map_err(|e| StoreError::io("lock", &path)(e.into()))?;
-    Ok(file)
-}
-
-/// Whether the holder of `epoch` lives.
-pub fn lives(dir: &Path, epoch: u64) -> Result<bool, StoreError> {
-    let path = sign(dir, epoch);
-    let file = match File::open(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file.map_err(StoreError::io("open", &path))?,
-    };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(e) => Err(StoreError::io("lock", &path)(e.into())),
+impl Signs {
+    /// Of books that lie in `dir`.
+    pub fn alone(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), prefix: "alive-".to_owned(), shared: false }
     }
-}
 
-/// Removes the sign of an epoch that is over. One that stays behind does no harm.
-pub fn forget(dir: &Path, epoch: u64) {
-    let _ = std::fs::remove_file(sign(dir, epoch));
+    /// Of books that lie elsewhere, for this machine: in `dir`, under a name that no other books have.
+    pub fn shared(dir: &Path, books: BooksId) -> Self {
+        Self { dir: dir.to_owned(), prefix: format!("alive-{books}-"), shared: true }
+    }
+
+    fn sign(&self, epoch: u64) -> PathBuf {
+        self.dir.join(format!("{}{epoch}", self.prefix))
+    }
+
+    /// Shows that the holder of `epoch` lives, as long as the returned file is open. Called before the epoch is
+    /// committed, so nobody can have asked for it yet.
+    pub fn live(&self, epoch: u64) -> Result<File, StoreError> {
+        let path = self.sign(epoch);
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
+        let file = File::from(opened.map_err(|e| StoreError::io("make", &path)(e.into()))?);
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        locked.map_err(|e| StoreError::io("lock", &path)(e.into()))?;
+        Ok(file)
+    }
+
+    /// Whether the holder of `epoch` lives; `None`: that can't be known here.
+    pub fn lives(&self, epoch: u64) -> Result<Option<bool>, StoreError> {
+        let path = self.sign(epoch);
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(if self.shared { None } else { Some(false) }),
+            file => file.map_err(StoreError::io("open", &path))?,
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(false)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(true)),
+            Err(e) => Err(StoreError::io("lock", &path)(e.into())),
+        }
+    }
+
+    /// Removes the sign of an epoch that is over. One that stays behind does no harm.
+    pub fn forget(&self, epoch: u64) {
+        let _ = std::fs::remove_file(self.sign(epoch));
+    }
 }
 
 #[cfg(test)]
@@ -161,10 +184,13 @@ mod tests {
     #[test]
     fn life_ends_with_the_file() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(!lives(dir.path(), 7).expect("it can be asked"));
-        let sign = live(dir.path(), 7).expect("nobody has it");
-        assert!(lives(dir.path(), 7).expect("it can be asked"));
-        drop(sign);
-        assert!(!lives(dir.path(), 7).expect("it can be asked"));
+        let (alone, shared) = (Signs::alone(dir.path()), Signs::shared(dir.path(), BooksId(7)));
+        for (signs, elsewhere) in [(alone, Some(false)), (shared, None)] {
+            assert_eq!(signs.lives(7).expect("it can be asked"), elsewhere);
+            let sign = signs.live(7).expect("nobody has it");
+            assert_eq!(signs.lives(7).expect("it can be asked"), Some(true));
+            drop(sign);
+            assert_eq!(signs.lives(7).expect("it can be asked"), Some(false));
+        }
     }
 }

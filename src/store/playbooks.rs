@@ -1,12 +1,12 @@
 //! Rows of the runs of playbooks.
 
+use super::backend::Value;
 use super::error::StoreError;
 use super::rows::{Db, json};
 use crate::model::books::Record;
 use crate::model::ids::PlaybookId;
 use crate::model::limits::PLAYBOOKS_RECENT_MAX;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun};
-use rusqlite::Params;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs by their names.
@@ -14,22 +14,17 @@ pub type Runs = BTreeMap<PlaybookId, PlaybookRun>;
 
 /// The newest [`PLAYBOOKS_RECENT_MAX`] runs and every unfinished one.
 pub fn load(db: Db<'_>) -> Result<Runs, StoreError> {
-    let mut form = 0;
-    db.each("PRAGMA user_version", [], |key, _| {
-        form = key.parse().unwrap_or(0);
-        Ok(())
-    })?;
     // Books of an earlier form, opened to look only, have no such table.
-    if form < 3 {
+    if db.backend.form()? < 3 {
         return Ok(Runs::new());
     }
     let sql = "SELECT id, body FROM playbooks WHERE status IN ('open', 'paused')
         OR id IN (SELECT id FROM playbooks ORDER BY id DESC LIMIT ?1)";
-    runs(db, sql, [PLAYBOOKS_RECENT_MAX])
+    runs(db, sql, &[PLAYBOOKS_RECENT_MAX.into()])
 }
 
-fn runs(db: Db<'_>, sql: &str, params: impl Params) -> Result<Runs, StoreError> {
-    let found = db.values::<PlaybookRun>("playbooks", sql, params)?;
+fn runs(db: Db<'_>, sql: &'static str, values: &[Value]) -> Result<Runs, StoreError> {
+    let found = db.values::<PlaybookRun>("playbooks", sql, values)?;
     Ok(found.into_iter().map(|(_, run)| (run.id, run)).collect())
 }
 
@@ -42,15 +37,18 @@ pub fn trim(runs: &mut Runs) {
 /// The rows that records change.
 pub fn slice(db: Db<'_>, records: &[Record], into: &mut Runs) -> Result<(), StoreError> {
     for id in ids(records) {
-        into.extend(runs(db, "SELECT id, body FROM playbooks WHERE id = ?1", [id.0])?);
+        into.extend(runs(db, "SELECT id, body FROM playbooks WHERE id = ?1", &[id.0.into()])?);
     }
     Ok(())
 }
 
+const PLAYBOOK: &str = "INSERT INTO playbooks (id, body) VALUES (?1, ?2)
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+
 /// Writes the rows that records changed.
 pub fn write(db: Db<'_>, records: &[Record], runs: &Runs) -> Result<(), StoreError> {
     for run in ids(records).iter().filter_map(|id| runs.get(id)) {
-        db.run("INSERT OR REPLACE INTO playbooks (id, body) VALUES (?1, ?2)", (run.id.0, json(run)))?;
+        db.run(PLAYBOOK, &[run.id.0.into(), json(run).into()])?;
     }
     Ok(())
 }

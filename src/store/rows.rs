@@ -4,31 +4,27 @@
 //! touch into books of their own, applies the records there, and writes those rows back. A row that is not of the
 //! form that was written is an error with its table and key, never a panic.
 
+use super::backend::{Backend, Value};
 use super::chain::{self, Link};
 use super::error::StoreError;
 use super::{check, health, is_news, looked_at, playbooks, recent};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
-use crate::model::ids::{BooksId, RolloutId, SnapshotId};
+use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::BOOKS_ROW_BYTES_MAX;
 use crate::model::names::HostName;
 use crate::model::time::Time;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::str::FromStr;
 
-/// A connection, within a transaction of the caller's, and the file for messages.
+/// A database, within a transaction of the caller's.
 #[derive(Clone, Copy)]
 pub struct Db<'a> {
-    /// The connection.
-    pub connection: &'a Connection,
-    /// The file.
-    pub path: &'a Path,
+    /// Which.
+    pub backend: &'a dyn Backend,
 }
 
 /// Which events a write leaves.
@@ -41,21 +37,39 @@ pub enum Trace {
 }
 
 /// A row's key as people read it in an error.
-pub fn key(value: ValueRef<'_>) -> String {
+pub fn key(value: &Value) -> String {
     match value {
-        ValueRef::Null => "NULL".to_owned(),
-        ValueRef::Integer(n) => n.to_string(),
-        ValueRef::Real(n) => n.to_string(),
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).escape_debug().take(80).collect(),
+        Value::Null => "NULL".to_owned(),
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) => text.escape_debug().take(80).collect(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).escape_debug().take(80).collect(),
     }
 }
 
 /// The text of a column, bounded.
-pub fn text<'r>(table: &'static str, row: &str, value: ValueRef<'r>) -> Result<&'r str, StoreError> {
-    match value.as_str() {
-        Ok(text) if text.len() > BOOKS_ROW_BYTES_MAX => Err(StoreError::row(table, row, "it is too long")),
-        text => text.map_err(|e| StoreError::row(table, row, e)),
+pub fn text<'r>(table: &'static str, row: &str, value: &'r Value) -> Result<&'r str, StoreError> {
+    let text = match value {
+        Value::Text(text) => text.as_str(),
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|e| StoreError::row(table, row, e))?,
+        Value::Null | Value::Int(_) => return Err(StoreError::row(table, row, "a column is not a text")),
+    };
+    match text.len() > BOOKS_ROW_BYTES_MAX {
+        true => Err(StoreError::row(table, row, "it is too long")),
+        false => Ok(text),
     }
+}
+
+/// The number of a column.
+pub fn number(table: &'static str, row: &str, value: &Value) -> Result<u64, StoreError> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(StoreError::row(table, row, "a column is not a whole number")),
+    }
+}
+
+/// A column of a row.
+pub(super) fn column<'r>(table: &'static str, key: &str, row: &'r [Value], n: usize) -> Result<&'r Value, StoreError> {
+    row.get(n).ok_or_else(|| StoreError::row(table, key, "a column is missing"))
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> String {
@@ -63,54 +77,43 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 }
 
 impl Db<'_> {
-    /// An error of SQLite on this file.
-    pub fn failed(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::sqlite(self.path, error)
-    }
-
     /// Runs a statement that changes rows.
-    pub fn run(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
-        statement.execute(params).map_err(|e| self.failed(e))
+    pub fn run(&self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
+        self.backend.run(sql, values)
     }
 
     /// Calls `each` for every row with its key, which is its first column.
     pub fn each(
         &self,
-        sql: &str,
-        params: impl Params,
-        mut each: impl FnMut(String, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+        sql: &'static str,
+        values: &[Value],
+        mut each: impl FnMut(String, &[Value]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
-        let mut rows = statement.query(params).map_err(|e| self.failed(e))?;
-        while let Some(row) = rows.next().map_err(|e| self.failed(e))? {
-            each(key(row.get_ref(0).map_err(|e| self.failed(e))?), row)?;
-        }
-        Ok(())
+        self.backend.rows(sql, values, &mut |row| each(row.first().map(key).unwrap_or_default(), row))
     }
 
     /// Values by their keys, from rows of a key and a JSON text.
     pub(super) fn values<T: DeserializeOwned>(
         &self,
         table: &'static str,
-        sql: &str,
-        params: impl Params,
+        sql: &'static str,
+        values: &[Value],
     ) -> Result<Vec<(String, T)>, StoreError> {
-        let mut values = Vec::new();
-        self.each(sql, params, |key, row| {
-            let body = text(table, &key, row.get_ref(1).map_err(|e| self.failed(e))?)?;
+        let mut found = Vec::new();
+        self.each(sql, values, |key, row| {
+            let body = text(table, &key, column(table, &key, row, 1)?)?;
             let value = serde_json::from_str(body).map_err(|e| StoreError::row(table, &key, e))?;
-            values.push((key, value));
+            found.push((key, value));
             Ok(())
         })?;
-        Ok(values)
+        Ok(found)
     }
 
     /// A number or name from the table `meta`.
     pub fn meta<T: FromStr<Err: ToString>>(&self, name: &str) -> Result<T, StoreError> {
         let mut found = None;
-        self.each("SELECT key, value FROM meta WHERE key = ?1", [name], |key, row| {
-            found = Some(text("meta", &key, row.get_ref(1).map_err(|e| self.failed(e))?)?.to_owned());
+        self.each("SELECT key, value FROM meta WHERE key = ?1", &[name.into()], |key, row| {
+            found = Some(text("meta", &key, column("meta", &key, row, 1)?)?.to_owned());
             Ok(())
         })?;
         let found = found.ok_or_else(|| StoreError::row("meta", name, "it is missing"))?;
@@ -118,7 +121,7 @@ impl Db<'_> {
     }
 
     fn set_meta(&self, name: &str, value: String) -> Result<(), StoreError> {
-        self.run("UPDATE meta SET value = ?2 WHERE key = ?1", (name, value)).map(drop)
+        self.run("UPDATE meta SET value = ?2 WHERE key = ?1", &[name.into(), value.into()])
     }
 
     /// Which books.
@@ -131,7 +134,7 @@ impl Db<'_> {
     pub fn lock(&self) -> Result<(u64, Option<Lock>), StoreError> {
         let wrong = |why: &dyn ToString| StoreError::row("lock", 1, why.to_string());
         let found: Vec<(String, Option<Lock>)> =
-            self.values("lock", "SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", [])?;
+            self.values("lock", "SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", &[])?;
         let (epoch, lock) = found.into_iter().next().ok_or_else(|| wrong(&"it is missing"))?;
         let epoch: u64 = epoch.parse().map_err(|e: std::num::ParseIntError| wrong(&e))?;
         match lock {
@@ -142,13 +145,13 @@ impl Db<'_> {
 
     /// Writes the newest epoch, and who holds it.
     pub fn set_lock(&self, epoch: u64, lock: Option<&Lock>) -> Result<(), StoreError> {
-        let body = lock.map(json);
-        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", (epoch, body)).map(drop)
+        let values: [Value; 2] = [epoch.into(), lock.map(json).into()];
+        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", &values)
     }
 
     fn current(&self) -> Result<Option<SnapshotId>, StoreError> {
         let mut found = None;
-        self.each("SELECT snapshot FROM current", [], |key, _| {
+        self.each("SELECT snapshot FROM current", &[], |key, _| {
             found = Some(key.parse().map_err(|e| StoreError::row("current", 1, e))?);
             Ok(())
         })?;
@@ -156,13 +159,13 @@ impl Db<'_> {
     }
 
     fn hold(&self) -> Result<Option<Hold>, StoreError> {
-        let found = self.values("hold", "SELECT one, body FROM hold", [])?;
+        let found = self.values("hold", "SELECT one, body FROM hold", &[])?;
         Ok(found.into_iter().next().map(|(_, hold)| hold))
     }
 
     /// Hosts, from rows of a name and a body.
-    fn hosts(&self, sql: &str, params: impl Params, books: &mut Books) -> Result<(), StoreError> {
-        for (key, row) in self.values::<HostRow>("hosts", sql, params)? {
+    fn hosts(&self, sql: &'static str, values: &[Value], books: &mut Books) -> Result<(), StoreError> {
+        for (key, row) in self.values::<HostRow>("hosts", sql, values)? {
             let host: HostName = key.parse().map_err(|e| StoreError::row("hosts", &key, e))?;
             books.hosts.insert(host, row);
         }
@@ -170,8 +173,8 @@ impl Db<'_> {
     }
 
     /// Rollouts in the order of the rows, from rows of an id and a body.
-    pub fn rollouts(&self, sql: &str, params: impl Params) -> Result<Vec<Rollout>, StoreError> {
-        let found = self.values::<Rollout>("rollouts", sql, params)?;
+    pub fn rollouts(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Rollout>, StoreError> {
+        let found = self.values::<Rollout>("rollouts", sql, values)?;
         let checked = |(key, rollout): (String, Rollout)| match key == rollout.id.0.to_string() {
             true => Ok(rollout),
             false => Err(StoreError::row("rollouts", key, format!("it holds {}", rollout.id))),
@@ -179,8 +182,8 @@ impl Db<'_> {
         found.into_iter().map(checked).collect()
     }
 
-    fn snapshots(&self, sql: &str, params: impl Params) -> Result<Vec<Snapshot>, StoreError> {
-        let found = self.values::<Snapshot>("snapshots", sql, params)?;
+    fn snapshots(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Snapshot>, StoreError> {
+        let found = self.values::<Snapshot>("snapshots", sql, values)?;
         let checked = |(key, snapshot): (String, Snapshot)| match key == snapshot.id.0.to_string() {
             true => Ok(snapshot),
             false => Err(StoreError::row("snapshots", key, format!("it holds {}", snapshot.id))),
@@ -195,12 +198,12 @@ impl Db<'_> {
 
     /// A rollout of any age.
     pub fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
-        Ok(self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop())
+        Ok(self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", &[id.0.into()])?.pop())
     }
 
     /// A snapshot of any age.
     pub fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
-        Ok(self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", [id.0])?.pop())
+        Ok(self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", &[id.0.into()])?.pop())
     }
 
     /// The books, of rollouts and snapshots the part that [`recent::trim`] leaves.
@@ -208,13 +211,13 @@ impl Db<'_> {
         let mut books = Books::new(self.id()?);
         (books.epoch, books.lock) = self.lock()?;
         (books.current, books.hold) = (self.current()?, self.hold()?);
-        self.hosts("SELECT host, body FROM hosts", [], &mut books)?;
+        self.hosts("SELECT host, body FROM hosts", &[], &mut books)?;
         let newest = "SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1";
         let open = "SELECT id, body FROM rollouts WHERE status = 'open'";
-        let rollouts = self.rollouts(newest, [recent_max])?.into_iter().chain(self.rollouts(open, [])?);
+        let rollouts = self.rollouts(newest, &[recent_max.into()])?.into_iter().chain(self.rollouts(open, &[])?);
         books.rollouts = rollouts.map(|r| (r.id, r)).collect();
         let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
-        books.snapshots = self.snapshots(newest, [recent_max])?.into_iter().map(|s| (s.id, s)).collect();
+        books.snapshots = self.snapshots(newest, &[recent_max.into()])?.into_iter().map(|s| (s.id, s)).collect();
         for id in recent::named(books.rollouts.values(), books.current) {
             if let Entry::Vacant(vacant) = books.snapshots.entry(id) {
                 let snapshot = self.snapshot(id)?;
@@ -254,7 +257,7 @@ impl Db<'_> {
         let mut books = Books::new(BooksId(0));
         (books.current, books.hold) = (self.current()?, self.hold()?);
         for host in hosts {
-            self.hosts("SELECT host, body FROM hosts WHERE host = ?1", [host.as_str()], &mut books)?;
+            self.hosts("SELECT host, body FROM hosts WHERE host = ?1", &[host.as_str().into()], &mut books)?;
         }
         for id in rollouts {
             books.rollouts.extend(self.rollout(*id)?.map(|rollout| (*id, rollout)));
@@ -269,26 +272,29 @@ impl Db<'_> {
             ON CONFLICT (id) DO UPDATE SET body = excluded.body";
         const HOST: &str = "INSERT INTO hosts (host, body) VALUES (?1, ?2)
             ON CONFLICT (host) DO UPDATE SET body = excluded.body";
+        const CURRENT: &str = "INSERT INTO current (one, snapshot) VALUES (1, ?1)
+            ON CONFLICT (one) DO UPDATE SET snapshot = excluded.snapshot";
+        const HOLD: &str = "INSERT INTO hold (one, body) VALUES (1, ?1)
+            ON CONFLICT (one) DO UPDATE SET body = excluded.body";
         for snapshot in books.snapshots.values() {
-            self.run(SNAPSHOT, (snapshot.id.0, json(snapshot)))?;
+            self.run(SNAPSHOT, &[snapshot.id.0.into(), json(snapshot).into()])?;
         }
         for rollout in books.rollouts.values() {
-            self.run(ROLLOUT, (rollout.id.0, json(rollout)))?;
+            self.run(ROLLOUT, &[rollout.id.0.into(), json(rollout).into()])?;
         }
         for host in hosts {
             match books.hosts.get(host) {
-                Some(row) => self.run(HOST, (host.as_str(), json(row)))?,
-                None => self.run("DELETE FROM hosts WHERE host = ?1", [host.as_str()])?,
-            };
+                Some(row) => self.run(HOST, &[host.as_str().into(), json(row).into()])?,
+                None => self.run("DELETE FROM hosts WHERE host = ?1", &[host.as_str().into()])?,
+            }
         }
         if let Some(current) = books.current {
-            self.run("INSERT OR REPLACE INTO current (one, snapshot) VALUES (1, ?1)", [current.0])?;
+            self.run(CURRENT, &[current.0.into()])?;
         }
         match &books.hold {
-            Some(hold) => self.run("INSERT OR REPLACE INTO hold (one, body) VALUES (1, ?1)", [json(hold)]),
-            None => self.run("DELETE FROM hold", []),
+            Some(hold) => self.run(HOLD, &[json(hold).into()]),
+            None => self.run("DELETE FROM hold", &[]),
         }
-        .map(drop)
     }
 
     fn write_events(&self, now: Time, epoch: u64, records: &[&Record]) -> Result<(), StoreError> {
@@ -299,7 +305,9 @@ impl Db<'_> {
             seq += 1;
             let text = json(record);
             let hash = chain::next(head, Link { seq, at: now, epoch, record: &text });
-            self.run(EVENT, (seq, now.0, epoch, text, head.as_bytes(), hash.as_bytes()))?;
+            let values: [Value; 6] =
+                [seq.into(), now.0.into(), epoch.into(), text.into(), head.as_bytes().into(), hash.as_bytes().into()];
+            self.run(EVENT, &values)?;
             self.write_step(seq, record)?;
             head = hash;
         }
@@ -314,16 +322,21 @@ impl Db<'_> {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         match record {
             Record::Intents { rollout, command, hosts } => hosts.iter().try_for_each(|(host, generation)| {
-                let place = (generation.epoch, generation.seq);
-                self.run(INTENT, (event, rollout.0, command, host.as_str(), place.0, place.1)).map(drop)
+                self.run(INTENT, &sent(event, *rollout, command, host, *generation))
             }),
             Record::Outcome { rollout, command, host, generation, result } => {
-                let place = (generation.epoch, generation.seq);
-                self.run(OUTCOME, (event, rollout.0, command, host.as_str(), place.0, place.1, result)).map(drop)
+                let sent = sent(event, *rollout, command, host, *generation);
+                self.run(OUTCOME, &[&sent[..], &[result.as_str().into()]].concat())
             }
             _ => Ok(()),
         }
     }
+}
+
+/// The columns that a command and its outcome share.
+fn sent(event: u64, rollout: RolloutId, command: &str, host: &HostName, generation: Generation) -> [Value; 6] {
+    let Generation { epoch, seq } = generation;
+    [event.into(), rollout.0.into(), command.into(), host.as_str().into(), epoch.into(), seq.into()]
 }
 
 /// The hosts and rollouts whose rows records change.

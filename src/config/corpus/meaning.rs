@@ -40,6 +40,12 @@ fn directories_and_paths() {
             groups.yaml:1:84: `books` must not lie in `staging`
               hint: give each a directory of its own"#]],
     );
+    check("books: books}", "books: books, store: \"postgres://me:CANARY@db1/books\"}", expect![[""]]);
+    check("books: books}", "books: books, store: CANARY}", expect![[""]]);
+    check("books: books}", "books: books, store: \"env:\"}", expect![[""]]);
+    check("books: books}", "books: books, store: \"file:../books\"}", expect![[""]]);
+    check("books: books}", "books: books, stor: \"env:BOOKS\"}", expect![[""]]);
+    check("books: books}", "books: books, ca_file: ca.pem}", expect![[""]]);
     check(
         "[wmf-config]",
         "[../etc, php-1.27.0-wmf.1]",
