@@ -20,6 +20,8 @@ php php-cli
 nginx nginx-light
 unshare util-linux
 strace strace
+setpriv util-linux
+openssl openssl
 victoria-metrics victoria-metrics
 prometheus prometheus
 carbon-cache graphite-carbon
@@ -35,6 +37,8 @@ install_needed() {
     while read -r tool package; do
         command -v "$tool" >/dev/null || missing+=("$package")
     done <<<"$needed"
+    # On Debian its programs are on no path.
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     if [ "${#missing[@]}" -gt 0 ]; then
         [ "$(id -u)" -eq 0 ] || die "these packages are missing: ${missing[*]}; install them, or run this as root"

@@ -22,6 +22,7 @@ pub mod raw;
 mod resolve;
 pub mod select;
 mod stages;
+mod store;
 pub mod trust;
 mod wikis;
 mod yaml;

@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: removing objects. What no longer needs to be there is the business of the bucket's lifecycle.
 
-mod keys;
+pub mod keys;
 mod web;
 
 use crate::config::policy::{MirrorPolicy, MirrorSource};

@@ -1,13 +1,14 @@
-//! The books on disk: one contract, [`Store`], kept by SQLite for real and in memory for the simulator.
+//! The books: one contract, [`Store`], kept by SQLite or PostgreSQL for real and in memory for the simulator.
 //!
 //! Invariants. Loading a store gives what [`Books::apply`] gives for its records, in order (a property test holds the
 //! two against each other). Nothing is written by an epoch that is not the newest, and then nothing at all: one call
 //! is one transaction. Every record that was written is an event in a hash chain ([`chain`]). The lock is the epoch
-//! row; the kernel lock beside it ([`place`]) only tells whether its holder lives.
+//! row; the kernel lock beside it ([`place`]) only tells whether its holder lives, and only on the holder's machine.
 //!
 //! Absent on purpose: any decision (planning reads [`Books`]), async (calls take milliseconds and are made from one
-//! thread), and repair of damaged books ([`sqlite::SqliteStore::rebuild`] begins new ones).
+//! thread), and repair of damaged books ([`sqlite::rebuild`] begins new ones).
 
+pub mod backend;
 pub mod chain;
 pub mod error;
 mod events;
@@ -15,10 +16,12 @@ mod health;
 pub mod memory;
 pub mod place;
 mod playbooks;
+pub mod postgres;
 pub mod recent;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
+pub mod sqlstore;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -60,8 +63,9 @@ pub trait Store {
     /// Gives the right back; [`StoreError::Superseded`] when it is not ours any more, and then nothing changes.
     fn release_lock(&mut self, now: Time, epoch: u64) -> Result<(), StoreError>;
 
-    /// Whether somebody has the lock and lives. A holder that died without giving it back does not.
-    fn holder_lives(&self) -> Result<bool, StoreError>;
+    /// Whether somebody has the lock and lives. A holder that died without giving it back does not; `None`: it is on
+    /// another machine, where that can't be seen from here.
+    fn holder_lives(&self) -> Result<Option<bool>, StoreError>;
 
     /// Writes records in one transaction; [`StoreError::Superseded`] when `epoch` is not the newest or not held, and
     /// then nothing is written.

@@ -9,7 +9,7 @@ use crate::drive::run::RunError;
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
 use crate::rollout::effect::{Left, Outcome};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, machine};
 use std::process::ExitCode;
 
 /// How a command ended, as the exit code says it.
@@ -102,8 +102,9 @@ fn of_blocked(blocked: &Blocked) -> Exit {
 
 fn of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::Locked(_) | StoreError::Superseded { .. } => Exit::Locked,
+        StoreError::Locked(..) | StoreError::Superseded { .. } => Exit::Locked,
         StoreError::Busy { writer: Some(_), .. } | StoreError::Kept { .. } => Exit::Locked,
+        StoreError::Address { .. } => Exit::Usage,
         _ => Exit::Ours,
     }
 }
@@ -184,8 +185,16 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             _ => cause.downcast_ref::<StoreError>(),
         };
         match store {
-            Some(StoreError::Locked(_)) => {
+            Some(StoreError::Locked(_, Some(_))) => {
                 return Some("wait, or take the lock with --take-over; a rollback waits for nobody".to_owned());
+            }
+            Some(StoreError::Locked(lock, None)) => {
+                let there = machine(&lock.holder);
+                return Some(format!("look on {there}; if it is gone, --take-over. A rollback waits for nobody"));
+            }
+            Some(StoreError::CutOff { .. }) => {
+                let gone = "if it never will, take `store` out of groups.yaml, then: pointsman rollback --from-fleet";
+                return Some(format!("nothing more was sent; once the server answers: pointsman converge; {gone}"));
             }
             Some(StoreError::Busy { writer: Some(writer), .. }) => {
                 let goes_on =
@@ -200,8 +209,8 @@ fn hint(error: &anyhow::Error) -> Option<String> {
                 let made = "pointsman sync-common --from-staging makes them";
                 return Some(format!("{made}; if there were some: {REBUILD}"));
             }
-            Some(StoreError::Lost { dir, .. }) => {
-                return Some(format!("{REBUILD}; to begin with none, remove {}", dir.join("head").display()));
+            Some(StoreError::Lost { note, .. }) => {
+                return Some(format!("{REBUILD}; to begin with none, remove {}", note.display()));
             }
             Some(StoreError::Behind { .. }) => return Some(format!("put the newest books back, or {REBUILD}")),
             Some(StoreError::Exists(_)) => {

@@ -9,7 +9,7 @@ use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report;
 use crate::report::recording::{NotRecorded, Recorder, Source};
 use crate::report::timeline::Mark;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlstore::SqlStore;
 use crate::store::{Store, StoredEvent};
 use clap::{Args, Subcommand};
 
@@ -101,7 +101,7 @@ impl Export {
     }
 }
 
-fn known(store: &SqliteStore, id: RolloutId) -> anyhow::Result<Rollout> {
+fn known(store: &SqlStore, id: RolloutId) -> anyhow::Result<Rollout> {
     let missing = || Usage(format!("the books have no {id}; pointsman history lists what they have")).into();
     store.rollout(id)?.ok_or_else(missing)
 }

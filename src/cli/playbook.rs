@@ -20,11 +20,12 @@ use crate::model::time::Time;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
 use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlstore::SqlStore;
 use anyhow::Context;
 use clap::Parser;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::path::PathBuf;
 
 /// Another process runs it.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub struct Elsewhere {
 pub struct Player<'a> {
     seat: &'a Seat,
     policy: &'a Policy,
-    store: SqliteStore,
+    store: SqlStore,
     playbook: &'a Playbook,
     machine: Machine<'a>,
     /// Held while this process runs it, so that no other one does.
@@ -52,7 +53,7 @@ impl<'a> Player<'a> {
     pub fn begin(
         seat: &'a Seat,
         policy: &'a Policy,
-        mut store: SqliteStore,
+        mut store: SqlStore,
         playbook: &'a Playbook,
         run: PlaybookRun,
     ) -> anyhow::Result<Self> {
@@ -76,7 +77,7 @@ impl<'a> Player<'a> {
     pub fn take_up(
         seat: &'a Seat,
         policy: &'a Policy,
-        store: SqliteStore,
+        store: SqlStore,
         playbook: &'a Playbook,
         run: PlaybookRun,
     ) -> anyhow::Result<Self> {
@@ -92,11 +93,14 @@ impl<'a> Player<'a> {
     pub fn watching(
         seat: &'a Seat,
         policy: &'a Policy,
-        store: SqliteStore,
+        store: SqlStore,
         playbook: &'a Playbook,
         run: PlaybookRun,
     ) -> anyhow::Result<Self> {
-        let alive = hold(policy, run.id)?;
+        // Where deploy hosts share the books, another one may be running it, and that cannot be seen from here.
+        let sign = sign(policy, run.id);
+        let elsewhere = policy.store.is_some() && run.status != PlaybookStatus::Paused && !sign.exists();
+        let alive = if elsewhere { None } else { hold(policy, run.id)? };
         Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive })
     }
 
@@ -225,9 +229,14 @@ fn shown(line: &[String]) -> String {
     crate::config::diagnostic::escaped(&line.iter().map(quoted).collect::<Vec<_>>().join(" "))
 }
 
+/// The file whose lock shows that a process of this machine runs a playbook.
+fn sign(policy: &Policy, id: PlaybookId) -> PathBuf {
+    policy.books.join(format!("playbook-{id}"))
+}
+
 /// The sign that this process runs a playbook; `None`: another one does.
 fn hold(policy: &Policy, id: PlaybookId) -> anyhow::Result<Option<File>> {
-    let path = policy.books.join(format!("playbook-{id}"));
+    let path = sign(policy, id);
     let open = File::options().create(true).truncate(false).write(true).open(&path);
     let file = open.with_context(|| format!("failed to open {}", path.display()))?;
     match file.try_lock() {
@@ -253,7 +262,7 @@ pub fn unfinished(books: &Books, named: Option<PlaybookId>) -> anyhow::Result<Pl
 }
 
 /// A person's answer to the approval that a playbook waits for.
-pub fn answer(seat: &Seat, store: &mut SqliteStore, id: PlaybookId, yes: bool, reason: String) -> anyhow::Result<Exit> {
+pub fn answer(seat: &Seat, store: &mut SqlStore, id: PlaybookId, yes: bool, reason: String) -> anyhow::Result<Exit> {
     let run = unfinished(&store.load()?, Some(id))?;
     let policy = seat.policy()?;
     let playbook = crate::config::playbook::parse(&run.file, &run.text, &policy, &run.vars)?;

@@ -58,7 +58,9 @@ fn deploy(node: &Node, sink: &mut Sink) -> Option<Deploy> {
     let mut f = Fields::of(node, Deploy::KEYS, "`deploy`", sink)?;
     let (root, state) = (f.need("root", text), f.need("state", text));
     let (staging, books) = (f.need("staging", text), f.need("books", text));
-    Some(Deploy { root: root?, state: state?, staging: staging?, books: books? })
+    let (store, ca_file) = (f.optional("store", text), f.optional("ca_file", text));
+    let (staging, books) = (staging?, books?);
+    Some(Deploy { root: root?, state: state?, staging, books, store: store?, ca_file: ca_file? })
 }
 
 fn wikis(node: &Node, sink: &mut Sink) -> Option<Wikis> {

@@ -10,6 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::names::{Group, HostName, UserName, Wiki};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub struct Policy {
     pub staging: PathBuf,
     /// The directory of the books on the deploy host (mode 0700), absolute; holds `books.sqlite` and `content/`.
     pub books: PathBuf,
+    /// The server that keeps the books for several deploy hosts; `None`: they lie in `books`.
+    pub store: Option<StorePolicy>,
     /// Directories below staging, beside the version trees, that are synced as configuration.
     pub configuration: Vec<Component>,
     /// Groups in the order of promotion, disjoint, covering every wiki.
@@ -54,6 +57,33 @@ pub struct Policy {
     pub environments: Vec<Environment>,
     /// Where hosts can fetch content, in the order of the file.
     pub mirrors: Vec<MirrorPolicy>,
+}
+
+/// A server that keeps the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePolicy {
+    /// Where its address stands, which may have a password in it.
+    pub source: Reference,
+    /// Certificates that its own is verified against, PEM; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where a secret stands; never the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// In a variable of the environment.
+    Env(String),
+    /// In a file that nobody else can read, absolute.
+    File(PathBuf),
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
 }
 
 /// A place that holds content by its hash.

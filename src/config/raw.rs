@@ -103,6 +103,11 @@ pub struct Deploy {
     pub staging: At<String>,
     /// The directory of the books on the deploy host.
     pub books: At<String>,
+    /// Where the address of a PostgreSQL server stands that keeps the books for several deploy hosts:
+    /// `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`.
+    pub store: Option<At<String>>,
+    /// A file of PEM certificates that the server's is verified against, instead of the system's.
+    pub ca_file: Option<At<String>>,
 }
 
 /// Every wiki: a list of names, or the dblist that has them.
@@ -332,7 +337,7 @@ keys! {
     WebEntry: "tls" "port" "addresses" "ca";
     EnvironmentEntry: "name" "groups" "differs";
     DifferenceEntry: "trait" "how";
-    Deploy: "root" "state" "staging" "books";
+    Deploy: "root" "state" "staging" "books" "store" "ca_file";
     DblistEntry: "dblist";
     GroupEntry: "name" "wikis" "dblist" "expression";
     HostEntry: "name" "roles" "datacenter" "transport" "user" "port" "address" "directory" "proxy";

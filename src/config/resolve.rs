@@ -12,6 +12,7 @@ use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
 use super::stages;
+use super::store;
 use super::wikis;
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -29,6 +30,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut lists = Lists::new(read);
     let deploy = raw.deploy.as_ref().and_then(|deploy| directories(&deploy.value, &base, sink));
+    let store = raw.deploy.as_ref().and_then(|deploy| store::store(&deploy.value, &base, sink));
     let configuration = configuration(raw.configuration.as_deref().unwrap_or_default(), sink);
     let all = wikis::all(raw, &mut lists, sink);
     let groups = wikis::groups(raw, all.as_ref(), &mut lists, sink);
@@ -57,6 +59,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         state,
         staging,
         books,
+        store,
         configuration,
         groups,
         hosts,

@@ -297,8 +297,14 @@ async fn ask(
     way.proxy = lead.proxies.near(&lead.datacenter, &way.host, want, way.within).await;
     way.near.splice(0..0, way.proxy.iter().map(|near| near.number));
     let within = way.within.saturating_sub(begun.elapsed());
-    let missing =
-        || Fault::Other(format!("the content store has no manifest {} of {}", want.id.short(), want.component));
+    let missing = || {
+        Fault::Other(format!(
+            "this deploy host has no copy of {} ({}): `pointsman sync-common --from-staging` takes it in where staging \
+             has it; or go on from the deploy host that took it in",
+            want.component,
+            want.id.short()
+        ))
+    };
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
     let mirrors = Arc::clone(&way.mirrors);
     let offered = Offered::new(Arc::clone(content), manifest, way);

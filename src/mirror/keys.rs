@@ -31,7 +31,12 @@ pub fn read(file: Option<&Path>) -> Result<StaticCredentialProvider<AwsCredentia
     Ok(StaticCredentialProvider::new(AwsCredential { key_id, secret_key, token }))
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// The text of a file with a secret in it, which nobody but its owner and root can read.
+///
+/// # Errors
+///
+/// Why it can't be read or trusted, in words without any of it.
+pub fn text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     let uid = rustix::process::geteuid().as_raw();

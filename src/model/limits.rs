@@ -51,6 +51,16 @@ pub const BOOKS_GRACE_MS: u64 = 2_000;
 pub const BOOKS_END_MS_MAX: u64 = 5_000;
 /// How often one access to the books is tried by a command that takes over, each time without whoever was in its way.
 pub const BOOKS_ATTEMPTS_MAX: u32 = 4;
+/// Connecting to a server with the books: finding it, TLS and who we are, all together, ms.
+pub const BOOKS_CONNECT_MS_MAX: u64 = 10_000;
+/// One statement on a server with the books, ms; the server ends it then.
+pub const BOOKS_STATEMENT_MS_MAX: u64 = 30_000;
+/// How long a session may stand still within a transaction before the server ends it, ms: less than others wait.
+pub const BOOKS_STANDSTILL_MS_MAX: u64 = 5_000;
+/// Rows of one answer of a server with the books.
+pub const BOOKS_ROWS_MAX: usize = 1_000_000;
+/// All values of one answer of a server with the books, bytes.
+pub const BOOKS_ANSWER_BYTES_MAX: usize = 512 << 20;
 /// The largest row of the books, bytes.
 pub const BOOKS_ROW_BYTES_MAX: usize = 64 << 20;
 /// Events of the books that are read at a time.

@@ -57,6 +57,7 @@ pub fn policy(hosts: usize) -> Policy {
         state: PathBuf::from("/var/lib/pointsman"),
         staging: PathBuf::from("/srv/staging"),
         books: PathBuf::from("/var/lib/pointsman-books"),
+        store: None,
         configuration: vec![Component::Config("wmf-config".to_owned())],
         groups: vec![
             GroupPolicy { name: group("group0"), wikis: wikis("zero", 5, &["testwiki"]) },

@@ -18,6 +18,7 @@ use crate::model::stale::{Stale, StaleReason};
 use crate::model::time::Time;
 use crate::model::words::count;
 use crate::plan::assess;
+use crate::store::error::machine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +35,9 @@ pub struct StatusView {
     pub now: Time,
     /// The books as loaded.
     pub books: Books,
-    /// Whether the holder of the lock lives; meaningless without a lock.
-    pub holder_lives: bool,
+    /// Whether the holder of the lock lives; meaningless without a lock. `None`: it is on another machine, and that is
+    /// unknown here.
+    pub holder_lives: Option<bool>,
     /// The groups of groups.yaml in the order of promotion, with their wikis.
     pub groups: Vec<(Group, Vec<Wiki>)>,
     /// The hosts of groups.yaml.
@@ -331,7 +333,11 @@ fn gates(view: &StatusView) -> Vec<String> {
 
 fn lock(view: &StatusView) -> String {
     let Some(lock) = &view.books.lock else { return "lock: free".to_owned() };
-    let dead = if view.holder_lives { "" } else { "; that process is gone, the next command takes the lock" };
+    let dead = match view.holder_lives {
+        Some(true) => String::new(),
+        Some(false) => "; that process is gone, the next command takes the lock".to_owned(),
+        None => format!("; whether it lives is unknown, on {}", Untrusted(machine(&lock.holder))),
+    };
     let (holder, reason) = (Untrusted(&lock.holder), Untrusted(&lock.reason));
     format!("lock: {holder}, {}: {reason}{dead}", since(lock.since, view.now))
 }

@@ -116,6 +116,7 @@ pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
         state: PathBuf::from("/var/lib/pointsman"),
         staging: PathBuf::from("/srv/staging"),
         books: PathBuf::from("/var/lib/pointsman-books"),
+        store: None,
         configuration: vec![Component::Config("wmf-config".to_owned())],
         groups: vec![
             group("group0", &["testwiki", "test2wiki"]),

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 /// Why a call to a store failed; nothing was written then.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody alive has the right to act.
-    #[error("the books are locked by {} since {}: {}", .0.holder, .0.since, .0.reason)]
-    Locked(Lock),
+    /// Somebody alive has the right to act, or somebody of whom that is unknown.
+    #[error("the books are locked by {} since {}: {}{}", .0.holder, .0.since, .0.reason, unknown(.0, .1))]
+    Locked(Lock, Option<bool>),
     /// Somebody else took the right to act; we must end.
     #[error("epoch {epoch} is over: {}", superseded(.lock.as_ref()))]
     Superseded {
@@ -23,11 +23,13 @@ pub enum StoreError {
     /// There is no such file.
     #[error("there are no books in {}", .0.display())]
     NoBooks(PathBuf),
-    /// There were books, and their file is gone.
+    /// There were books, and they are gone.
     #[error("the books in {} are gone: there were some, of {}", .dir.display(), count(*.events as usize, "event"))]
     Lost {
-        /// Their directory.
+        /// Their directory or server.
         dir: PathBuf,
+        /// Where it stands that there were some.
+        note: PathBuf,
         /// How many events they had at least.
         events: u64,
     },
@@ -121,6 +123,33 @@ pub enum StoreError {
     /// A call that no correct program makes.
     #[error("a mistake of pointsman's own: {0}")]
     Ours(String),
+    /// What groups.yaml refers to is no address of a server.
+    #[error("the address of the books ({reference}) is of no use: {why}")]
+    Address {
+        /// As it stands there: `env:POINTSMAN_BOOKS`.
+        reference: String,
+        /// What is wrong, without any part of it.
+        why: String,
+    },
+    /// No connection to the server, or not any more.
+    #[error("no connection to the books on {server}: {why}")]
+    CutOff {
+        /// Which, without who we are there.
+        server: String,
+        /// Why.
+        why: String,
+    },
+    /// Others wrote for too long.
+    #[error("the books on {} were busy for more than {} s", .0, BOOKS_BUSY_MS_MAX / 1000)]
+    ServerBusy(String),
+    /// The server's words.
+    #[error("the books on {server}: {why}")]
+    Server {
+        /// Which.
+        server: String,
+        /// What it said.
+        why: String,
+    },
     /// The system's words.
     #[error("{what} {}", .path.display())]
     Io {
@@ -139,6 +168,19 @@ pub enum StoreError {
         /// Why it failed.
         source: rusqlite::Error,
     },
+}
+
+/// What a holder's name says of the machine that it is on; `alice@deploy1 pid 7`.
+pub fn machine(holder: &str) -> &str {
+    let (by, _) = holder.rsplit_once(" pid ").unwrap_or((holder, ""));
+    by.rsplit_once('@').map_or(by, |(_, machine)| machine)
+}
+
+fn unknown(lock: &Lock, lives: &Option<bool>) -> String {
+    match lives {
+        Some(_) => String::new(),
+        None => format!(" (whether that process lives is unknown, on {})", machine(&lock.holder)),
+    }
 }
 
 fn busy(writer: Option<&Writer>) -> String {

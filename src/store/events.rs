@@ -3,22 +3,23 @@
 //! Invariant: an event that is given out is what its own hash says; that all before it are too is for [`Db::walk`], which
 //! reads the whole chain.
 
+use super::backend::Value;
 use super::chain::{self, Link, Walk};
 use super::error::StoreError;
-use super::rows::{Db, text};
+use super::rows::{Db, column, hash, key, number, text};
 use super::{StoredEvent, Verified};
 use crate::model::books::Record;
 use crate::model::digest::Digest;
+use crate::model::ids::Generation;
 use crate::model::limits::BOOKS_EVENTS_MAX;
 use crate::model::time::Time;
-use rusqlite::{Row, Rows};
+use std::collections::VecDeque;
 
 const EVENTS: &str = "SELECT seq, at_ms, epoch, record, prev, hash FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-const INTENTS: &str =
-    "SELECT event, event || ' ' || rollout || ' ' || command || ' ' || host || ' ' || epoch || ' ' || seq
-    FROM intents ORDER BY rowid";
-const OUTCOMES: &str = "SELECT event, event || ' ' || rollout || ' ' || command || ' ' || host || ' ' || epoch || ' '
-    || seq || ' ' || result FROM outcomes ORDER BY rowid";
+const INTENTS: &str = "SELECT rowid, event, rollout, command, host, epoch, seq FROM intents
+    WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+const OUTCOMES: &str = "SELECT rowid, event, rollout, command, host, epoch, seq, result FROM outcomes
+    WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
 /// An event as its row has it.
 struct Stored {
@@ -36,20 +37,16 @@ impl Stored {
     }
 }
 
-fn column<T: rusqlite::types::FromSql>(seq: &str, row: &Row<'_>, name: &str) -> Result<T, StoreError> {
-    row.get(name).map_err(|e| StoreError::row("events", seq, e))
-}
-
-fn stored(seq: &str, row: &Row<'_>) -> Result<Stored, StoreError> {
-    let number = seq.parse().map_err(|e: std::num::ParseIntError| StoreError::row("events", seq, e))?;
-    let record = row.get_ref("record").map_err(|e| StoreError::row("events", seq, e))?;
+fn stored(seq: &str, row: &[Value]) -> Result<Stored, StoreError> {
+    let of = |n| column("events", seq, row, n);
+    let number = |n| number("events", seq, of(n)?);
     Ok(Stored {
-        seq: number,
-        at: Time(column(seq, row, "at_ms")?),
-        epoch: column(seq, row, "epoch")?,
-        record: text("events", seq, record)?.to_owned(),
-        before: Digest::from_bytes(column(seq, row, "prev")?),
-        hash: Digest::from_bytes(column(seq, row, "hash")?),
+        seq: number(0)?,
+        at: Time(number(1)?),
+        epoch: number(2)?,
+        record: text("events", seq, of(3)?)?.to_owned(),
+        before: hash("events", seq, of(4)?)?,
+        hash: hash("events", seq, of(5)?)?,
     })
 }
 
@@ -64,8 +61,7 @@ impl Db<'_> {
         limit: usize,
         mut each: impl FnMut(Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.each(EVENTS, (after, limit), |key, row| each(stored(&key, row)?))
+        self.each(EVENTS, &[after.into(), limit.into()], |key, row| each(stored(&key, row)?))
     }
 
     /// Events after `after`, each as its hash says.
@@ -114,29 +110,58 @@ impl Db<'_> {
     /// are asked often.
     pub fn walk(&self) -> Result<Verified, StoreError> {
         let mut walk = Walk::new(self.id()?);
-        let prepare = |sql| self.connection.prepare(sql).map_err(|e| self.failed(e));
-        let (mut intents, mut outcomes) = (prepare(INTENTS)?, prepare(OUTCOMES)?);
-        let mut intents = Copies::new(self, "intents", intents.query([]).map_err(|e| self.failed(e))?);
-        let mut outcomes = Copies::new(self, "outcomes", outcomes.query([]).map_err(|e| self.failed(e))?);
-        self.each_event(0, usize::MAX, |event| {
-            walk.step(event.link(), event.before, event.hash)?;
-            let seq = event.seq;
-            match parsed(&event)? {
-                Record::Intents { rollout, command, hosts } => hosts.iter().try_for_each(|(host, generation)| {
-                    let place = format!("{} {}", generation.epoch, generation.seq);
-                    intents.next(seq, Some(&format!("{seq} {} {command} {host} {place}", rollout.0)))
-                }),
-                Record::Outcome { rollout, command, host, generation, result } => {
-                    let place = format!("{} {}", generation.epoch, generation.seq);
-                    outcomes.next(seq, Some(&format!("{seq} {} {command} {host} {place} {result}", rollout.0)))
-                }
-                _ => Ok(()),
-            }
-        })?;
+        let mut intents = Copies {
+            db: self,
+            table: "intents",
+            sql: INTENTS,
+            count: "SELECT count(*) FROM intents",
+            passed: 0,
+            read: VecDeque::new(),
+            after: 0,
+        };
+        let mut outcomes = Copies {
+            db: self,
+            table: "outcomes",
+            sql: OUTCOMES,
+            count: "SELECT count(*) FROM outcomes",
+            passed: 0,
+            read: VecDeque::new(),
+            after: 0,
+        };
+        let (mut after, mut is_full) = (0, true);
+        while is_full {
+            let mut found = 0;
+            self.each_event(after, BOOKS_EVENTS_MAX, |event| {
+                (after, found) = (event.seq, found + 1);
+                walk.step(event.link(), event.before, event.hash)?;
+                compare(&event, &mut intents, &mut outcomes)
+            })?;
+            is_full = found == BOOKS_EVENTS_MAX;
+        }
         let verified = walk.end(self.meta_value("events")?, self.meta_value("head")?)?;
-        intents.next(verified.events, None)?;
-        outcomes.next(verified.events, None)?;
+        intents.end(verified.events)?;
+        outcomes.end(verified.events)?;
         Ok(verified)
+    }
+}
+
+/// Compares what repeats an event with it.
+fn compare(event: &Stored, intents: &mut Copies<'_>, outcomes: &mut Copies<'_>) -> Result<(), StoreError> {
+    let seq = event.seq;
+    let line = |rollout: u64, command: &str, host: &dyn ToString, place: Generation| -> Vec<String> {
+        let [host, epoch, number] = [host.to_string(), place.epoch.to_string(), place.seq.to_string()];
+        vec![seq.to_string(), rollout.to_string(), command.to_owned(), host, epoch, number]
+    };
+    match parsed(event)? {
+        Record::Intents { rollout, command, hosts } => hosts
+            .iter()
+            .try_for_each(|(host, generation)| intents.next(seq, line(rollout.0, &command, host, *generation))),
+        Record::Outcome { rollout, command, host, generation, result } => {
+            let mut expected = line(rollout.0, &command, &host, generation);
+            expected.push(result);
+            outcomes.next(seq, expected)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -147,28 +172,50 @@ fn own_hash(event: &Stored) -> Result<(), StoreError> {
     }
 }
 
-/// Rows that repeat what events say, in the order of these.
+/// Rows that repeat what events say, in the order of these; read some at a time.
 struct Copies<'a> {
     db: &'a Db<'a>,
     table: &'static str,
-    rows: Rows<'a>,
+    sql: &'static str,
+    count: &'static str,
+    passed: u64,
+    read: VecDeque<Vec<String>>,
+    /// The last one that was read.
+    after: u64,
 }
 
-impl<'a> Copies<'a> {
-    fn new(db: &'a Db<'a>, table: &'static str, rows: Rows<'a>) -> Self {
-        Self { db, table, rows }
-    }
-
-    /// The next row must be what the event `seq` says; `None`: there must be no further one.
-    fn next(&mut self, seq: u64, expected: Option<&str>) -> Result<(), StoreError> {
-        let row = self.rows.next().map_err(|e| self.db.failed(e))?;
-        let found = match row {
-            Some(row) => Some(text(self.table, "", row.get_ref(1).map_err(|e| self.db.failed(e))?)?),
-            None => None,
-        };
-        match found == expected {
+impl Copies<'_> {
+    /// The next row must be what the event `seq` says.
+    fn next(&mut self, seq: u64, expected: Vec<String>) -> Result<(), StoreError> {
+        if self.read.is_empty() {
+            self.read_on()?;
+        }
+        self.passed += 1;
+        match self.read.pop_front() == Some(expected) {
             true => Ok(()),
             false => Err(StoreError::row(self.table, seq, "it is not what the event says")),
         }
+    }
+
+    /// There must be no other rows, also none that stand before the first.
+    fn end(self, events: u64) -> Result<(), StoreError> {
+        let mut rows = 0;
+        self.db.each(self.count, &[], |shown, row| {
+            rows = number(self.table, &shown, column(self.table, &shown, row, 0)?)?;
+            Ok(())
+        })?;
+        match rows == self.passed {
+            true => Ok(()),
+            false => Err(StoreError::row(self.table, events, "it is not what the event says")),
+        }
+    }
+
+    fn read_on(&mut self) -> Result<(), StoreError> {
+        let Self { db, table, sql, read, after, .. } = self;
+        db.each(sql, &[(*after).into(), BOOKS_EVENTS_MAX.into()], |shown, row| {
+            *after = number(table, &shown, column(table, &shown, row, 0)?)?;
+            read.push_back(row.iter().skip(1).map(key).collect());
+            Ok(())
+        })
     }
 }

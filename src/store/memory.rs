@@ -1,6 +1,6 @@
 //! Books in memory, for the simulator and for tests: [`Books::apply`] and nothing else.
 //!
-//! Invariant: it accepts and refuses what [`super::sqlite::SqliteStore`] does. It is one value that several operators
+//! Invariant: it accepts and refuses what [`super::sqlstore::SqlStore`] does. It is one value that several operators
 //! share; who is alive is what [`MemoryStore::died`] was told.
 
 use super::chain::{self, Link};
@@ -128,9 +128,9 @@ impl Store for MemoryStore {
 
     fn take_lock(&mut self, now: Time, holder: &str, reason: &str, take_over: bool) -> Result<Claim, StoreError> {
         let from = self.books.lock.clone();
-        let alive = self.holder_lives()?;
+        let alive = self.alive && from.is_some();
         if let Some(lock) = from.as_ref().filter(|_| alive && !take_over) {
-            return Err(StoreError::Locked(lock.clone()));
+            return Err(StoreError::Locked(lock.clone(), Some(alive)));
         }
         let epoch = self.books.epoch + u64::from(!planted(Bug::LockWithoutEpoch));
         self.books.epoch = epoch;
@@ -147,8 +147,8 @@ impl Store for MemoryStore {
         self.write(now, &[Record::Note { by: holder, text: RELEASED.into() }])
     }
 
-    fn holder_lives(&self) -> Result<bool, StoreError> {
-        Ok(self.alive && self.books.lock.is_some())
+    fn holder_lives(&self) -> Result<Option<bool>, StoreError> {
+        Ok(Some(self.alive && self.books.lock.is_some()))
     }
 
     fn append(&mut self, now: Time, epoch: u64, records: &[Record]) -> Result<(), StoreError> {

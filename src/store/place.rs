@@ -5,11 +5,15 @@
 //!
 //! `head` has the number and the hash of the last event that a command knew of when it closed the books. It may be older
 //! than the books, when a command was killed; books that do not have that event are an old copy or lost their end.
+//! Where a server keeps the books each deploy host has a note of its own, `head.shared`, of what it saw. Since another
+//! deploy host may begin the books anew, that note also says when these were begun, and which epoch was the newest.
 
 use super::error::StoreError;
 use crate::model::digest::Digest;
+use crate::model::ids::BooksId;
 use crate::tree::lasting;
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -17,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "books.sqlite";
 const HEAD: &str = "head";
+const HEAD_SHARED: &str = "head.shared";
 /// More than a head ever has, bytes.
 const HEAD_BYTES_MAX: u64 = 200;
 
@@ -101,60 +106,139 @@ pub fn set_aside(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The last event that was noted beside the books, and its hash; `None`: none was, or what stands there is no such note.
-pub fn noted_head(dir: &Path) -> Option<(u64, Digest)> {
-    let mut text = String::new();
-    File::open(dir.join(HEAD)).ok()?.take(HEAD_BYTES_MAX).read_to_string(&mut text).ok()?;
-    let (events, head) = text.trim_end().split_once(' ')?;
-    Some((events.parse().ok()?, head.parse().ok()?))
+/// The last event that a command of this machine saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub events: u64,
+    /// Its hash.
+    pub hash: Digest,
+    /// Of books on a server: their name of when they were begun, and their newest epoch then.
+    pub shared: Option<(BooksId, u64)>,
 }
 
-/// Notes the last event beside the books, whole or not at all.
-pub fn note_head(dir: &Path, events: u64, head: Digest) -> Result<(), StoreError> {
-    let (path, next) = (dir.join(HEAD), dir.join(format!("{HEAD}.next")));
-    let write = || {
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::open(&next, flags, Mode::from_raw_mode(0o600))?);
-        file.write_all(format!("{events} {head}\n").as_bytes())?;
-        file.sync_data()?;
-        std::fs::rename(&next, &path)
-    };
-    write().map_err(StoreError::io("write", &path))
-}
-
-fn sign(dir: &Path, epoch: u64) -> PathBuf {
-    dir.join(format!("alive-{epoch}"))
-}
-
-/// Shows that the holder of `epoch` lives, as long as the returned file is open. Called before the epoch is committed,
-/// so nobody can have asked for it yet.
-pub fn live(dir: &Path, epoch: u64) -> Result<File, StoreError> {
-    let path = sign(dir, epoch);
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
-    let file = File::from(opened.map_err(|e| StoreError::io("make", &path)(e.into()))?);
-    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    locked.map_err(|e| StoreError::io("lock", &path)(e.into()))?;
-    Ok(file)
-}
-
-/// Whether the holder of `epoch` lives.
-pub fn lives(dir: &Path, epoch: u64) -> Result<bool, StoreError> {
-    let path = sign(dir, epoch);
-    let file = match File::open(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file.map_err(StoreError::io("open", &path))?,
-    };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(e) => Err(StoreError::io("lock", &path)(e.into())),
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.events, self.hash)?;
+        match self.shared {
+            Some((begun, epoch)) => write!(f, " {begun} {epoch}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Removes the sign of an epoch that is over. One that stays behind does no harm.
-pub fn forget(dir: &Path, epoch: u64) {
-    let _ = std::fs::remove_file(sign(dir, epoch));
+/// The note of it.
+#[derive(Debug, Clone)]
+pub struct Note(PathBuf);
+
+impl Note {
+    /// Of books that lie in `dir`.
+    pub fn alone(dir: &Path) -> Self {
+        Self(dir.join(HEAD))
+    }
+
+    /// Of books on a server, in this machine's own `dir`.
+    pub fn shared(dir: &Path) -> Self {
+        Self(dir.join(HEAD_SHARED))
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What it says; `None`: there is none, or what stands there is no such note.
+    pub fn read(&self) -> Option<Head> {
+        let mut text = String::new();
+        File::open(&self.0).ok()?.take(HEAD_BYTES_MAX).read_to_string(&mut text).ok()?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let shared = match words[..] {
+            [_, _] => None,
+            [_, _, begun, epoch] => Some((BooksId::try_from(begun.to_owned()).ok()?, epoch.parse().ok()?)),
+            _ => return None,
+        };
+        Some(Head { events: words[0].parse().ok()?, hash: words[1].parse().ok()?, shared })
+    }
+
+    /// Writes it, whole or not at all.
+    pub fn write(&self, head: Head) -> Result<(), StoreError> {
+        let next = self.0.with_extension("next");
+        let write = || {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = File::from(rustix::fs::open(&next, flags, Mode::from_raw_mode(0o600))?);
+            file.write_all(format!("{head}\n").as_bytes())?;
+            file.sync_data()?;
+            std::fs::rename(&next, &self.0)
+        };
+        write().map_err(StoreError::io("write", &self.0))
+    }
+
+    /// Moves it out of the way, together with the books that it speaks of.
+    pub fn set_aside(&self) -> Result<(), StoreError> {
+        let aside = |n: u32| PathBuf::from(format!("{}.damaged-{n}", self.0.display()));
+        let n = (1..u32::MAX).find(|n| !aside(*n).exists()).expect("a directory has fewer files than that");
+        match std::fs::rename(&self.0, aside(n)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("set aside", &self.0)(e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where holders of one store show that they live.
+#[derive(Debug)]
+pub struct Signs {
+    dir: PathBuf,
+    /// Begins the name of a sign; the epoch follows.
+    prefix: String,
+    /// Whether holders on other machines share the store, so that a sign that is not here may be there.
+    shared: bool,
+}
+
+impl Signs {
+    /// Of books that lie in `dir`.
+    pub fn alone(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), prefix: "alive-".to_owned(), shared: false }
+    }
+
+    /// Of books that lie elsewhere, for this machine: in `dir`, under a name that no other books have.
+    pub fn shared(dir: &Path, books: BooksId) -> Self {
+        Self { dir: dir.to_owned(), prefix: format!("alive-{books}-"), shared: true }
+    }
+
+    fn sign(&self, epoch: u64) -> PathBuf {
+        self.dir.join(format!("{}{epoch}", self.prefix))
+    }
+
+    /// Shows that the holder of `epoch` lives, as long as the returned file is open. Called before the epoch is
+    /// committed, so nobody can have asked for it yet.
+    pub fn live(&self, epoch: u64) -> Result<File, StoreError> {
+        let path = self.sign(epoch);
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
+        let file = File::from(opened.map_err(|e| StoreError::io("make", &path)(e.into()))?);
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        locked.map_err(|e| StoreError::io("lock", &path)(e.into()))?;
+        Ok(file)
+    }
+
+    /// Whether the holder of `epoch` lives; `None`: that can't be known here.
+    pub fn lives(&self, epoch: u64) -> Result<Option<bool>, StoreError> {
+        let path = self.sign(epoch);
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(if self.shared { None } else { Some(false) }),
+            file => file.map_err(StoreError::io("open", &path))?,
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(false)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(true)),
+            Err(e) => Err(StoreError::io("lock", &path)(e.into())),
+        }
+    }
+
+    /// Removes the sign of an epoch that is over. One that stays behind does no harm.
+    pub fn forget(&self, epoch: u64) {
+        let _ = std::fs::remove_file(self.sign(epoch));
+    }
 }
 
 #[cfg(test)]
@@ -192,10 +276,13 @@ mod tests {
     #[test]
     fn life_ends_with_the_file() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(!lives(dir.path(), 7).expect("it can be asked"));
-        let sign = live(dir.path(), 7).expect("nobody has it");
-        assert!(lives(dir.path(), 7).expect("it can be asked"));
-        drop(sign);
-        assert!(!lives(dir.path(), 7).expect("it can be asked"));
+        let (alone, shared) = (Signs::alone(dir.path()), Signs::shared(dir.path(), BooksId(7)));
+        for (signs, elsewhere) in [(alone, Some(false)), (shared, None)] {
+            assert_eq!(signs.lives(7).expect("it can be asked"), elsewhere);
+            let sign = signs.live(7).expect("nobody has it");
+            assert_eq!(signs.lives(7).expect("it can be asked"), Some(true));
+            drop(sign);
+            assert_eq!(signs.lives(7).expect("it can be asked"), Some(false));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Rows of the runs of playbooks.
 
+use super::backend::Value;
 use super::error::StoreError;
 use super::rows::{Db, json};
 use super::sums::Changes;
@@ -7,7 +8,6 @@ use crate::model::books::Record;
 use crate::model::ids::PlaybookId;
 use crate::model::limits::PLAYBOOKS_RECENT_MAX;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun};
-use rusqlite::Params;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs by their names.
@@ -21,15 +21,15 @@ pub fn load(db: Db<'_>) -> Result<Runs, StoreError> {
     }
     let sql = "SELECT id, body FROM playbooks WHERE status IN ('open', 'paused')
         OR id IN (SELECT id FROM playbooks ORDER BY id DESC LIMIT ?1)";
-    let found = runs(db, sql, [PLAYBOOKS_RECENT_MAX])?;
+    let found = runs(db, sql, &[PLAYBOOKS_RECENT_MAX.into()])?;
     let known = |key: &str| key.parse().is_ok_and(|id| found.contains_key(&PlaybookId(id)));
     db.none_missing("playbooks", PLAYBOOKS_RECENT_MAX, known)?;
     db.none_missing("unfinished", usize::MAX, known)?;
     Ok(found)
 }
 
-fn runs(db: Db<'_>, sql: &str, params: impl Params) -> Result<Runs, StoreError> {
-    let found = db.values::<PlaybookRun>("playbooks", sql, params)?;
+fn runs(db: Db<'_>, sql: &'static str, values: &[Value]) -> Result<Runs, StoreError> {
+    let found = db.values::<PlaybookRun>("playbooks", sql, values)?;
     Ok(found.into_iter().map(|(_, run)| (run.id, run)).collect())
 }
 
@@ -42,17 +42,20 @@ pub fn trim(runs: &mut Runs) {
 /// The rows that records change.
 pub fn slice(db: Db<'_>, records: &[Record], into: &mut Runs) -> Result<(), StoreError> {
     for id in ids(records) {
-        let run = db.one("playbooks", &id.0.to_string(), "SELECT id, body FROM playbooks WHERE id = ?1")?;
+        let run = db.one("playbooks", id.0, "SELECT id, body FROM playbooks WHERE id = ?1")?;
         into.extend(run.map(|run| (id, run)));
     }
     Ok(())
 }
 
+const PLAYBOOK: &str = "INSERT INTO playbooks (id, body) VALUES (?1, ?2)
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+
 /// Writes the rows that records changed.
 pub fn write(db: Db<'_>, records: &[Record], runs: &Runs, changes: &mut Changes) -> Result<(), StoreError> {
     for run in ids(records).iter().filter_map(|id| runs.get(id)) {
         let body = json(run);
-        db.run("INSERT OR REPLACE INTO playbooks (id, body) VALUES (?1, ?2)", (run.id.0, &body))?;
+        db.run(PLAYBOOK, &[run.id.0.into(), body.as_str().into()])?;
         changes.row("playbooks", run.id.0, Some(&body));
         changes.row("unfinished", run.id.0, run.status.is_unfinished().then_some("unfinished"));
     }

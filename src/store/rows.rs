@@ -4,32 +4,28 @@
 //! touch into books of their own, applies the records there, and writes those rows back. A row that is not of the
 //! form that was written is an error with its table and key, never a panic.
 
+use super::backend::{Backend, Value};
 use super::chain::{self, Link};
 use super::error::StoreError;
-use super::sums::Changes;
+use super::sums::{Changes, sum};
 use super::{Touched, check, health, is_news, looked_at, playbooks, recent, touched};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot, Status};
 use crate::model::digest::Digest;
-use crate::model::ids::{BooksId, RolloutId, SnapshotId};
+use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::BOOKS_ROW_BYTES_MAX;
 use crate::model::names::HostName;
 use crate::model::time::Time;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::Path;
 use std::str::FromStr;
 
-/// A connection, within a transaction of the caller's, and the file for messages.
+/// A database, within a transaction of the caller's.
 #[derive(Clone, Copy)]
 pub struct Db<'a> {
-    /// The connection.
-    pub connection: &'a Connection,
-    /// The file.
-    pub path: &'a Path,
+    /// Which.
+    pub backend: &'a dyn Backend,
     /// The form of its tables.
     pub form: i64,
 }
@@ -44,70 +40,92 @@ pub enum Trace {
 }
 
 /// A row's key as text.
-pub fn key(value: ValueRef<'_>) -> String {
+pub fn key(value: &Value) -> String {
     match value {
-        ValueRef::Null => "NULL".to_owned(),
-        ValueRef::Integer(n) => n.to_string(),
-        ValueRef::Real(n) => n.to_string(),
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+        Value::Null => "NULL".to_owned(),
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 
 /// The text of a column, bounded.
-pub fn text<'r>(table: &'static str, row: &str, value: ValueRef<'r>) -> Result<&'r str, StoreError> {
-    match value.as_str() {
-        Ok(text) if text.len() > BOOKS_ROW_BYTES_MAX => Err(StoreError::row(table, row, "it is too long")),
-        text => text.map_err(|e| StoreError::row(table, row, e)),
+pub fn text<'r>(table: &'static str, row: &str, value: &'r Value) -> Result<&'r str, StoreError> {
+    let text = match value {
+        Value::Text(text) => text.as_str(),
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|e| StoreError::row(table, row, e))?,
+        Value::Null | Value::Int(_) => return Err(StoreError::row(table, row, "a column is not a text")),
+    };
+    match text.len() > BOOKS_ROW_BYTES_MAX {
+        true => Err(StoreError::row(table, row, "it is too long")),
+        false => Ok(text),
     }
+}
+
+/// The number of a column.
+pub fn number(table: &'static str, row: &str, value: &Value) -> Result<u64, StoreError> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(StoreError::row(table, row, "a column is not a whole number")),
+    }
+}
+
+/// The hash of a column.
+pub fn hash(table: &'static str, row: &str, value: &Value) -> Result<Digest, StoreError> {
+    let bytes = match value {
+        Value::Bytes(bytes) => <[u8; 32]>::try_from(bytes.as_slice()).ok(),
+        _ => None,
+    };
+    bytes.map(Digest::from_bytes).ok_or_else(|| StoreError::row(table, row, "a hash is not 32 bytes"))
+}
+
+/// A column of a row.
+pub(super) fn column<'r>(table: &'static str, key: &str, row: &'r [Value], n: usize) -> Result<&'r Value, StoreError> {
+    row.get(n).ok_or_else(|| StoreError::row(table, key, "a column is missing"))
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("values of the books have only string keys")
 }
 
-impl Db<'_> {
-    /// An error of SQLite on this file.
-    pub fn failed(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::sqlite(self.path, error)
+impl<'a> Db<'a> {
+    /// The rows of a database whose tables may be of an earlier form.
+    pub fn of(backend: &'a dyn Backend) -> Result<Self, StoreError> {
+        Ok(Self { backend, form: backend.form()? })
     }
 
     /// Runs a statement that changes rows.
-    pub fn run(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
-        statement.execute(params).map_err(|e| self.failed(e))
+    pub fn run(&self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
+        self.backend.run(sql, values)
     }
 
     /// Calls `each` for every row with its key, which is its first column.
     pub fn each(
         &self,
-        sql: &str,
-        params: impl Params,
-        mut each: impl FnMut(String, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+        sql: &'static str,
+        values: &[Value],
+        mut each: impl FnMut(String, &[Value]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(e))?;
-        let mut rows = statement.query(params).map_err(|e| self.failed(e))?;
-        while let Some(row) = rows.next().map_err(|e| self.failed(e))? {
-            each(key(row.get_ref(0).map_err(|e| self.failed(e))?), row)?;
-        }
-        Ok(())
+        self.backend.rows(sql, values, &mut |row| each(row.first().map(key).unwrap_or_default(), row))
     }
 
-    /// Values by their keys, from rows of a key and a JSON text.
+    /// Values by their keys, from rows of a key and a JSON text, each as its sum says.
     pub(super) fn values<T: DeserializeOwned>(
         &self,
         table: &'static str,
-        sql: &str,
-        params: impl Params,
+        sql: &'static str,
+        values: &[Value],
     ) -> Result<Vec<(String, T)>, StoreError> {
-        let mut values = Vec::new();
-        self.each(sql, params, |key, row| {
-            let body = text(table, &key, row.get_ref(1).map_err(|e| self.failed(e))?)?;
+        let (mut found, mut sums) = (Vec::new(), Vec::new());
+        self.each(sql, values, |key, row| {
+            let body = text(table, &key, column(table, &key, row, 1)?)?;
             let value = serde_json::from_str(body).map_err(|e| StoreError::row(table, &key, e))?;
-            self.check_row(table, &key, body)?;
-            values.push((key, value));
+            sums.push((key.clone(), sum(table, &key, body)));
+            found.push((key, value));
             Ok(())
         })?;
-        Ok(values)
+        self.check_rows(table, &sums)?;
+        Ok(found)
     }
 
     /// A number or name from the table `meta`, which is what its sum says.
@@ -125,15 +143,15 @@ impl Db<'_> {
 
     fn meta_text(&self, name: &str) -> Result<String, StoreError> {
         let mut found = None;
-        self.each("SELECT key, value FROM meta WHERE key = ?1", [name], |key, row| {
-            found = Some(text("meta", &key, row.get_ref(1).map_err(|e| self.failed(e))?)?.to_owned());
+        self.each("SELECT key, value FROM meta WHERE key = ?1", &[name.into()], |key, row| {
+            found = Some(text("meta", &key, column("meta", &key, row, 1)?)?.to_owned());
             Ok(())
         })?;
         found.ok_or_else(|| StoreError::row("meta", name, "it is missing"))
     }
 
     pub(super) fn set_meta(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.run("UPDATE meta SET value = ?2 WHERE key = ?1", (name, value)).map(drop)
+        self.run("UPDATE meta SET value = ?2 WHERE key = ?1", &[name.into(), value.into()])
     }
 
     /// Which books.
@@ -146,8 +164,8 @@ impl Db<'_> {
     pub fn lock(&self) -> Result<(u64, Option<Lock>), StoreError> {
         let wrong = |why: &dyn ToString| StoreError::row("lock", 1, why.to_string());
         let mut found = None;
-        self.each("SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", [], |epoch, row| {
-            let body = text("lock", "1", row.get_ref(1).map_err(|e| self.failed(e))?)?;
+        self.each("SELECT epoch, coalesce(body, 'null') FROM lock WHERE one = 1", &[], |epoch, row| {
+            let body = text("lock", "1", column("lock", "1", row, 1)?)?;
             found = Some((epoch, body.to_owned()));
             Ok(())
         })?;
@@ -164,7 +182,7 @@ impl Db<'_> {
     /// Writes the newest epoch, and who holds it.
     pub fn set_lock(&self, epoch: u64, lock: Option<&Lock>) -> Result<(), StoreError> {
         let body = lock.map(json);
-        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", (epoch, &body))?;
+        self.run("UPDATE lock SET epoch = ?1, body = ?2 WHERE one = 1", &[epoch.into(), body.clone().into()])?;
         let mut changes = Changes::default();
         changes.row("lock", 1, Some(&format!("{epoch} {}", body.as_deref().unwrap_or("null"))));
         self.write_sums(changes)
@@ -172,37 +190,38 @@ impl Db<'_> {
 
     fn current(&self) -> Result<Option<SnapshotId>, StoreError> {
         let mut found = None;
-        self.each("SELECT snapshot FROM current", [], |key, _| {
-            found = Some(key.parse().map_err(|e| StoreError::row("current", 1, e))?);
-            self.check_row("current", "1", &key)
+        self.each("SELECT snapshot FROM current", &[], |key, _| {
+            found = Some(key);
+            Ok(())
         })?;
-        if found.is_none() {
-            self.check_absent("current", "1")?;
-        }
-        Ok(found)
+        let Some(key) = found else { return self.check_absent("current", "1").map(|()| None) };
+        let id = key.parse().map_err(|e: std::num::ParseIntError| StoreError::row("current", 1, e))?;
+        self.check_row("current", "1", &key)?;
+        Ok(Some(SnapshotId(id)))
     }
 
     fn hold(&self) -> Result<Option<Hold>, StoreError> {
-        self.one("hold", "1", "SELECT one, body FROM hold WHERE one = ?1")
+        self.one("hold", 1_u64, "SELECT one, body FROM hold WHERE one = ?1")
     }
 
     /// The value of one row; `None`: it was never there.
     pub(super) fn one<T: DeserializeOwned>(
         &self,
         table: &'static str,
-        key: &str,
-        sql: &str,
+        named: impl Into<Value>,
+        sql: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let found = self.values(table, sql, [key])?.pop();
+        let named = named.into();
+        let found = self.values(table, sql, std::slice::from_ref(&named))?.pop();
         if found.is_none() {
-            self.check_absent(table, key)?;
+            self.check_absent(table, &key(&named))?;
         }
         Ok(found.map(|(_, value)| value))
     }
 
     /// Hosts, from rows of a name and a body.
-    fn hosts(&self, sql: &str, params: impl Params, books: &mut Books) -> Result<(), StoreError> {
-        for (key, row) in self.values::<HostRow>("hosts", sql, params)? {
+    fn hosts(&self, books: &mut Books) -> Result<(), StoreError> {
+        for (key, row) in self.values::<HostRow>("hosts", "SELECT host, body FROM hosts", &[])? {
             let host: HostName = key.parse().map_err(|e| StoreError::row("hosts", &key, e))?;
             books.hosts.insert(host, row);
         }
@@ -210,8 +229,8 @@ impl Db<'_> {
     }
 
     /// Rollouts in the order of the rows, from rows of an id and a body.
-    pub fn rollouts(&self, sql: &str, params: impl Params) -> Result<Vec<Rollout>, StoreError> {
-        let found = self.values::<Rollout>("rollouts", sql, params)?;
+    fn rollouts(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Rollout>, StoreError> {
+        let found = self.values::<Rollout>("rollouts", sql, values)?;
         let checked = |(key, rollout): (String, Rollout)| match key == rollout.id.0.to_string() {
             true => Ok(rollout),
             false => Err(StoreError::row("rollouts", key, format!("it holds {}", rollout.id))),
@@ -219,8 +238,8 @@ impl Db<'_> {
         found.into_iter().map(checked).collect()
     }
 
-    fn snapshots(&self, sql: &str, params: impl Params) -> Result<Vec<Snapshot>, StoreError> {
-        let found = self.values::<Snapshot>("snapshots", sql, params)?;
+    fn snapshots(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Snapshot>, StoreError> {
+        let found = self.values::<Snapshot>("snapshots", sql, values)?;
         let checked = |(key, snapshot): (String, Snapshot)| match key == snapshot.id.0.to_string() {
             true => Ok(snapshot),
             false => Err(StoreError::row("snapshots", key, format!("it holds {}", snapshot.id))),
@@ -235,7 +254,7 @@ impl Db<'_> {
 
     /// A rollout of any age.
     pub fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
-        let found = self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", [id.0])?.pop();
+        let found = self.rollouts("SELECT id, body FROM rollouts WHERE id = ?1", &[id.0.into()])?.pop();
         if found.is_none() {
             self.check_absent("rollouts", &id.0.to_string())?;
         }
@@ -244,7 +263,7 @@ impl Db<'_> {
 
     /// A snapshot of any age.
     pub fn snapshot(&self, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
-        let found = self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", [id.0])?.pop();
+        let found = self.snapshots("SELECT id, body FROM snapshots WHERE id = ?1", &[id.0.into()])?.pop();
         if found.is_none() {
             self.check_absent("snapshots", &id.0.to_string())?;
         }
@@ -258,11 +277,11 @@ impl Db<'_> {
         let mut books = Books::new(self.id()?);
         (books.epoch, books.lock) = self.lock()?;
         (books.current, books.hold) = (self.current()?, self.hold()?);
-        self.hosts("SELECT host, body FROM hosts", [], &mut books)?;
+        self.hosts(&mut books)?;
         let rollouts = self.newest_rollouts(recent_max)?.into_iter().chain(self.open()?);
         books.rollouts = rollouts.map(|r| (r.id, r)).collect();
         let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
-        books.snapshots = self.snapshots(newest, [recent_max])?.into_iter().map(|s| (s.id, s)).collect();
+        books.snapshots = self.snapshots(newest, &[recent_max.into()])?.into_iter().map(|s| (s.id, s)).collect();
         for id in recent::named(books.rollouts.values(), books.current) {
             if let Entry::Vacant(vacant) = books.snapshots.entry(id) {
                 let snapshot = self.snapshot(id)?;
@@ -279,7 +298,7 @@ impl Db<'_> {
 
     /// The newest rollouts, the newest first.
     pub fn newest_rollouts(&self, limit: usize) -> Result<Vec<Rollout>, StoreError> {
-        let found = self.rollouts("SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1", [limit])?;
+        let found = self.rollouts("SELECT id, body FROM rollouts ORDER BY id DESC LIMIT ?1", &[limit.into()])?;
         self.none_missing("rollouts", limit, |key| found.iter().any(|rollout| rollout.id.0.to_string() == key))?;
         Ok(found)
     }
@@ -287,9 +306,9 @@ impl Db<'_> {
     /// Every rollout that did not end.
     fn open(&self) -> Result<Vec<Rollout>, StoreError> {
         if !self.has_sums() {
-            return self.rollouts("SELECT id, body FROM rollouts WHERE status = 'open'", []);
+            return self.rollouts("SELECT id, body FROM rollouts WHERE status = 'open'", &[]);
         }
-        let ids = self.keys("open", "", usize::MAX)?;
+        let ids = self.keys("open", usize::MAX)?;
         let of = |key: String| {
             let id = key.parse().map_err(|e: std::num::ParseIntError| StoreError::row("sums", &key, e))?;
             self.rollout(RolloutId(id))?.ok_or_else(|| StoreError::row("rollouts", key, "it is missing"))
@@ -341,14 +360,18 @@ impl Db<'_> {
             ON CONFLICT (id) DO UPDATE SET body = excluded.body";
         const ROLLOUT: &str = "INSERT INTO rollouts (id, body) VALUES (?1, ?2)
             ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+        const CURRENT: &str = "INSERT INTO current (one, snapshot) VALUES (1, ?1)
+            ON CONFLICT (one) DO UPDATE SET snapshot = excluded.snapshot";
+        const HOLD: &str = "INSERT INTO hold (one, body) VALUES (1, ?1)
+            ON CONFLICT (one) DO UPDATE SET body = excluded.body";
         for snapshot in books.snapshots.values() {
             let body = json(snapshot);
-            self.run(SNAPSHOT, (snapshot.id.0, &body))?;
+            self.run(SNAPSHOT, &[snapshot.id.0.into(), body.as_str().into()])?;
             changes.row("snapshots", snapshot.id.0, Some(&body));
         }
         for rollout in books.rollouts.values() {
             let body = json(rollout);
-            self.run(ROLLOUT, (rollout.id.0, &body))?;
+            self.run(ROLLOUT, &[rollout.id.0.into(), body.as_str().into()])?;
             changes.row("rollouts", rollout.id.0, Some(&body));
             changes.row("open", rollout.id.0, (rollout.status == Status::Open).then_some("open"));
         }
@@ -356,16 +379,15 @@ impl Db<'_> {
             self.write_host(host, books.hosts.get(host), changes)?;
         }
         if let Some(current) = books.current {
-            self.run("INSERT OR REPLACE INTO current (one, snapshot) VALUES (1, ?1)", [current.0])?;
+            self.run(CURRENT, &[current.0.into()])?;
             changes.row("current", 1, Some(&current.0.to_string()));
         }
         let hold = books.hold.as_ref().map(json);
         changes.row("hold", 1, hold.as_deref());
         match hold {
-            Some(hold) => self.run("INSERT OR REPLACE INTO hold (one, body) VALUES (1, ?1)", [hold]),
-            None => self.run("DELETE FROM hold", []),
+            Some(hold) => self.run(HOLD, &[hold.into()]),
+            None => self.run("DELETE FROM hold", &[]),
         }
-        .map(drop)
     }
 
     fn write_host(&self, host: &HostName, row: Option<&HostRow>, changes: &mut Changes) -> Result<(), StoreError> {
@@ -374,10 +396,9 @@ impl Db<'_> {
         let body = row.map(json);
         changes.row("hosts", host, body.as_deref());
         match body {
-            Some(body) => self.run(HOST, (host.as_str(), body)),
-            None => self.run("DELETE FROM hosts WHERE host = ?1", [host.as_str()]),
+            Some(body) => self.run(HOST, &[host.as_str().into(), body.into()]),
+            None => self.run("DELETE FROM hosts WHERE host = ?1", &[host.as_str().into()]),
         }
-        .map(drop)
     }
 
     fn write_events(
@@ -394,7 +415,9 @@ impl Db<'_> {
             seq += 1;
             let text = json(record);
             let hash = chain::next(head, Link { seq, at: now, epoch, record: &text });
-            self.run(EVENT, (seq, now.0, epoch, text, head.as_bytes(), hash.as_bytes()))?;
+            let values: [Value; 6] =
+                [seq.into(), now.0.into(), epoch.into(), text.into(), head.as_bytes().into(), hash.as_bytes().into()];
+            self.run(EVENT, &values)?;
             self.write_step(seq, record)?;
             head = hash;
         }
@@ -412,14 +435,19 @@ impl Db<'_> {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         match record {
             Record::Intents { rollout, command, hosts } => hosts.iter().try_for_each(|(host, generation)| {
-                let place = (generation.epoch, generation.seq);
-                self.run(INTENT, (event, rollout.0, command, host.as_str(), place.0, place.1)).map(drop)
+                self.run(INTENT, &sent(event, *rollout, command, host, *generation))
             }),
             Record::Outcome { rollout, command, host, generation, result } => {
-                let place = (generation.epoch, generation.seq);
-                self.run(OUTCOME, (event, rollout.0, command, host.as_str(), place.0, place.1, result)).map(drop)
+                let sent = sent(event, *rollout, command, host, *generation);
+                self.run(OUTCOME, &[&sent[..], &[result.as_str().into()]].concat())
             }
             _ => Ok(()),
         }
     }
+}
+
+/// The columns that a command and its outcome share.
+fn sent(event: u64, rollout: RolloutId, command: &str, host: &HostName, generation: Generation) -> [Value; 6] {
+    let Generation { epoch, seq } = generation;
+    [event.into(), rollout.0.into(), command.into(), host.as_str().into(), epoch.into(), seq.into()]
 }

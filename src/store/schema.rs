@@ -5,7 +5,6 @@
 //! `user_version` is the form's number, `application_id` spells `pnts`.
 
 use super::error::StoreError;
-use super::rows::Db;
 use crate::model::ids::BooksId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -118,24 +117,33 @@ pub fn is_made(connection: &Connection, path: &Path) -> Result<bool, StoreError>
     }
 }
 
-/// Makes empty books, unless another process just did.
-pub fn make(connection: &mut Connection, path: &Path, id: BooksId, epoch: u64) -> Result<(), StoreError> {
+/// Makes empty books, unless another process just did. `sum` sums all rows within the same transaction.
+pub fn make(
+    connection: &Connection,
+    path: &Path,
+    (id, epoch): (BooksId, u64),
+    sum: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let failed = |e| StoreError::sqlite(path, e);
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(failed)?;
     if !is_made(&tx, path)? {
         fill(&tx, id, epoch).map_err(failed)?;
-        Db { connection: &tx, path, form: FORM }.fill_sums()?;
+        sum()?;
     }
     tx.commit().map_err(failed)
 }
 
-/// Brings books of an earlier form to this one.
-pub fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// Brings books of an earlier form to this one. `sum` as for [`make`].
+pub fn upgrade(
+    connection: &Connection,
+    path: &Path,
+    sum: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let failed = |e| StoreError::sqlite(path, e);
     if form(connection).map_err(failed)? == FORM {
         return Ok(());
     }
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(failed)?;
     // Another process may have done it meanwhile.
     let have = form(&tx).map_err(failed)?;
     let steps = [(1, HEALTH), (2, PLAYBOOKS), (3, SUMS)];
@@ -143,7 +151,7 @@ pub fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreErro
         tx.execute_batch(sql).map_err(failed)?;
     }
     if have < 4 {
-        Db { connection: &tx, path, form: FORM }.fill_sums()?;
+        sum()?;
     }
     tx.pragma_update(None, "user_version", FORM).map_err(failed)?;
     tx.commit().map_err(failed)

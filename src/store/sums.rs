@@ -11,15 +11,16 @@
 //! never made of a row that was not compared with its own before. Absent on purpose: protection against somebody who
 //! computes sums; that is what a head of the chain is for that was noted elsewhere.
 
+use super::backend::Value;
 use super::error::StoreError;
-use super::rows::Db;
+use super::rows::{self, Db, column};
 use crate::model::digest::Digest;
 use std::collections::BTreeMap;
 
 /// The tables that commands decide by: how each row's key and value are read as text. `open` and `unfinished` are no
-/// tables: they name the rollouts and runs of playbooks that a load must find, whatever an index says.
-const SUMMED: [(&str, &str); 14] = [
-    (SCHEMA, "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema"),
+/// tables: they name the rollouts and runs of playbooks that a load must find, whatever an index says (and with `|| ''`
+/// no index is asked).
+const SUMMED: [(&str, &str); 13] = [
     ("meta", "SELECT key, value FROM meta WHERE key <> 'sums'"),
     ("lock", "SELECT one, epoch || ' ' || coalesce(body, 'null') FROM lock"),
     ("hold", "SELECT one, body FROM hold"),
@@ -27,7 +28,7 @@ const SUMMED: [(&str, &str); 14] = [
     ("hosts", "SELECT host, body FROM hosts"),
     ("snapshots", "SELECT id, body FROM snapshots"),
     ("rollouts", "SELECT id, body FROM rollouts"),
-    ("open", "SELECT id, 'open' FROM rollouts NOT INDEXED WHERE status = 'open'"),
+    ("open", "SELECT id, 'open' FROM rollouts WHERE status || '' = 'open'"),
     ("playbooks", "SELECT id, body FROM playbooks"),
     ("unfinished", "SELECT id, 'unfinished' FROM playbooks WHERE status IN ('open', 'paused')"),
     ("blockers", "SELECT id, body FROM blockers"),
@@ -35,11 +36,17 @@ const SUMMED: [(&str, &str); 14] = [
     ("signatures", "SELECT signature, CAST(seen_ms AS TEXT) FROM signatures"),
 ];
 
+/// Sums of a table, those of the largest numbers first where keys are numbers, which are without leading zeros.
+const NEWEST: &str = "SELECT key, sum FROM sums WHERE kind = ?1 ORDER BY length(key) DESC, key DESC LIMIT ?2";
+
+/// So many rows are compared with their sums one by one.
+const FEW: usize = 4;
+
 /// What stands for the declarations of all tables: one wrong letter there could make rows vanish.
 const SCHEMA: &str = "schema";
 
 /// The sum of one row.
-fn sum(table: &str, key: &str, value: &str) -> Digest {
+pub(super) fn sum(table: &str, key: &str, value: &str) -> Digest {
     Digest::of(format!("{table}\0{key}\0{value}").as_bytes())
 }
 
@@ -74,10 +81,11 @@ impl Db<'_> {
         let mut all = *all.as_bytes();
         for ((table, key), new) in changes.0 {
             let old = self.sum_of(table, &key)?;
+            let named: [Value; 2] = [table.into(), key.into()];
             match new {
-                Some(new) => self.run(SET, (table, &key, new.as_bytes()))?,
-                None if old.is_some() => self.run("DELETE FROM sums WHERE kind = ?1 AND key = ?2", (table, &key))?,
-                None => 0,
+                Some(new) => self.run(SET, &[&named[..], &[new.as_bytes().into()]].concat())?,
+                None if old.is_some() => self.run("DELETE FROM sums WHERE kind = ?1 AND key = ?2", &named)?,
+                None => {}
             };
             old.into_iter().chain(new).for_each(|sum| xor(&mut all, sum));
         }
@@ -86,23 +94,46 @@ impl Db<'_> {
 
     fn sum_of(&self, table: &str, key: &str) -> Result<Option<Digest>, StoreError> {
         let mut found = None;
-        self.each("SELECT key, sum FROM sums WHERE kind = ?1 AND key = ?2", (table, key), |_, row| {
-            found = Some(Digest::from_bytes(row.get(1).map_err(|e| StoreError::row("sums", key, e))?));
+        let sql = "SELECT key, sum FROM sums WHERE kind = ?1 AND key = ?2";
+        self.each(sql, &[table.into(), key.into()], |key, row| {
+            found = Some(rows::hash("sums", &key, column("sums", &key, row, 1)?)?);
             Ok(())
         })?;
         Ok(found)
     }
 
-    /// Refuses a row that is not what its sum says.
-    pub fn check_row(&self, table: &'static str, key: &str, value: &str) -> Result<(), StoreError> {
+    /// Refuses rows whose sums are not these. Of many rows the sums are read at once.
+    pub fn check_rows(&self, table: &'static str, found: &[(String, Digest)]) -> Result<(), StoreError> {
         if !self.has_sums() {
             return Ok(());
         }
-        match self.sum_of(table, key)? {
-            Some(noted) if noted == sum(table, key, value) => Ok(()),
-            Some(_) => Err(StoreError::row(table, key, "it is not what its sum says")),
-            None => Err(StoreError::row(table, key, "it has no sum")),
+        let mut noted = BTreeMap::new();
+        if found.len() > FEW {
+            // A gate's key begins with a number and is none, so its order says nothing of its age.
+            let limit = if table == "gates" { usize::MAX } else { found.len() };
+            self.each(NEWEST, &[table.into(), limit.into()], |key, row| {
+                let sum = rows::hash("sums", &key, column("sums", &key, row, 1)?)?;
+                noted.insert(key, sum);
+                Ok(())
+            })?;
         }
+        for (key, sum) in found {
+            let noted = match noted.get(key) {
+                Some(noted) => Some(*noted),
+                None => self.sum_of(table, key)?,
+            };
+            match noted {
+                Some(noted) if noted == *sum => {}
+                Some(_) => return Err(StoreError::row(table, key, "it is not what its sum says")),
+                None => return Err(StoreError::row(table, key, "it has no sum")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a row that is not what its sum says.
+    pub fn check_row(&self, table: &'static str, key: &str, value: &str) -> Result<(), StoreError> {
+        self.check_rows(table, &[(key.to_owned(), sum(table, key, value))])
     }
 
     /// Refuses that a row is not found which has a sum.
@@ -113,18 +144,24 @@ impl Db<'_> {
         }
     }
 
-    /// The keys that have a sum: of `table`, and of these the newest `limit` where they are numbers, that begin with
-    /// `prefix`.
-    pub fn keys(&self, table: &str, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT key FROM sums WHERE kind = ?1 AND substr(key, 1, length(?2)) = ?2
-            ORDER BY CAST(key AS INTEGER) DESC, key LIMIT ?3";
+    /// The keys of the newest `limit` rows of `table` that have a sum, where keys are numbers.
+    pub fn keys(&self, table: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         let mut keys = Vec::new();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.each(sql, (table, prefix, limit), |key, _| {
+        self.each(NEWEST, &[table.into(), limit.into()], |key, _| {
             keys.push(key);
             Ok(())
         })?;
         Ok(keys)
+    }
+
+    /// How many rows of `table` have a sum.
+    pub fn count(&self, table: &'static str) -> Result<usize, StoreError> {
+        let mut found = 0;
+        self.each("SELECT count(*) FROM sums WHERE kind = ?1", &[table.into()], |_, row| {
+            found = rows::number("sums", table, column("sums", table, row, 0)?)?;
+            Ok(())
+        })?;
+        Ok(found as usize)
     }
 
     /// Refuses that one of the newest `limit` rows of `table` was not `found`.
@@ -137,7 +174,7 @@ impl Db<'_> {
         if !self.has_sums() {
             return Ok(());
         }
-        match self.keys(table, "", limit)?.iter().find(|key| !found(key)) {
+        match self.keys(table, limit)?.iter().find(|key| !found(key)) {
             Some(key) => Err(StoreError::row(table, key, "it is missing")),
             None => Ok(()),
         }
@@ -145,13 +182,15 @@ impl Db<'_> {
 
     /// Refuses tables that are declared in another way than they were made.
     fn schema_is_ours(&self) -> Result<(), StoreError> {
-        let (mut declared, sql) = (0, SUMMED[0].1);
-        self.each(sql, [], |key, row| {
-            declared += 1;
-            let text = row.get_ref(1).map_err(|e| self.failed(e))?;
-            self.check_row(SCHEMA, &key, super::rows::text(SCHEMA, &key, text)?)
+        let mut declared = Vec::new();
+        self.each(self.backend.declarations(), &[], |key, row| {
+            let text = rows::text(SCHEMA, &key, column(SCHEMA, &key, row, 1)?)?;
+            let sum = sum(SCHEMA, &key, text);
+            declared.push((key, sum));
+            Ok(())
         })?;
-        match self.keys(SCHEMA, "", usize::MAX)?.len() == declared {
+        self.check_rows(SCHEMA, &declared)?;
+        match self.count(SCHEMA)? == declared.len() {
             true => Ok(()),
             false => Err(StoreError::row(SCHEMA, "all", "a table or an index is missing")),
         }
@@ -163,9 +202,8 @@ impl Db<'_> {
             return Ok(());
         }
         let mut all = [0; 32];
-        self.each("SELECT kind, key, sum FROM sums", [], |kind, row| {
-            let bytes: [u8; 32] = row.get(2).map_err(|e| StoreError::row("sums", kind, e))?;
-            xor(&mut all, Digest::from_bytes(bytes));
+        self.backend.all("SELECT sum FROM sums", &mut |row| {
+            xor(&mut all, rows::hash("sums", "one", column("sums", "one", row, 0)?)?);
             Ok(())
         })?;
         match self.meta_value::<Digest>("sums")? == Digest::from_bytes(all) {
@@ -176,11 +214,10 @@ impl Db<'_> {
 
     /// Sums every row anew: when books are made or come from an earlier form.
     pub fn fill_sums(&self) -> Result<(), StoreError> {
+        const NONE: &str = "INSERT INTO meta (key, value) VALUES ('sums', ?1)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         let mut changes = Changes::default();
-        self.run(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('sums', ?1)",
-            [Digest::from_bytes([0; 32]).to_string()],
-        )?;
+        self.run(NONE, &[Digest::from_bytes([0; 32]).to_string().into()])?;
         self.summed(|table, key, value| {
             changes.row(table, key, Some(value));
             Ok(())
@@ -194,31 +231,36 @@ impl Db<'_> {
             return Ok(());
         }
         self.sums_add_up()?;
-        let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
-        self.summed(|table, key, value| {
-            *rows.entry(table).or_default() += 1;
-            self.check_row(table, key, value)
+        let mut noted: BTreeMap<(String, String), Digest> = BTreeMap::new();
+        self.backend.all("SELECT kind, key, sum FROM sums", &mut |row| {
+            let text = |n| rows::text("sums", "one", column("sums", "one", row, n)?).map(str::to_owned);
+            let (kind, key) = (text(0)?, text(1)?);
+            let sum = rows::hash("sums", &key, column("sums", &key, row, 2)?)?;
+            noted.insert((kind, key), sum);
+            Ok(())
         })?;
-        self.each("SELECT kind, count(*) FROM sums GROUP BY kind", [], |kind, row| {
-            let sums: u64 = row.get(1).map_err(|e| self.failed(e))?;
-            match rows.get(kind.as_str()).copied().unwrap_or_default() == sums {
-                true => Ok(()),
-                false => Err(StoreError::row("sums", kind, "there are other rows than sums")),
-            }
-        })
+        self.summed(|table, key, value| match noted.remove(&(table.to_owned(), key.to_owned())) {
+            Some(noted) if noted == sum(table, key, value) => Ok(()),
+            Some(_) => Err(StoreError::row(table, key, "it is not what its sum says")),
+            None => Err(StoreError::row(table, key, "it has no sum")),
+        })?;
+        match noted.keys().next() {
+            Some((kind, key)) => Err(StoreError::row("sums", format!("{kind} {key}"), "its row is missing")),
+            None => Ok(()),
+        }
     }
 
     fn summed(
         &self,
         mut each: impl FnMut(&'static str, &str, &str) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for (table, sql) in SUMMED {
-            self.each(sql, [], |shown, row| {
-                let text = |column: usize| -> Result<String, StoreError> {
-                    let value = row.get_ref(column).map_err(|e| self.failed(e))?;
-                    match value {
-                        rusqlite::types::ValueRef::Integer(n) => Ok(n.to_string()),
-                        value => super::rows::text(table, &shown, value).map(str::to_owned),
+        for (table, sql) in [(SCHEMA, self.backend.declarations())].into_iter().chain(SUMMED) {
+            self.backend.all(sql, &mut |row| {
+                let shown = row.first().map(rows::key).unwrap_or_default();
+                let text = |n: usize| -> Result<String, StoreError> {
+                    match column(table, &shown, row, n)? {
+                        Value::Int(n) => Ok(n.to_string()),
+                        value => rows::text(table, &shown, value).map(str::to_owned),
                     }
                 };
                 each(table, &text(0)?, &text(1)?)

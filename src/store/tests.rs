@@ -1,17 +1,22 @@
-//! Tests of the contract: SQLite against memory, two operators on one directory, books that were damaged.
+//! Tests of the contract: SQLite and PostgreSQL against memory, two operators on the same books, books that were damaged.
 
 mod damage;
 mod journal;
 mod looking;
 mod operators;
 mod same;
+mod server;
+mod shared;
 
-use super::sqlite::SqliteStore;
+use super::sqlstore::SqlStore;
+use super::{postgres, sqlite};
+use crate::config::policy::{Reference, StorePolicy};
 use crate::model::books::{Kind, Pins, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{RolloutId, SnapshotId};
 use crate::model::map::VersionMap;
 use crate::model::names::HostName;
 use crate::model::time::Time;
+use server::Server;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
@@ -23,8 +28,53 @@ fn directory() -> TempDir {
     dir
 }
 
-fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open(dir, true).expect("books")
+/// Where the books of one test are kept.
+enum Kept {
+    Sqlite(TempDir),
+    Postgres(Server, TempDir),
+}
+
+impl Kept {
+    fn sqlite() -> Self {
+        Self::Sqlite(directory())
+    }
+
+    fn postgres() -> Self {
+        Self::Postgres(Server::new(), directory())
+    }
+
+    /// Each of those that outlive a process.
+    fn all() -> [Self; 2] {
+        [Self::sqlite(), Self::postgres()]
+    }
+
+    fn open(&self) -> SqlStore {
+        match self {
+            Self::Sqlite(dir) => open(dir.path()),
+            Self::Postgres(server, dir) => postgres::open(dir.path(), &at(server), true).expect("books"),
+        }
+    }
+
+    /// Without any books, and without a note of any.
+    fn clear(&self) {
+        let (Self::Sqlite(dir) | Self::Postgres(_, dir)) = self;
+        for entry in std::fs::read_dir(dir.path()).expect("listed") {
+            std::fs::remove_file(entry.expect("listed").path()).expect("ours");
+        }
+        if let Self::Postgres(server, _) = self {
+            server.sql("books", "DROP SCHEMA IF EXISTS pointsman CASCADE");
+        }
+    }
+}
+
+/// How groups.yaml refers to a server.
+fn at(server: &Server) -> StorePolicy {
+    let source = Reference::File(server.reference("books.url", &server.url("127.0.0.1")));
+    StorePolicy { source, ca_file: None }
+}
+
+fn open(dir: &Path) -> SqlStore {
+    sqlite::open(dir, true).expect("books")
 }
 
 fn host(n: u32) -> HostName {

@@ -8,15 +8,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-const PROMOTE: [&str; 6] = ["promote", "group0", V11, "--yes", "-m", "train"];
+pub const PROMOTE: [&str; 6] = ["promote", "group0", V11, "--yes", "-m", "train"];
 
 /// A restart hook that says over one pipe that it has begun, and ends when it is told to over another.
-struct Gate {
+pub struct Gate {
     directory: PathBuf,
 }
 
 impl Gate {
-    fn new(site: &Site) -> Self {
+    pub fn new(site: &Site) -> Self {
         let gate = Self { directory: site.path("gate") };
         fs::create_dir(&gate.directory).expect("made");
         for pipe in ["started", "go"] {
@@ -31,12 +31,12 @@ impl Gate {
     }
 
     /// Waits until a host has been switched and stands in its hook.
-    fn reached(&self) {
+    pub fn reached(&self) {
         assert_eq!(fs::read_to_string(self.directory.join("started")).expect("it is read"), "switched\n");
     }
 
     /// Lets the hook that stands there end, and all later ones. The pipe stays open as long as what is returned.
-    fn open(&self) -> File {
+    pub fn open(&self) -> File {
         fs::remove_file(self.directory.join("armed")).expect("removed");
         let mut pipe = OpenOptions::new().read(true).write(true).open(self.directory.join("go")).expect("opened");
         pipe.write_all(b"go\n").expect("written");

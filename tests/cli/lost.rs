@@ -7,7 +7,8 @@ use crate::site::{Site, V10, V11};
 use pointsman::model::books::Books;
 use pointsman::store::Store;
 use pointsman::store::error::StoreError;
-use pointsman::store::sqlite::SqliteStore;
+use pointsman::store::sqlite;
+use pointsman::store::sqlstore::SqlStore;
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +64,7 @@ impl Copy {
     }
 }
 
-fn loaded(opened: Result<SqliteStore, StoreError>) -> Result<Books, StoreError> {
+fn loaded(opened: Result<SqlStore, StoreError>) -> Result<Books, StoreError> {
     opened.and_then(|store| store.load())
 }
 
@@ -114,9 +115,9 @@ struct Tally {
 impl Tally {
     /// Judges books of these bytes: whatever they are, nobody may decide otherwise by them without a word.
     fn judge(&mut self, copy: &Copy, bytes: &[u8], good: &(Books, Vec<String>), what: &str) -> bool {
-        let looked = loaded(SqliteStore::open_read_only(copy.write(bytes)));
-        let verified = SqliteStore::open_read_only(copy.write(bytes)).and_then(|store| store.verify());
-        let acted = loaded(SqliteStore::open(copy.write(bytes), true));
+        let looked = loaded(sqlite::open_read_only(copy.write(bytes)));
+        let verified = sqlite::open_read_only(copy.write(bytes)).and_then(|store| store.verify());
+        let acted = loaded(sqlite::open(copy.write(bytes), true));
         for books in [&looked, &acted].into_iter().flatten() {
             assert!(*books == good.0, "{what} changed what commands decide by, and was not noticed");
         }
@@ -134,7 +135,7 @@ impl Tally {
 }
 
 fn good(copy: &Copy) -> (Books, Vec<String>) {
-    let books = loaded(SqliteStore::open_read_only(copy.write(&copy.good))).expect("they are whole");
+    let books = loaded(sqlite::open_read_only(copy.write(&copy.good))).expect("they are whole");
     (books, rows(&copy.dir.path().join("books.sqlite")).expect("they are whole"))
 }
 

@@ -21,6 +21,10 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+#[path = "../../src/store/tests/server.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest")]
+mod server;
+mod shared;
 mod simulations;
 mod site;
 mod stopped;

@@ -93,7 +93,7 @@ fn drill(drill: &'static Drill) {
 
 /// How many calls of the controller lie between the first intent and the last reply.
 fn within(stand: &Stand) -> usize {
-    trace::between_intent_and_reply(&stand.recorded[0].1).len()
+    trace::between_intent_and_reply(&stand.recorded[0].1, trace::Books::File).len()
 }
 
 #[test]

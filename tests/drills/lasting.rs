@@ -29,7 +29,7 @@ fn new_books_sync_the_name_of_their_directory_before_a_host_is_told() {
     let ended = command.args(["sync-common", "--from-staging", "--yes", "-m", "first"]).output().expect("strace runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let calls = trace::read(&log);
-    let told = calls.len() - trace::between_intent_and_reply(&calls).len();
+    let told = calls.len() - trace::between_intent_and_reply(&calls, trace::Books::File).len();
     for directory in [site.path("books"), site.path("")] {
         let directory = directory.to_str().expect("it is UTF-8").trim_end_matches('/');
         let synced = position(&calls, "fsync", &format!("<{directory}>")).expect("its names are synced");

@@ -8,6 +8,10 @@ mod amount;
 mod failing;
 mod killed;
 mod lasting;
+#[path = "../../src/store/tests/server.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest")]
+mod server;
+mod shared;
 #[path = "../cli/site.rs"]
 #[expect(dead_code, reason = "a drill needs less of a site than the command line's tests")]
 mod site;

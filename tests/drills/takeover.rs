@@ -10,7 +10,7 @@ use crate::stand::{Drill, End, Running, Stand, Who};
 use crate::trace;
 use pointsman::model::books::Record;
 use pointsman::store::error::StoreError;
-use pointsman::store::sqlite::SqliteStore;
+use pointsman::store::sqlite;
 use pointsman::store::{LockNote, Store, StoredEvent, lock_note};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
@@ -22,6 +22,8 @@ const TIMES: [usize; 2] = [9, 200];
 
 /// Who keeps the books that two operators meet at.
 pub trait Keeper {
+    /// Where they are.
+    fn books(&self) -> trace::Books;
     /// Makes a site's groups.yaml name these books, before its first command.
     fn begin(&self, site: &Site);
     /// Remembers the books as they are now.
@@ -36,6 +38,10 @@ pub trait Keeper {
 struct Directory;
 
 impl Keeper for Directory {
+    fn books(&self) -> trace::Books {
+        trace::Books::File
+    }
+
     fn begin(&self, _: &Site) {}
 
     fn keep(&self, _: &Site) {}
@@ -43,7 +49,7 @@ impl Keeper for Directory {
     fn put_back(&self, _: &Site) {}
 
     fn open(&self, site: &Site) -> Result<Box<dyn Store>, StoreError> {
-        Ok(Box::new(SqliteStore::open_read_only(&site.path("books"))?))
+        Ok(Box::new(sqlite::open_read_only(&site.path("books"))?))
     }
 }
 
@@ -194,7 +200,7 @@ pub fn drill(name: &str, keeper: &dyn Keeper) {
     for number in 0..wanted {
         let pair = &PAIRS[number % PAIRS.len()];
         let stand = &stands[usize::from(pair.first.name == SYNC_COMMON.name)];
-        let moments = trace::between_intent_and_reply(&stand.recorded[0].1);
+        let moments = trace::between_intent_and_reply(&stand.recorded[0].1, keeper.books());
         // Who stops in the middle of a write to SQLite's one file keeps everybody out, so that nothing is to be seen.
         let moments: Vec<_> = moments.iter().filter(|call| !call.rest.contains("/books/books.sqlite")).collect();
         let call = moments[random(number as u64 + 1, moments.len())];

@@ -31,13 +31,31 @@ pub fn read(log: &Path) -> Vec<Call> {
     calls.split_off(1)
 }
 
+/// Where books are that a controller writes to.
+#[derive(Debug, Clone, Copy)]
+pub enum Books {
+    /// In a file, which the controller's only thread writes.
+    File,
+    /// On a server, which a thread speaks to that strace does not follow; the controller waits for it.
+    Server,
+}
+
 /// The calls of a controller from the one that commits the first intent to the one that reads the last reply.
-pub fn between_intent_and_reply(calls: &[Call]) -> &[Call] {
-    let books = |call: &Call| call.name == "pwrite64" && call.rest.contains("books.sqlite-wal");
-    let taken = calls.iter().position(books).expect("it writes into the books");
-    let starts = |call: &Call| ["clone", "clone3", "vfork", "fork"].contains(&call.name.as_str());
+pub fn between_intent_and_reply(calls: &[Call], books: Books) -> &[Call] {
+    let took_lock = |call: &Call| match books {
+        Books::File => call.name == "pwrite64" && call.rest.contains("books.sqlite-wal"),
+        Books::Server => call.name == "openat" && call.rest.contains("/alive-") && call.rest.contains("O_CREAT"),
+    };
+    let commits = match books {
+        Books::File => "fsync",
+        Books::Server => "futex",
+    };
+    let taken = calls.iter().position(took_lock).expect("it takes the lock");
+    let starts = |call: &Call| {
+        ["clone", "clone3", "vfork", "fork"].contains(&call.name.as_str()) && !call.rest.contains("CLONE_THREAD")
+    };
     let agent = taken + calls[taken..].iter().position(starts).expect("it starts an agent");
-    let committed = calls[..agent].iter().rposition(|call| call.name == "fsync").expect("it commits the intent");
+    let committed = calls[..agent].iter().rposition(|call| call.name == commits).expect("it commits the intent");
     let answered = |call: &Call| call.name == "read" && call.rest.contains("<pipe:") && !call.rest.ends_with("= 0");
     let last = calls.iter().rposition(|call| answered(call) && !call.rest.contains("= -1")).expect("it is answered");
     &calls[committed..=last]

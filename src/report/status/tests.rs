@@ -56,7 +56,7 @@ fn view(hosts: usize) -> StatusView {
         format: FORMAT,
         now: NOW,
         books,
-        holder_lives: false,
+        holder_lives: Some(false),
         groups,
         hosts,
         observed: BTreeMap::new(),

@@ -4,7 +4,8 @@ use super::{directory, host, open, opened, text};
 use crate::model::books::Record;
 use crate::model::time::Time;
 use crate::store::error::StoreError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite;
+use crate::store::sqlstore::SqlStore;
 use crate::store::{Store, place};
 use expect_test::{Expect, expect};
 use rusqlite::Connection;
@@ -21,18 +22,18 @@ fn books() -> tempfile::TempDir {
 }
 
 /// Runs SQL as somebody else would, then says what becomes of `ask`.
-fn after<T>(sql: &str, ask: impl FnOnce(&SqliteStore) -> Result<T, StoreError>, expected: Expect) {
+fn after<T>(sql: &str, ask: impl FnOnce(&SqlStore) -> Result<T, StoreError>, expected: Expect) {
     let dir = books();
     let other = Connection::open(place::file(dir.path())).expect("it is a database");
     other.execute_batch(sql).expect(sql);
     drop(other);
-    let store = SqliteStore::open(dir.path(), false).expect("it opens");
+    let store = sqlite::open(dir.path(), false).expect("it opens");
     expected.assert_eq(&ask(&store).err().map_or("nothing noticed".into(), |e| e.to_string()));
 }
 
 #[test]
 fn a_chain_that_was_touched_names_the_first_wrong_event() {
-    let verify = |store: &SqliteStore| store.verify();
+    let verify = |store: &SqlStore| store.verify();
     after("", verify, expect!["nothing noticed"]);
     after(
         "UPDATE events SET record = replace(record, 'three', 'threw') WHERE seq = 3",
@@ -70,7 +71,7 @@ fn a_chain_that_was_touched_names_the_first_wrong_event() {
 
 #[test]
 fn hostile_and_short_rows_name_their_table() {
-    let load = |store: &SqliteStore| store.load();
+    let load = |store: &SqlStore| store.load();
     after(
         "UPDATE hosts SET body = '{}'",
         load,
@@ -126,7 +127,7 @@ fn hostile_and_short_rows_name_their_table() {
 
 fn opening(dir: &Path, expected: Expect) {
     let name = dir.display().to_string();
-    for opened in [SqliteStore::open(dir, true), SqliteStore::open_read_only(dir)] {
+    for opened in [sqlite::open(dir, true), sqlite::open_read_only(dir)] {
         let error = opened.and_then(|store| store.verify()).expect_err("they are damaged");
         expected.assert_eq(&error.to_string().replace(&name, "DIR"));
     }
@@ -154,15 +155,15 @@ fn damaged_files_are_told_from_newer_and_foreign_ones() {
 fn books_of_the_first_form_are_read_as_they_are_and_brought_up_when_written() {
     let dir = books();
     let path = place::file(dir.path());
-    let before = SqliteStore::open_read_only(dir.path()).and_then(|store| store.load()).expect("books");
+    let before = sqlite::open_read_only(dir.path()).and_then(|store| store.load()).expect("books");
     let first = "DROP TABLE blockers; DROP TABLE gates; DROP TABLE signatures; DROP TABLE playbooks; DROP TABLE sums;
          PRAGMA user_version = 1";
     Connection::open(&path).and_then(|c| c.execute_batch(first)).expect("it is a database");
-    let looked = SqliteStore::open_read_only(dir.path()).expect("books");
+    let looked = sqlite::open_read_only(dir.path()).expect("books");
     assert_eq!(looked.load().expect("books"), before);
     assert!(looked.signatures(Time(0)).expect("none").is_empty());
     drop(looked);
-    let opened = SqliteStore::open(dir.path(), false).expect("books");
+    let opened = sqlite::open(dir.path(), false).expect("books");
     assert_eq!(opened.load().expect("books"), before);
     opened.verify().expect("they are whole");
     let connection = Connection::open(&path).expect("it is a database");

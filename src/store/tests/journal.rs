@@ -7,9 +7,8 @@ use crate::model::digest::Digest;
 use crate::model::ids::{Generation, RolloutId};
 use crate::model::time::Time;
 use crate::store::error::StoreError;
-use crate::store::rows::Db;
-use crate::store::schema::FORM;
-use crate::store::sqlite::SqliteStore;
+use crate::store::place::{Head, Note};
+use crate::store::sqlite;
 use crate::store::{Store, Verified, chain, place};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -55,7 +54,7 @@ impl Journal {
     /// `verify` of books after SQL.
     fn after(&self, sql: &str) -> Result<Verified, StoreError> {
         let dir = self.changed(|connection| connection.execute_batch(sql).expect(sql));
-        SqliteStore::open_read_only(dir.path()).and_then(|store| store.verify())
+        sqlite::open_read_only(dir.path()).and_then(|store| store.verify())
     }
 
     /// SQL for every kind of change at the event `seq`, and with the event `other`.
@@ -126,7 +125,7 @@ fn cut_carefully(connection: &Connection, seq: u64) {
          UPDATE meta SET value = (SELECT lower(hex(hash)) FROM events WHERE seq = {seq}) WHERE key = 'head'"
     );
     connection.execute_batch(&sql).expect(&sql);
-    Db { connection, path: Path::new("books"), form: FORM }.fill_sums().expect("sums can be made by anybody");
+    sqlite::sum_anew(Path::new(connection.path().expect("it is a file"))).expect("sums can be made by anybody");
 }
 
 #[test]
@@ -134,10 +133,12 @@ fn a_journal_that_was_cut_short_carefully_is_told_by_an_end_that_was_noted() {
     let journal = Journal::of(3);
     for seq in 1..journal.end.events {
         let dir = journal.changed(|connection| cut_carefully(connection, seq));
-        let open = || SqliteStore::open_read_only(dir.path());
+        let open = || sqlite::open_read_only(dir.path());
         let verified = open().and_then(|store| store.verify()).expect("nothing in the file itself tells it");
         assert_eq!(verified.events, seq);
-        place::note_head(dir.path(), journal.end.events, journal.end.head).expect("it is ours");
+        let (note, head) =
+            (Note::alone(dir.path()), Head { events: journal.end.events, hash: journal.end.head, shared: None });
+        note.write(head).expect("it is ours");
         for asked in
             [open().and_then(|store| store.verify().map(drop)), open().and_then(|store| store.load().map(drop))]
         {
@@ -146,9 +147,9 @@ fn a_journal_that_was_cut_short_carefully_is_told_by_an_end_that_was_noted() {
                 "{asked:?}"
             );
         }
-        let written = SqliteStore::open(dir.path(), false).map(|store| store.load().map(drop));
+        let written = sqlite::open(dir.path(), false).map(|store| store.load().map(drop));
         assert!(matches!(written, Ok(Err(StoreError::Behind { .. }))), "{written:?}");
-        assert_eq!(place::noted_head(dir.path()), Some((journal.end.events, journal.end.head)), "the note stays");
+        assert_eq!(note.read(), Some(head), "the note stays");
     }
 }
 

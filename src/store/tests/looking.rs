@@ -4,7 +4,7 @@ use super::{directory, open, opened, text};
 use crate::model::time::Time;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn files(dir: &Path) -> BTreeMap<String, (Vec<u8>, std::time::SystemTime)> {
 
 /// All that a status or a dry-run asks.
 fn look(dir: &Path) -> crate::model::books::Books {
-    let store = SqliteStore::open_read_only(dir).expect("books");
+    let store = sqlite::open_read_only(dir).expect("books");
     store.verify().expect("the chain is whole");
     store.holder_lives().expect("it can be asked");
     store.rollouts(10).expect("rows");
@@ -69,7 +69,7 @@ fn looking_at_what_a_crash_left_changes_nothing_and_sees_all() {
 fn looking_beside_a_living_writer_sees_what_is_committed() {
     let dir = directory();
     drop(open(dir.path()));
-    let looker = SqliteStore::open_read_only(dir.path()).expect("books");
+    let looker = sqlite::open_read_only(dir.path()).expect("books");
     assert_eq!(looker.load().expect("books").epoch, 0);
     let mut writer = open(dir.path());
     let epoch = writer.take_lock(Time(1), "alice", "train", false).expect("free").epoch;
@@ -98,12 +98,12 @@ fn a_writer_goes_on_beside_another_that_ends() {
 #[test]
 fn looking_writes_nothing_and_makes_nothing() {
     let dir = directory();
-    assert!(matches!(SqliteStore::open_read_only(dir.path()), Err(StoreError::NoBooks(_))));
-    assert!(matches!(SqliteStore::open(dir.path(), false), Err(StoreError::NoBooks(_))));
-    assert!(matches!(SqliteStore::open_read_only(&dir.path().join("none")), Err(StoreError::NoBooks(_))));
+    assert!(matches!(sqlite::open_read_only(dir.path()), Err(StoreError::NoBooks(_))));
+    assert!(matches!(sqlite::open(dir.path(), false), Err(StoreError::NoBooks(_))));
+    assert!(matches!(sqlite::open_read_only(&dir.path().join("none")), Err(StoreError::NoBooks(_))));
     assert!(files(dir.path()).is_empty());
     drop(open(dir.path()));
-    let mut looker = SqliteStore::open_read_only(dir.path()).expect("books");
+    let mut looker = sqlite::open_read_only(dir.path()).expect("books");
     assert!(matches!(looker.note(Time(1), 0, &[text("no")]), Err(StoreError::ReadOnly)));
     assert!(matches!(looker.take_lock(Time(1), "a", "b", true), Err(StoreError::ReadOnly)));
 }

@@ -1,21 +1,21 @@
 //! The property that a store is: what it loads is what [`crate::model::books::Books::apply`] makes of its records.
 
-use super::{directory, host, rollout, snapshot};
+use super::{Kept, directory, host, rollout, snapshot};
 use crate::model::books::{Record, Status};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
 use crate::model::health::HealthRecord;
-use crate::model::ids::{Generation, Incarnation, PlaybookId, RolloutId};
+use crate::model::ids::{Generation, Incarnation, PlaybookId, RolloutId, SnapshotId};
 use crate::model::names::{GateName, HostName};
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
 use crate::store::memory::MemoryStore;
-use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, error::StoreError};
 use proptest::option::of;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 /// Records over few names, so that they meet; snapshots 1 to 6 may be named before they are recorded.
 fn record() -> impl Strategy<Value = Record> {
@@ -154,53 +154,99 @@ fn reasons() -> impl Strategy<Value = StaleReason> {
     ]
 }
 
-/// What one call brings: records, and whether they are written with the lock.
-fn batches() -> impl Strategy<Value = Vec<(bool, Vec<Record>)>> {
-    proptest::collection::vec((any::<bool>(), proptest::collection::vec(record(), 0..4)), 0..8)
+/// What one of two operators does.
+#[derive(Debug, Clone)]
+enum Does {
+    /// Takes the lock, from the other one too or not.
+    Takes(usize, bool),
+    /// Gives it back.
+    Releases(usize),
+    /// Writes with the lock or without.
+    Writes(usize, bool, Vec<Record>),
 }
 
-fn kind<T>(result: &Result<T, StoreError>) -> String {
+fn story() -> impl Strategy<Value = Vec<Does>> {
+    let who = || 0..2usize;
+    let records = || proptest::collection::vec(record(), 0..4);
+    let does = prop_oneof![
+        2 => (who(), any::<bool>()).prop_map(|(who, take_over)| Does::Takes(who, take_over)),
+        1 => who().prop_map(Does::Releases),
+        6 => (who(), any::<bool>(), records()).prop_map(|(who, locked, records)| Does::Writes(who, locked, records)),
+    ];
+    proptest::collection::vec(does, 0..12)
+}
+
+fn kind<T>(result: Result<T, StoreError>) -> String {
     match result {
         Ok(_) => "ok".into(),
         Err(error) => error.to_string(),
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+const RECENT_MAX: usize = 2;
 
-    #[test]
-    fn sqlite_keeps_what_memory_keeps(batches in batches()) {
-        const RECENT_MAX: usize = 2;
-        let dir = directory();
-        let mut sqlite = SqliteStore::open(dir.path(), true).expect("books");
-        sqlite.recent_max = RECENT_MAX;
-        let id = sqlite.load().expect("empty books").id;
-        let mut memory = MemoryStore::with_recent(id, RECENT_MAX);
-        let stores: [&mut dyn Store; 2] = [&mut sqlite, &mut memory];
-        for store in stores {
-            prop_assert_eq!(store.take_lock(Time(1), "alice", "train", false).expect("it is free").epoch, 1);
+/// Does one thing in one store, whose epochs are the operators' own; what came of it.
+fn does(store: &mut dyn Store, epochs: &mut [u64; 2], now: Time, does: &Does) -> String {
+    let name = |who: usize| ["alice@deploy1 pid 1", "bob@deploy2 pid 2"][who];
+    match does {
+        Does::Takes(who, take_over) => {
+            kind(store.take_lock(now, name(*who), "train", *take_over).map(|claim| epochs[*who] = claim.epoch))
         }
-        for (now, (locked, records)) in (2..).map(Time).zip(&batches) {
-            let write = |store: &mut dyn Store| match locked {
-                true => store.append(now, 1, records),
-                false => store.note(now, 0, records),
-            };
-            prop_assert_eq!(kind(&write(&mut sqlite)), kind(&write(&mut memory)));
-        }
-        prop_assert_eq!(sqlite.load().expect("books"), memory.load().expect("books"));
-        prop_assert_eq!(sqlite.events(0, 1000).expect("events"), memory.events(0, 1000).expect("events"));
-        prop_assert_eq!(sqlite.verify().expect("whole"), memory.verify().expect("whole"));
-        for id in (1..8).map(RolloutId) {
-            prop_assert_eq!(sqlite.rollout(id).expect("a row"), memory.rollout(id).expect("a row"));
-            prop_assert_eq!(sqlite.steps(id).expect("rows"), memory.steps(id).expect("rows"));
-        }
-        for since in [0, 4] {
-            let seen = [sqlite.signatures(Time(since)), memory.signatures(Time(since))].map(|s| s.expect("rows"));
-            prop_assert_eq!(&seen[0], &seen[1]);
-        }
-        prop_assert_eq!(sqlite.rollouts(3).expect("rows"), memory.rollouts(3).expect("rows"));
+        Does::Releases(who) => kind(store.release_lock(now, epochs[*who])),
+        Does::Writes(who, true, records) => kind(store.append(now, epochs[*who], records)),
+        Does::Writes(_, false, records) => kind(store.note(now, 0, records)),
     }
+}
+
+/// Whether a store that two operators have open does and keeps what one in memory does and keeps.
+fn keeps(kept: &Kept, story: &[Does]) -> Result<(), TestCaseError> {
+    kept.clear();
+    let mut stores = [kept.open(), kept.open()];
+    stores.iter_mut().for_each(|store| store.recent_max = RECENT_MAX);
+    let mut memory = MemoryStore::with_recent(stores[0].load().expect("empty books").id, RECENT_MAX);
+    let (mut epochs, mut epochs_of_memory) = ([0; 2], [0; 2]);
+    let take = Does::Takes(0, false);
+    for (now, next) in (1..).map(Time).zip([&take].into_iter().chain(story)) {
+        let (Does::Takes(who, _) | Does::Releases(who) | Does::Writes(who, ..)) = next;
+        let said = does(&mut stores[*who], &mut epochs, now, next);
+        prop_assert_eq!(said, does(&mut memory, &mut epochs_of_memory, now, next));
+        prop_assert_eq!(epochs, epochs_of_memory);
+    }
+    let [store, other] = &stores;
+    prop_assert_eq!(store.load().expect("books"), memory.load().expect("books"));
+    prop_assert_eq!(other.load().expect("books"), memory.load().expect("books"));
+    prop_assert_eq!(store.events(0, 1000).expect("events"), memory.events(0, 1000).expect("events"));
+    prop_assert_eq!(store.events(3, 2).expect("events"), memory.events(3, 2).expect("events"));
+    prop_assert_eq!(store.verify().expect("whole"), memory.verify().expect("whole"));
+    for id in (1..8).map(RolloutId) {
+        prop_assert_eq!(store.rollout(id).expect("a row"), memory.rollout(id).expect("a row"));
+        prop_assert_eq!(store.steps(id).expect("rows"), memory.steps(id).expect("rows"));
+    }
+    for id in (1..7).map(SnapshotId) {
+        prop_assert_eq!(store.snapshot(id).expect("a row"), memory.snapshot(id).expect("a row"));
+    }
+    for since in [0, 4] {
+        let seen = [store.signatures(Time(since)), memory.signatures(Time(since))].map(|s| s.expect("rows"));
+        prop_assert_eq!(&seen[0], &seen[1]);
+    }
+    prop_assert_eq!(store.rollouts(3).expect("rows"), memory.rollouts(3).expect("rows"));
+    Ok(())
+}
+
+fn all_stories(kept: &Kept) {
+    let config = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    let run = TestRunner::new(config).run(&story(), |story| keeps(kept, &story));
+    run.unwrap_or_else(|failed| panic!("{failed}"));
+}
+
+#[test]
+fn sqlite_keeps_what_memory_keeps() {
+    all_stories(&Kept::sqlite());
+}
+
+#[test]
+fn postgresql_keeps_what_memory_keeps() {
+    all_stories(&Kept::postgres());
 }
 
 #[test]
@@ -224,7 +270,7 @@ fn an_old_open_rollout_is_loaded_with_its_snapshots() {
     let books = store.load().expect("books");
     assert_eq!(books.rollouts.keys().map(|id| id.0).collect::<Vec<_>>(), [3, 8, 9]);
     assert_eq!(books.snapshots.keys().map(|id| id.0).collect::<Vec<_>>(), [2, 3, 7, 8, 9]);
-    assert!(store.snapshot(crate::model::ids::SnapshotId(1)).expect("a row").is_some(), "older ones can be asked for");
+    assert!(store.snapshot(SnapshotId(1)).expect("a row").is_some(), "older ones can be asked for");
 }
 
 #[test]
