@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod chain;
+mod columns;
 pub mod error;
 mod events;
 mod health;

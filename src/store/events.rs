@@ -5,8 +5,9 @@
 
 use super::backend::Value;
 use super::chain::{self, Link, Walk};
+use super::columns::{column, hash, key, number, text};
 use super::error::StoreError;
-use super::rows::{Db, column, hash, key, number, text};
+use super::rows::Db;
 use super::{StoredEvent, Verified};
 use crate::model::books::Record;
 use crate::model::digest::Digest;

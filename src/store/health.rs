@@ -1,8 +1,9 @@
 //! Rows of blockers, gates and signatures.
 
 use super::backend::Value;
+use super::columns::{column, number};
 use super::error::StoreError;
-use super::rows::{Db, column, json, number};
+use super::rows::{Db, json};
 use super::sums::{Changes, sum};
 use crate::model::books::{Books, Record};
 use crate::model::health::{GateRow, Health, HealthRecord};

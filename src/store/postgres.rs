@@ -17,9 +17,10 @@ mod tables;
 mod tls;
 
 use super::backend::{Access, Backend, Each, Value};
+use super::columns::key;
 use super::error::StoreError;
 use super::place::{self, Note, Signs};
-use super::rows::{Db, key};
+use super::rows::Db;
 use super::schema::FORM;
 use super::sqlite::random_id;
 use super::sqlstore::SqlStore;

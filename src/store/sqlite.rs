@@ -180,11 +180,11 @@ impl Backend for Sqlite {
     fn sound(&self) -> Result<(), StoreError> {
         self.rows("PRAGMA quick_check(1)", &[], &mut |row| match row {
             [Value::Text(found)] if found == "ok" => Ok(()),
-            [found, ..] => Err(self.damaged(super::rows::key(found))),
+            [found, ..] => Err(self.damaged(super::columns::key(found))),
             [] => Ok(()),
         })?;
         self.rows("PRAGMA foreign_key_check", &[], &mut |row| {
-            let [table, id] = [0, 1].map(|n| row.get(n).map(super::rows::key).unwrap_or_default());
+            let [table, id] = [0, 1].map(|n| row.get(n).map(super::columns::key).unwrap_or_default());
             Err(self.damaged(format!("{table} {id} names a row that is gone")))
         })
     }

@@ -4,9 +4,10 @@
 //! others until the transaction ends. An epoch is ours only when this store took it: knowing its number is not having it.
 
 use super::backend::{Access, Backend, Value};
+use super::columns::{number, text};
 use super::error::StoreError;
 use super::place::{Head, Note, Signs};
-use super::rows::{Db, Trace, number, text};
+use super::rows::{Db, Trace};
 use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::ids::{Generation, RolloutId, SnapshotId};

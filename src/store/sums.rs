@@ -12,8 +12,9 @@
 //! computes sums; that is what a head of the chain is for that was noted elsewhere.
 
 use super::backend::Value;
+use super::columns::{self, column};
 use super::error::StoreError;
-use super::rows::{self, Db, column};
+use super::rows::Db;
 use crate::model::digest::Digest;
 use std::collections::BTreeMap;
 
@@ -96,7 +97,7 @@ impl Db<'_> {
         let mut found = None;
         let sql = "SELECT key, sum FROM sums WHERE kind = ?1 AND key = ?2";
         self.each(sql, &[table.into(), key.into()], |key, row| {
-            found = Some(rows::hash("sums", &key, column("sums", &key, row, 1)?)?);
+            found = Some(columns::hash("sums", &key, column("sums", &key, row, 1)?)?);
             Ok(())
         })?;
         Ok(found)
@@ -112,7 +113,7 @@ impl Db<'_> {
             // A gate's key begins with a number and is none, so its order says nothing of its age.
             let limit = if table == "gates" { usize::MAX } else { found.len() };
             self.each(NEWEST, &[table.into(), limit.into()], |key, row| {
-                let sum = rows::hash("sums", &key, column("sums", &key, row, 1)?)?;
+                let sum = columns::hash("sums", &key, column("sums", &key, row, 1)?)?;
                 noted.insert(key, sum);
                 Ok(())
             })?;
@@ -158,7 +159,7 @@ impl Db<'_> {
     pub fn count(&self, table: &'static str) -> Result<usize, StoreError> {
         let mut found = 0;
         self.each("SELECT count(*) FROM sums WHERE kind = ?1", &[table.into()], |_, row| {
-            found = rows::number("sums", table, column("sums", table, row, 0)?)?;
+            found = columns::number("sums", table, column("sums", table, row, 0)?)?;
             Ok(())
         })?;
         Ok(found as usize)
@@ -184,7 +185,7 @@ impl Db<'_> {
     fn schema_is_ours(&self) -> Result<(), StoreError> {
         let mut declared = Vec::new();
         self.each(self.backend.declarations(), &[], |key, row| {
-            let text = rows::text(SCHEMA, &key, column(SCHEMA, &key, row, 1)?)?;
+            let text = columns::text(SCHEMA, &key, column(SCHEMA, &key, row, 1)?)?;
             let sum = sum(SCHEMA, &key, text);
             declared.push((key, sum));
             Ok(())
@@ -203,7 +204,7 @@ impl Db<'_> {
         }
         let mut all = [0; 32];
         self.backend.all("SELECT sum FROM sums", &mut |row| {
-            xor(&mut all, rows::hash("sums", "one", column("sums", "one", row, 0)?)?);
+            xor(&mut all, columns::hash("sums", "one", column("sums", "one", row, 0)?)?);
             Ok(())
         })?;
         match self.meta_value::<Digest>("sums")? == Digest::from_bytes(all) {
@@ -233,9 +234,9 @@ impl Db<'_> {
         self.sums_add_up()?;
         let mut noted: BTreeMap<(String, String), Digest> = BTreeMap::new();
         self.backend.all("SELECT kind, key, sum FROM sums", &mut |row| {
-            let text = |n| rows::text("sums", "one", column("sums", "one", row, n)?).map(str::to_owned);
+            let text = |n| columns::text("sums", "one", column("sums", "one", row, n)?).map(str::to_owned);
             let (kind, key) = (text(0)?, text(1)?);
-            let sum = rows::hash("sums", &key, column("sums", &key, row, 2)?)?;
+            let sum = columns::hash("sums", &key, column("sums", &key, row, 2)?)?;
             noted.insert((kind, key), sum);
             Ok(())
         })?;
@@ -256,11 +257,11 @@ impl Db<'_> {
     ) -> Result<(), StoreError> {
         for (table, sql) in [(SCHEMA, self.backend.declarations())].into_iter().chain(SUMMED) {
             self.backend.all(sql, &mut |row| {
-                let shown = row.first().map(rows::key).unwrap_or_default();
+                let shown = row.first().map(columns::key).unwrap_or_default();
                 let text = |n: usize| -> Result<String, StoreError> {
                     match column(table, &shown, row, n)? {
                         Value::Int(n) => Ok(n.to_string()),
-                        value => rows::text(table, &shown, value).map(str::to_owned),
+                        value => columns::text(table, &shown, value).map(str::to_owned),
                     }
                 };
                 each(table, &text(0)?, &text(1)?)

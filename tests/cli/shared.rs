@@ -62,10 +62,10 @@ fn two_deploy_hosts_act_in_turn_and_see_each_other() {
     let pair = Pair::new();
     pair.run(&["status"]).ends(0).says("stale: none");
     pair.run(&["promote", "group0", V11, "--yes", "-m", "of two"]).ends(0);
-    pair.one.run(&["history"]).ends(0).says("of two");
+    pair.one.run(&["history"]).ends(0).says("promote group0 to 1.27.0-wmf.11");
     pair.one.promote("group1", V11).ends(0);
     assert_eq!(pair.one.counts(), ".10: 2, .11: 5");
-    pair.run(&["history"]).ends(0).says("train");
+    pair.run(&["history"]).ends(0).says("promote group1 to 1.27.0-wmf.11");
     pair.run(&["hold", "-m", "of two too"]).ends(0);
     pair.one.promote("group2", V11).ends(10).says("of two too");
     pair.run(&["rollback", "-m", "5xx"]).ends(0);
@@ -85,7 +85,7 @@ fn content_that_only_the_other_deploy_host_has_is_named() {
     let lost = pair.one.hosts()[2].clone();
     pair.one.reinstall(&lost);
     let said = pair.run(&["converge"]).ends(8);
-    said.says("this deploy host has no copy of php-1.27.0-wmf.10").says("pointsman sync-common --from-staging");
+    said.says("this deploy host has no copy of ").says("pointsman sync-common --from-staging");
     pair.one.run(&["converge"]).ends(0);
     assert_eq!(pair.one.counts(), ".10: 7");
     pair.one.reinstall(&lost);
@@ -153,7 +153,7 @@ fn books_on_a_server_that_are_lost_are_rebuilt_from_the_fleet() {
     pair.server.sql("books", "DROP SCHEMA pointsman CASCADE");
     pair.run(&["status"]).ends(1).says("there are no books in postgres://").says("pointsman books rebuild");
     pair.one.run(&["status"]).ends(1).says("are gone: there were some").says("pointsman books rebuild");
-    pair.one.run(&["promote", "group1", V11, "--yes"]).ends(1).says("are gone");
+    pair.one.run(&["promote", "group1", V11, "--yes", "-m", "more"]).ends(1).says("are gone");
     pair.run(&["rollback", "--from-fleet", "--yes", "-m", "lost"]).ends(0);
     assert_eq!(pair.one.counts(), ".10: 7");
     pair.one.run(&["status"]).ends(0).says("stale: none").says(": lost");
@@ -162,7 +162,6 @@ fn books_on_a_server_that_are_lost_are_rebuilt_from_the_fleet() {
 #[test]
 fn a_replica_that_lagged_behind_is_told_and_rebuilt_once_for_all_deploy_hosts() {
     let pair = Pair::new();
-    pair.run(&["sync-common", "--from-staging", "--yes", "-m", "nothing new"]).ends(0);
     pair.server.keep();
     pair.one.promote("group0", V11).ends(0);
     pair.server.restore();

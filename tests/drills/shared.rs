@@ -9,6 +9,7 @@ use pointsman::store::error::StoreError;
 use pointsman::store::{Store, postgres};
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// A server with a database for each site.
 struct Shared {
@@ -67,5 +68,6 @@ impl Keeper for Shared {
 
 #[test]
 fn an_operator_that_was_stopped_finds_its_time_over_on_a_server() {
-    drill("PostgreSQL", &Shared::new());
+    let shared: Rc<dyn Keeper> = Rc::new(Shared::new());
+    drill("PostgreSQL", &shared);
 }

@@ -4,6 +4,7 @@
 //! is compared, byte by byte, with what an undisturbed run of the same command found and left.
 
 use crate::site::Site;
+use crate::takeover::{Directory, Keeper};
 use crate::trace::{self, Call};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,6 +12,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use tempfile::TempDir;
 
 /// What is served below one name of a deploy root, by path: permission to execute, and bytes.
@@ -47,6 +49,8 @@ pub enum End {
 pub struct Stand {
     pub site: Site,
     drill: &'static Drill,
+    /// Who keeps its books.
+    pub keeper: Rc<dyn Keeper>,
     /// The hosts and the books as they are put back.
     beginning: TempDir,
     programs: TempDir,
@@ -65,11 +69,11 @@ pub struct Running {
 impl Stand {
     /// Builds the site and runs the command twice undisturbed: to see what it leaves, and to record its calls.
     pub fn new(drill: &'static Drill) -> Self {
-        Self::on(drill, &|_| {})
+        Self::on(drill, Rc::new(Directory))
     }
 
     /// The same on a site that is made ready in its own way before its first command.
-    pub fn on(drill: &'static Drill, make_ready: &dyn Fn(&Site)) -> Self {
+    pub fn on(drill: &'static Drill, keeper: Rc<dyn Keeper>) -> Self {
         let strace = Command::new("strace").arg("--version").output();
         assert!(strace.is_ok(), "strace is missing: scripts/test installs it");
         // The drills sync often.
@@ -77,14 +81,15 @@ impl Stand {
             tempfile::env::override_temp_dir(Path::new("/dev/shm")).ok();
         }
         let site = Site::unsynced("");
-        make_ready(&site);
+        keeper.begin(&site);
         site.run(&["sync-common", "--from-staging", "--yes", "-m", "first"]).ends(0);
         (drill.before)(&site);
         let beginning = TempDir::new().expect("a directory is made");
         copy(&[site.path("hosts"), site.path("books")], beginning.path());
+        keeper.keep(&site);
         let programs = programs();
         let (before, after, recorded) = (fleet(&site), Fleet::new(), Vec::new());
-        let mut stand = Self { site, drill, beginning, programs, before, after, recorded };
+        let mut stand = Self { site, drill, keeper, beginning, programs, before, after, recorded };
         stand.site.run(drill.order).ends(0);
         stand.after = fleet(&stand.site);
         assert!(stand.before != stand.after, "{} changes nothing", drill.name);
@@ -112,6 +117,7 @@ impl Stand {
             fs::remove_dir_all(self.site.path(name)).expect("ours");
         }
         copy(&[self.beginning.path().join("hosts"), self.beginning.path().join("books")], &self.site.path(""));
+        self.keeper.put_back(&self.site);
     }
 
     /// One trial from the beginning on: the command with strace's order to one of the processes.

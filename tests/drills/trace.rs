@@ -44,7 +44,9 @@ pub enum Books {
 pub fn between_intent_and_reply(calls: &[Call], books: Books) -> &[Call] {
     let took_lock = |call: &Call| match books {
         Books::File => call.name == "pwrite64" && call.rest.contains("books.sqlite-wal"),
-        Books::Server => call.name == "openat" && call.rest.contains("/alive-") && call.rest.contains("O_CREAT"),
+        Books::Server => {
+            call.name.starts_with("open") && call.rest.contains("/alive-") && call.rest.contains("O_CREAT")
+        }
     };
     let commits = match books {
         Books::File => "fsync",

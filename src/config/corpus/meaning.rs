@@ -4,6 +4,44 @@ use super::check;
 use expect_test::expect;
 
 #[test]
+fn books_on_a_server() {
+    check(
+        "books: books}",
+        "books: books, store: \"postgres://me:CANARY@db1/books\"}",
+        expect![[r#"
+        groups.yaml:1:98: the address of the books may have a password in it, so it does not stand here
+          hint: write `store: env:POINTSMAN_BOOKS`, or `store: file:PATH` for a file of mode 600 with the address"#]],
+    );
+    check(
+        "books: books}",
+        "books: books, store: CANARY}",
+        expect![[r#"
+        groups.yaml:1:98: `store` says where the address of a PostgreSQL server stands
+          hint: as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`"#]],
+    );
+    check(
+        "books: books}",
+        "books: books, store: \"env:\"}",
+        expect![[r#"
+        groups.yaml:1:98: `store` says where the address of a PostgreSQL server stands
+          hint: as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`"#]],
+    );
+    check("books: books}", "books: books, store: \"file:../books\"}", expect!["good"]);
+    check(
+        "books: books}",
+        "books: books, stor: \"env:BOOKS\"}",
+        expect![[r#"
+        groups.yaml:1:91: `stor` is not a key of `deploy`
+          hint: did you mean `store`?"#]],
+    );
+    check(
+        "books: books}",
+        "books: books, ca_file: ca.pem}",
+        expect!["groups.yaml:1:100: `ca_file` belongs to a `store`, and there is none"],
+    );
+}
+
+#[test]
 fn directories_and_paths() {
     check(
         "root: /srv/mediawiki",
@@ -39,40 +77,6 @@ fn directories_and_paths() {
         expect![[r#"
             groups.yaml:1:84: `books` must not lie in `staging`
               hint: give each a directory of its own"#]],
-    );
-    check(
-        "books: books}",
-        "books: books, store: \"postgres://me:CANARY@db1/books\"}",
-        expect![[r#"
-        groups.yaml:1:98: the address of the books may have a password in it, so it does not stand here
-          hint: write `store: env:POINTSMAN_BOOKS`, or `store: file:PATH` for a file of mode 600 with the address"#]],
-    );
-    check(
-        "books: books}",
-        "books: books, store: CANARY}",
-        expect![[r#"
-        groups.yaml:1:98: `store` says where the address of a PostgreSQL server stands
-          hint: as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`"#]],
-    );
-    check(
-        "books: books}",
-        "books: books, store: \"env:\"}",
-        expect![[r#"
-        groups.yaml:1:98: `store` says where the address of a PostgreSQL server stands
-          hint: as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`"#]],
-    );
-    check("books: books}", "books: books, store: \"file:../books\"}", expect!["good"]);
-    check(
-        "books: books}",
-        "books: books, stor: \"env:BOOKS\"}",
-        expect![[r#"
-        groups.yaml:1:91: `stor` is not a key of `deploy`
-          hint: did you mean `store`?"#]],
-    );
-    check(
-        "books: books}",
-        "books: books, ca_file: ca.pem}",
-        expect!["groups.yaml:1:100: `ca_file` belongs to a `store`, and there is none"],
     );
     check(
         "[wmf-config]",
