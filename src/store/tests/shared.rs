@@ -30,47 +30,45 @@ fn books(server: &Server, dir: &std::path::Path) -> SqlStore {
     store
 }
 
+/// What somebody else may do to the tables.
+const CHANGES: [&str; 18] = [
+    "SELECT 1",
+    "UPDATE hosts SET body = '{}'",
+    "UPDATE hosts SET body = replace(body, 'null', ' null')",
+    "UPDATE hosts SET host = '-oProxyCommand=x' || chr(27)",
+    "UPDATE snapshots SET body = '['",
+    "DELETE FROM lock",
+    "UPDATE meta SET value = 'x' WHERE key = 'books'",
+    "UPDATE meta SET value = '3' WHERE key = 'form'",
+    "UPDATE events SET record = replace(record, 'three', 'threw') WHERE seq = 3",
+    "DELETE FROM events WHERE seq = 2",
+    "UPDATE events SET at_ms = -1 WHERE seq = 2",
+    "INSERT INTO intents (event, rollout, command, host, epoch, seq) VALUES (1, 1, 'switch', 'mw1', 1, 1)",
+    "DELETE FROM hosts",
+    "DELETE FROM sums WHERE kind = 'hosts'; DELETE FROM hosts",
+    "ALTER TABLE events DROP COLUMN hash; ALTER TABLE events ADD hash TEXT",
+    "ALTER TABLE hosts ADD more TEXT",
+    "ALTER TABLE hosts ALTER body TYPE BIGINT USING 1",
+    "DROP TABLE hosts",
+];
+
+/// What is said of books after SQL.
+fn after(server: &Server, sql: &str) -> String {
+    let dir = directory();
+    server.sql("books", "DROP SCHEMA IF EXISTS pointsman CASCADE");
+    drop(books(server, dir.path()));
+    server.sql("books", &format!("SET search_path = pointsman; {sql}"));
+    let store = postgres::open_read_only(dir.path(), &at(server));
+    let all = |store: SqlStore| [store.load().err(), store.verify().err(), store.events(0, 10).err()];
+    let said = store.map_or_else(Some, |store| all(store).into_iter().flatten().next());
+    let said = said.map_or("nothing noticed".to_owned(), |e| e.to_string());
+    format!("{sql}\n    {}\n", said.replace(&server.port.to_string(), "PORT"))
+}
+
 #[test]
 fn hostile_and_short_rows_name_their_table() {
     let server = Server::new();
-    let after = |sql: &&str| {
-        let dir = directory();
-        server.sql("books", "DROP SCHEMA IF EXISTS pointsman CASCADE");
-        drop(books(&server, dir.path()));
-        server.sql("books", &format!("SET search_path = pointsman; {sql}"));
-        let store = postgres::open_read_only(dir.path(), &at(&server));
-        let said = match store.and_then(|store| Ok((store.load(), store.verify(), store.events(0, 10)))) {
-            Err(e) => e.to_string(),
-            Ok((loaded, verified, events)) => {
-                let said = [loaded.err(), verified.err(), events.err()].into_iter().flatten().next();
-                said.map_or("nothing noticed".to_owned(), |e| e.to_string())
-            }
-        };
-        format!("{sql}\n    {}\n", said.replace(&server.port.to_string(), "PORT"))
-    };
-    let said: String = [
-        "SELECT 1",
-        "UPDATE hosts SET body = '{}'",
-        "UPDATE hosts SET body = replace(body, 'null', ' null')",
-        "UPDATE hosts SET host = '-oProxyCommand=x' || chr(27)",
-        "UPDATE snapshots SET body = '['",
-        "DELETE FROM lock",
-        "UPDATE meta SET value = 'x' WHERE key = 'books'",
-        "UPDATE meta SET value = '3' WHERE key = 'form'",
-        "UPDATE events SET record = replace(record, 'three', 'threw') WHERE seq = 3",
-        "DELETE FROM events WHERE seq = 2",
-        "UPDATE events SET at_ms = -1 WHERE seq = 2",
-        "INSERT INTO intents (event, rollout, command, host, epoch, seq) VALUES (1, 1, 'switch', 'mw1', 1, 1)",
-        "DELETE FROM hosts",
-        "DELETE FROM sums WHERE kind = 'hosts'; DELETE FROM hosts",
-        "ALTER TABLE events DROP COLUMN hash; ALTER TABLE events ADD hash TEXT",
-        "ALTER TABLE hosts ADD more TEXT",
-        "ALTER TABLE hosts ALTER body TYPE BIGINT USING 1",
-        "DROP TABLE hosts",
-    ]
-    .iter()
-    .map(after)
-    .collect();
+    let said: String = CHANGES.iter().map(|sql| after(&server, sql)).collect();
     expect![[r#"
         SELECT 1
             nothing noticed
