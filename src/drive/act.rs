@@ -136,7 +136,7 @@ impl Held<'_> {
         let plan = self.plan(&books, order.goal, order.only.as_ref())?;
         let operator = Operator {
             epoch: self.epoch,
-            seq: 0,
+            seq: super::look::nonce() >> 32,
             nonce: super::look::nonce(),
             adopt: order.adopt,
             resumes: order.resumes,

@@ -41,7 +41,7 @@ impl Machine<'_> {
             (Step::Switching, Err(_)) => self.fail(host, StaleReason::Unknown),
             (Step::Confirming, _) => self.set_done(host),
             (step, Ok(Reply::Refused(refusal))) => {
-                let reason = self.refused(&step, refusal);
+                let reason = self.refused(host, &step, refusal);
                 self.fail(host, reason);
             }
             (_, Ok(_)) => self.fail(host, StaleReason::Fault(Fault::Protocol("an answer to another question".into()))),

@@ -158,7 +158,7 @@ impl Machine<'_> {
 
     fn each_refused(&mut self, host: &HostName, step: &Step, refusal: Refusal) {
         let again = matches!(refusal, Refusal::Reborn(_) | Refusal::Conflict(_) | Refusal::NotReady(_));
-        let reason = self.refused(step, refusal);
+        let reason = self.refused(host, step, refusal);
         match again {
             true => self.observe_again(host, reason),
             false => self.leave(host, reason),

@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 pub struct Operator {
     /// The epoch that the lock gave.
     pub epoch: u64,
-    /// The last sequence number that this epoch has used.
+    /// The last sequence number that this epoch has used. An epoch begins at a random one: of two copies of the same books that
+    /// take the same epoch, neither takes what the other sent for its own.
     pub seq: u64,
     /// A number that no host can know before: the files that proofs hash are chosen by it.
     pub nonce: u64,
@@ -233,17 +234,13 @@ impl<'a> Machine<'a> {
         assess::identity(&self.books, host, seen).or_else(|| assess::behind(&self.books, host, sent, seen))
     }
 
-    /// Why a host refused.
-    pub(super) fn refused(&self, step: &Step, refusal: Refusal) -> StaleReason {
+    /// Why a host refused. One that obeyed the very command that it refuses was sent it twice, and obeyed nobody else.
+    pub(super) fn refused(&self, host: &HostName, step: &Step, refusal: Refusal) -> StaleReason {
+        let sent = self.books.hosts.get(host).and_then(|row| row.sent);
         match (step, refusal) {
-            (Step::Observing, Refusal::Fenced(fence)) if fence > self.last_sent() => assess::fenced(&self.books, fence),
+            (Step::Observing, Refusal::Fenced(fence)) if sent != Some(fence) => assess::fenced(&self.books, fence),
             (_, refusal) => StaleReason::Refused(refusal),
         }
-    }
-
-    /// The newest command of this operator: a host that obeyed it, or one before it, obeyed nobody else.
-    fn last_sent(&self) -> Generation {
-        Generation { epoch: self.operator.epoch, seq: self.operator.seq }
     }
 
     pub(super) fn id(&self) -> RolloutId {
