@@ -48,9 +48,12 @@ enum Ask {
     Page(&'static str),
 }
 
+/// What is asked, and where the answer goes.
+type Question = (Ask, Sender<Result<Rows, Failure>>);
+
 /// A connection.
 pub struct Line {
-    asks: Option<Sender<(Ask, Sender<Result<Rows, Failure>>)>>,
+    asks: Option<Sender<Question>>,
 }
 
 impl fmt::Debug for Line {
@@ -109,11 +112,7 @@ fn gone() -> Failure {
 }
 
 /// The thread: connects, then answers until nobody asks any more or the connection is lost.
-fn serve(
-    target: &Target,
-    opened: &Sender<Result<(), Failure>>,
-    asked: &Receiver<(Ask, Sender<Result<Rows, Failure>>)>,
-) {
+fn serve(target: &Target, opened: &Sender<Result<(), Failure>>, asked: &Receiver<Question>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return drop(opened.send(Err(Failure::Lost(e.to_string())))),
