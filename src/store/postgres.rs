@@ -29,7 +29,7 @@ use crate::config::policy::StorePolicy;
 use crate::model::ids::BooksId;
 use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_STANDSTILL_MS_MAX, BOOKS_STATEMENT_MS_MAX};
 use address::Target;
-use line::{Failure, Line};
+use line::{Ask, Change, Failure, Line};
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +41,9 @@ struct Postgres {
     line: RefCell<Line>,
     form: Cell<i64>,
     read_only: bool,
+    /// Statements of a transaction that change rows. Nobody waits for their answers one by one: they go out together
+    /// with what asks next, or with its end, which fails where one of them did.
+    later: RefCell<Vec<Change>>,
 }
 
 /// Opens the books to read and write; makes them when `create` and there are none. Signs of life lie in `dir`.
@@ -90,7 +93,7 @@ impl Postgres {
     fn connect(at: &StorePolicy, read_only: bool) -> Result<Self, StoreError> {
         let target = Arc::new(address::target(at)?);
         let line = RefCell::new(Line::closed());
-        let postgres = Self { target, line, form: Cell::new(0), read_only };
+        let postgres = Self { target, line, form: Cell::new(0), read_only, later: RefCell::default() };
         postgres.dial()?;
         Ok(postgres)
     }
@@ -122,7 +125,7 @@ impl Postgres {
     }
 
     fn db(&self) -> Db<'_> {
-        Db { backend: self, form: self.form.get() }
+        Db { backend: self, form: self.form.get(), known: None }
     }
 
     /// Whether the database has books; an error when they are newer than this program.
@@ -249,31 +252,33 @@ impl Postgres {
     }
 
     fn batch(&self, sql: String) -> Result<(), StoreError> {
-        self.line.borrow_mut().batch(sql).map_err(|failure| self.failed(failure))
+        self.answered(Ask::Batch(sql)).map(drop)
     }
 
     fn ask(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
-        self.line.borrow_mut().ask(sql, values).map_err(|failure| self.failed(failure))
+        self.answered(Ask::Statement(sql, values.to_vec()))
+    }
+
+    fn answered(&self, ask: Ask) -> Result<Vec<Vec<Value>>, StoreError> {
+        let before = self.later.take();
+        self.line.borrow_mut().answer(before, ask).map_err(|failure| self.failed(failure))
     }
 }
 
 impl Backend for Postgres {
     fn begin(&self, access: Access, anew: bool) -> Result<(), StoreError> {
+        // Who writes has the epoch's row from here on to the end.
         let begin = match access {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
-        };
-        match self.batch(begin.to_owned()) {
-            Err(StoreError::CutOff { .. }) if anew => {
-                self.dial()?;
-                self.batch(begin.to_owned())?;
+            Access::Write => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT one FROM lock WHERE one = 1 FOR UPDATE"
             }
-            begun => begun?,
-        }
-        if access == Access::Write {
-            self.ask("SELECT one FROM lock WHERE one = 1 FOR UPDATE", &[]).inspect_err(|_| self.abandon())?;
-        }
-        Ok(())
+        };
+        let begun = match self.batch(begin.to_owned()) {
+            Err(StoreError::CutOff { .. }) if anew => self.dial().and_then(|()| self.batch(begin.to_owned())),
+            begun => begun,
+        };
+        begun.inspect_err(|_| self.abandon())
     }
 
     fn commit(&self) -> Result<(), StoreError> {
@@ -281,11 +286,13 @@ impl Backend for Postgres {
     }
 
     fn abandon(&self) {
+        self.later.take();
         let _ = self.batch("ROLLBACK".to_owned());
     }
 
     fn run(&self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
-        self.ask(sql, values).map(drop)
+        self.later.borrow_mut().push((sql, values.to_vec()));
+        Ok(())
     }
 
     fn rows(&self, sql: &'static str, values: &[Value], each: Each<'_>) -> Result<(), StoreError> {
@@ -295,7 +302,7 @@ impl Backend for Postgres {
     fn all(&self, sql: &'static str, each: Each<'_>) -> Result<(), StoreError> {
         self.batch(format!("DECLARE everything NO SCROLL CURSOR FOR {sql}"))?;
         loop {
-            let page = self.line.borrow_mut().page(tables::PAGE).map_err(|failure| self.failed(failure))?;
+            let page = self.answered(Ask::Page(tables::PAGE))?;
             if page.is_empty() {
                 return self.batch("CLOSE everything".to_owned());
             }

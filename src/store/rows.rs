@@ -8,7 +8,7 @@ use super::backend::{Backend, Value};
 use super::chain::{self, Link};
 use super::columns::{column, key, text};
 use super::error::StoreError;
-use super::sums::{Changes, sum};
+use super::sums::{Changes, FEW, Known, sum};
 use super::{Touched, check, health, is_news, looked_at, playbooks, recent, touched};
 use crate::model::books::{Books, Hold, HostRow, Lock, Record, Rollout, Snapshot, Status};
 use crate::model::digest::Digest;
@@ -28,6 +28,8 @@ pub struct Db<'a> {
     pub backend: &'a dyn Backend,
     /// The form of its tables.
     pub form: i64,
+    /// Where the sums stay that a writing transaction has read: nobody else changes them until it ends.
+    pub known: Option<&'a Known>,
 }
 
 /// Which events a write leaves.
@@ -46,7 +48,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 impl<'a> Db<'a> {
     /// The rows of a database whose tables may be of an earlier form.
     pub fn of(backend: &'a dyn Backend) -> Result<Self, StoreError> {
-        Ok(Self { backend, form: backend.form()? })
+        Ok(Self { backend, form: backend.form()?, known: None })
     }
 
     /// Runs a statement that changes rows.
@@ -233,8 +235,9 @@ impl<'a> Db<'a> {
         (books.epoch, books.lock) = self.lock()?;
         (books.current, books.hold) = (self.current()?, self.hold()?);
         self.hosts(&mut books)?;
-        let rollouts = self.newest_rollouts(recent_max)?.into_iter().chain(self.open()?);
-        books.rollouts = rollouts.map(|r| (r.id, r)).collect();
+        books.rollouts = self.newest_rollouts(recent_max)?.into_iter().map(|r| (r.id, r)).collect();
+        let open = self.open(&books.rollouts)?;
+        books.rollouts.extend(open.into_iter().map(|r| (r.id, r)));
         let newest = "SELECT id, body FROM snapshots ORDER BY id DESC LIMIT ?1";
         books.snapshots = self.snapshots(newest, &[recent_max.into()])?.into_iter().map(|s| (s.id, s)).collect();
         for id in recent::named(books.rollouts.values(), books.current) {
@@ -258,17 +261,20 @@ impl<'a> Db<'a> {
         Ok(found)
     }
 
-    /// Every rollout that did not end.
-    fn open(&self) -> Result<Vec<Rollout>, StoreError> {
+    /// Every rollout that did not end, but those that are `known`.
+    fn open(&self, known: &BTreeMap<RolloutId, Rollout>) -> Result<Vec<Rollout>, StoreError> {
         if !self.has_sums() {
             return self.rollouts("SELECT id, body FROM rollouts WHERE status = 'open'", &[]);
         }
-        let ids = self.keys("open", usize::MAX)?;
-        let of = |key: String| {
+        let mut open = Vec::new();
+        for key in self.keys("open", usize::MAX)? {
             let id = key.parse().map_err(|e: std::num::ParseIntError| StoreError::row("sums", &key, e))?;
-            self.rollout(RolloutId(id))?.ok_or_else(|| StoreError::row("rollouts", key, "it is missing"))
-        };
-        ids.into_iter().map(of).collect()
+            if !known.contains_key(&RolloutId(id)) {
+                let found = self.rollout(RolloutId(id))?;
+                open.push(found.ok_or_else(|| StoreError::row("rollouts", key, "it is missing"))?);
+            }
+        }
+        Ok(open)
     }
 
     /// Applies records to the rows and adds their events to the chain.
@@ -300,9 +306,15 @@ impl<'a> Db<'a> {
     fn slice(&self, (hosts, rollouts): &Touched<'_>) -> Result<Books, StoreError> {
         let mut books = Books::new(BooksId(0));
         (books.current, books.hold) = (self.current()?, self.hold()?);
+        if hosts.len() > FEW {
+            self.hosts(&mut books)?;
+            books.hosts.retain(|host, _| hosts.contains(host));
+        }
         for host in hosts {
-            let row = self.one("hosts", host.as_str(), "SELECT host, body FROM hosts WHERE host = ?1")?;
-            books.hosts.extend(row.map(|row| ((*host).clone(), row)));
+            if !books.hosts.contains_key(*host) {
+                let row = self.one("hosts", host.as_str(), "SELECT host, body FROM hosts WHERE host = ?1")?;
+                books.hosts.extend(row.map(|row| ((*host).clone(), row)));
+            }
         }
         for id in rollouts {
             books.rollouts.extend(self.rollout(*id)?.map(|rollout| (*id, rollout)));

@@ -81,7 +81,7 @@ fn prepare(dir: &Path, new: Option<(BooksId, u64)>, firm: Option<Firm>) -> Resul
     write_ahead(&connection).map_err(|e| StoreError::sqlite(&path, e))?;
     let backend = Sqlite { connection, path, read_only: false, firm };
     let (connection, path) = (&backend.connection, &backend.path);
-    let sum = || Db { backend: &backend, form: schema::FORM }.fill_sums();
+    let sum = || Db { backend: &backend, form: schema::FORM, known: None }.fill_sums();
     match (is_made, new) {
         (true, _) => schema::upgrade(connection, path, sum)?,
         (false, Some(new)) => schema::make(connection, path, new, sum)?,
@@ -108,7 +108,7 @@ fn lost(dir: &Path, events: u64) -> StoreError {
 pub(super) fn sum_anew(path: &Path) -> Result<(), StoreError> {
     let connection = Connection::open(path).map_err(|e| StoreError::sqlite(path, e))?;
     let backend = Sqlite { connection, path: path.to_owned(), read_only: true, firm: None };
-    Db { backend: &backend, form: schema::FORM }.fill_sums()
+    Db { backend: &backend, form: schema::FORM, known: None }.fill_sums()
 }
 
 impl Sqlite {

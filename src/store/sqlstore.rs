@@ -8,6 +8,7 @@ use super::columns::{number, text};
 use super::error::StoreError;
 use super::place::{Head, Note, Signs};
 use super::rows::{Db, Trace};
+use super::sums::Known;
 use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
 use crate::model::ids::{Generation, RolloutId, SnapshotId};
@@ -142,7 +143,8 @@ impl SqlStore {
 
     fn written<T>(&self, write: impl FnOnce(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut open = self.begin(Access::Write, self.may_connect_anew())?;
-        let written = write(Db::of(open.backend)?)?;
+        let known = Known::default();
+        let written = write(Db { known: Some(&known), ..Db::of(open.backend)? })?;
         self.backend.commit()?;
         open.ended = true;
         Ok(written)

@@ -16,6 +16,7 @@ use super::columns::{self, column};
 use super::error::StoreError;
 use super::rows::Db;
 use crate::model::digest::Digest;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The tables that commands decide by: how each row's key and value are read as text. `open` and `unfinished` are no
@@ -40,8 +41,11 @@ const SUMMED: [(&str, &str); 13] = [
 /// Sums of a table, those of the largest numbers first where keys are numbers, which are without leading zeros.
 const NEWEST: &str = "SELECT key, sum FROM sums WHERE kind = ?1 ORDER BY length(key) DESC, key DESC LIMIT ?2";
 
-/// So many rows are compared with their sums one by one.
-const FEW: usize = 4;
+/// So many rows are read, or compared with their sums, one by one; more of them at once.
+pub const FEW: usize = 4;
+
+/// Sums that were read, by table and key; `None`: there is none.
+pub type Known = RefCell<BTreeMap<(String, String), Option<Digest>>>;
 
 /// What stands for the declarations of all tables: one wrong letter there could make rows vanish.
 const SCHEMA: &str = "schema";
@@ -82,6 +86,9 @@ impl Db<'_> {
         let mut all = *all.as_bytes();
         for ((table, key), new) in changes.0 {
             let old = self.sum_of(table, &key)?;
+            if let Some(known) = self.known {
+                known.borrow_mut().insert((table.to_owned(), key.clone()), new);
+            }
             let named: [Value; 2] = [table.into(), key.into()];
             match new {
                 Some(new) => self.run(SET, &[&named[..], &[new.as_bytes().into()]].concat())?,
@@ -94,6 +101,18 @@ impl Db<'_> {
     }
 
     fn sum_of(&self, table: &str, key: &str) -> Result<Option<Digest>, StoreError> {
+        let Some(known) = self.known else { return self.read_sum(table, key) };
+        self.read_small_tables(known)?;
+        let named = (table.to_owned(), key.to_owned());
+        if let Some(sum) = known.borrow().get(&named) {
+            return Ok(*sum);
+        }
+        let sum = self.read_sum(table, key)?;
+        known.borrow_mut().insert(named, sum);
+        Ok(sum)
+    }
+
+    fn read_sum(&self, table: &str, key: &str) -> Result<Option<Digest>, StoreError> {
         let mut found = None;
         let sql = "SELECT key, sum FROM sums WHERE kind = ?1 AND key = ?2";
         self.each(sql, &[table.into(), key.into()], |key, row| {
@@ -101,6 +120,24 @@ impl Db<'_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Each write needs the sums of these few rows, so they are read at once: a server may be far away.
+    fn read_small_tables(&self, known: &Known) -> Result<(), StoreError> {
+        if !known.borrow().is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT key, kind, sum FROM sums WHERE kind IN ('meta', 'lock', 'hold', 'current')";
+        self.each(sql, &[], |key, row| {
+            let kind = columns::text("sums", &key, column("sums", &key, row, 1)?)?.to_owned();
+            let sum = columns::hash("sums", &key, column("sums", &key, row, 2)?)?;
+            known.borrow_mut().insert((kind, key), Some(sum));
+            Ok(())
+        })?;
+        for kind in ["hold", "current"] {
+            known.borrow_mut().entry((kind.to_owned(), "1".to_owned())).or_insert(None);
+        }
+        Ok(())
     }
 
     /// Refuses rows whose sums are not these. Of many rows the sums are read at once.
@@ -114,6 +151,9 @@ impl Db<'_> {
             let limit = if table == "gates" { usize::MAX } else { found.len() };
             self.each(NEWEST, &[table.into(), limit.into()], |key, row| {
                 let sum = columns::hash("sums", &key, column("sums", &key, row, 1)?)?;
+                if let Some(known) = self.known {
+                    known.borrow_mut().insert((table.to_owned(), key.clone()), Some(sum));
+                }
                 noted.insert(key, sum);
                 Ok(())
             })?;

@@ -11,6 +11,7 @@ use crate::model::limits::{
     BOOKS_ANSWER_BYTES_MAX, BOOKS_CONNECT_MS_MAX, BOOKS_ROWS_MAX, BOOKS_STATEMENT_MS_MAX, FAULT_CHARS_MAX,
 };
 use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
@@ -40,16 +41,21 @@ pub enum Failure {
 
 type Rows = Vec<Vec<Value>>;
 
-/// What the thread is asked.
-enum Ask {
+/// A statement that changes rows, and its values.
+pub type Change = (&'static str, Vec<Value>);
+
+/// What is asked.
+pub enum Ask {
+    /// Statements without values, for which no rows are wanted.
     Batch(String),
+    /// One statement with its values.
     Statement(&'static str, Vec<Value>),
     /// A statement whose columns are others each time, so that it can't be kept prepared.
     Page(&'static str),
 }
 
-/// What is asked, and where the answer goes.
-type Question = (Ask, Sender<Result<Rows, Failure>>);
+/// What comes before, what is asked, and where the answer goes.
+type Question = (Vec<Change>, Ask, Sender<Result<Rows, Failure>>);
 
 /// A connection.
 pub struct Line {
@@ -78,25 +84,11 @@ impl Line {
         Ok(Self { asks: Some(asks) })
     }
 
-    /// Runs statements without values, for which no rows are wanted.
-    pub fn batch(&mut self, sql: String) -> Result<(), Failure> {
-        self.answer(Ask::Batch(sql)).map(drop)
-    }
-
-    /// Runs one statement with its values.
-    pub fn ask(&mut self, sql: &'static str, values: &[Value]) -> Result<Rows, Failure> {
-        self.answer(Ask::Statement(sql, values.to_vec()))
-    }
-
-    /// The next rows of what is read some rows at a time.
-    pub fn page(&mut self, sql: &'static str) -> Result<Rows, Failure> {
-        self.answer(Ask::Page(sql))
-    }
-
-    fn answer(&mut self, ask: Ask) -> Result<Rows, Failure> {
+    /// Makes changes, all under way at once, and then asks: the answer, or why there is none of the first that has none.
+    pub fn answer(&mut self, before: Vec<Change>, ask: Ask) -> Result<Rows, Failure> {
         let asks = self.asks.as_ref().ok_or_else(gone)?;
         let (reply, answer) = channel();
-        let answer = match asks.send((ask, reply)) {
+        let answer = match asks.send((before, ask, reply)) {
             Ok(()) => answer.recv().unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };
@@ -129,8 +121,8 @@ fn serve(target: &Target, opened: &Sender<Result<(), Failure>>, asked: &Receiver
     let mut statements = BTreeMap::new();
     // The server ends a statement by itself; this is for a server that does not answer at all.
     let limit = Duration::from_millis(BOOKS_STATEMENT_MS_MAX + BOOKS_CONNECT_MS_MAX);
-    while let Ok((ask, reply)) = asked.recv() {
-        let answer = async { timeout(limit, answer(&client, &mut statements, ask)).await };
+    while let Ok((before, ask, reply)) = asked.recv() {
+        let answer = async { timeout(limit, answer(&client, &mut statements, before, ask)).await };
         let late = |_| Err(Failure::Lost(format!("no answer within {} ms", limit.as_millis())));
         let answer = runtime.block_on(answer).unwrap_or_else(late);
         let lost = matches!(answer, Err(Failure::Lost(_)));
@@ -169,31 +161,36 @@ async fn connect(target: &Target) -> Result<Client, Failure> {
     }
 }
 
-async fn answer(
-    client: &Client,
-    statements: &mut BTreeMap<&'static str, Statement>,
-    ask: Ask,
-) -> Result<Rows, Failure> {
-    let (sql, values) = match ask {
-        Ask::Batch(sql) => {
-            client.batch_execute(&sql).await.map_err(|e| failure(&e))?;
-            return Ok(Vec::new());
-        }
+async fn answer(client: &Client, statements: &mut Statements, before: Vec<Change>, ask: Ask) -> Result<Rows, Failure> {
+    let mut changes = Vec::new();
+    for (sql, values) in before {
+        let statement = prepared(client, statements, sql).await?;
+        changes.push(async move { rows(client, &statement, values).await });
+    }
+    try_join_all(changes).await?;
+    match ask {
+        Ask::Batch(sql) => client.batch_execute(&sql).await.map(|()| Vec::new()).map_err(|e| failure(&e)),
         Ask::Page(sql) => {
             let statement = client.prepare(sql).await.map_err(|e| failure(&e))?;
-            return rows(client, &statement, Vec::new()).await;
+            rows(client, &statement, Vec::new()).await
         }
-        Ask::Statement(sql, values) => (sql, values),
-    };
-    let statement = match statements.get(sql) {
-        Some(statement) => statement.clone(),
-        None => {
-            let prepared = client.prepare(&sql.replace('?', "$")).await.map_err(|e| failure(&e))?;
-            statements.insert(sql, prepared.clone());
-            prepared
+        Ask::Statement(sql, values) => {
+            let statement = prepared(client, statements, sql).await?;
+            rows(client, &statement, values).await
         }
-    };
-    rows(client, &statement, values).await
+    }
+}
+
+/// Statements that the server knows.
+type Statements = BTreeMap<&'static str, Statement>;
+
+async fn prepared(client: &Client, known: &mut Statements, sql: &'static str) -> Result<Statement, Failure> {
+    if let Some(statement) = known.get(sql) {
+        return Ok(statement.clone());
+    }
+    let statement = client.prepare(&sql.replace('?', "$")).await.map_err(|e| failure(&e))?;
+    known.insert(sql, statement.clone());
+    Ok(statement)
 }
 
 /// All rows that a statement answers with.
