@@ -120,6 +120,27 @@ fn a_takeover_from_another_deploy_host_ends_the_old_holder_with_code_5() {
 }
 
 #[test]
+fn a_playbook_under_way_is_left_alone_and_a_paused_one_goes_on_from_any_deploy_host() {
+    let pair = Pair::new();
+    let gate = Gate::new(&pair.one);
+    pair.join();
+    let promote = format!("promote: {{group: group0, version: \"{V11}\", message: m}}");
+    let stages = format!(
+        "  - {{name: a, {promote}}}\n  - {{name: b, approve: {{text: go on}}}}\n  - {{name: c, check: {{}}}}\n"
+    );
+    pair.one.write("playbooks/wait.yaml", &format!("name: wait\nstages:\n{stages}"));
+    let run = pair.one.start(&["run", "wait"]);
+    gate.reached();
+    pair.run(&["resume", "p1"]).ends(5);
+    let _pipe = gate.open();
+    let (code, said) = ended(run);
+    assert_eq!(code, Some(4), "{said}");
+    pair.run(&["approve", "p1", "-m", "seen"]).ends(0);
+    pair.run(&["resume", "p1"]).ends(0);
+    assert_eq!(pair.one.counts(), ".10: 5, .11: 2");
+}
+
+#[test]
 fn a_server_that_is_killed_in_mid_rollout_stops_it_and_converge_goes_on() {
     let mut pair = Pair::new();
     let gate = Gate::new(&pair.one);

@@ -245,6 +245,16 @@ fn whether_a_holder_elsewhere_lives_is_unknown() {
 }
 
 #[test]
+fn a_database_of_another_encoding_is_refused() {
+    let (server, dir) = (Server::new(), directory());
+    server.sql("postgres", "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0");
+    let url = server.url("127.0.0.1").replace("/books", "/ascii");
+    let ascii = StorePolicy { source: Reference::File(server.reference("ascii.url", &url)), ca_file: None };
+    expect!["the books on postgres://127.0.0.1:PORT/ascii: its encoding is SQL_ASCII; books need UTF8"]
+        .assert_eq(&said(&server, postgres::open(dir.path(), &ascii, true)));
+}
+
+#[test]
 fn a_session_that_stands_still_keeps_nobody_out() {
     let (server, dir) = (Server::new(), directory());
     let mut store = books(&server, dir.path());
