@@ -198,7 +198,7 @@ pub fn drill(name: &str, keeper: &Rc<dyn Keeper>) {
         let pair = &PAIRS[number % PAIRS.len()];
         let stand = &stands[usize::from(pair.first.name == SYNC_COMMON.name)];
         let moments = trace::between_intent_and_reply(&stand.recorded[0].1, keeper.books());
-        let call = moments[random(number as u64 + 1, moments.len())];
+        let call = &moments[random(number as u64 + 1, moments.len())];
         let (how, judged) = take_over(stand, pair, call);
         sums.add(&format!("{} then {}", pair.first.name, pair.second[0]), how, judged);
     }
