@@ -97,12 +97,15 @@ impl DiskFs {
     /// A new file to write to, instead of whatever file or link stood there.
     fn create(&self, at: &Place, mode: u32) -> io::Result<File> {
         let (parent, name) = self.parent(at)?;
-        match fs::unlinkat(&parent, name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
-        }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
+        let make = || fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600));
+        let file = match make() {
+            Err(rustix::io::Errno::EXIST) => {
+                fs::unlinkat(&parent, name, AtFlags::empty())?;
+                make()?
+            }
+            made => made?,
+        };
         fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         Ok(File::from(file))
     }

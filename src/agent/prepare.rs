@@ -203,6 +203,9 @@ fn assemble(fs: &mut impl HostFs, transfer: &mut Transfer) -> io::Result<()> {
     }
     let sizes: BTreeMap<Digest, u64> = wanted.iter().map(|(digest, spots)| (*digest, spots[0].size)).collect();
     let sources = sources(fs, &transfer.want.component, &sizes)?;
+    // In the order of the tree: a file system makes files of one directory, one after the other, for less.
+    let mut wanted: Vec<_> = wanted.into_iter().collect();
+    wanted.sort_by(|(_, a), (_, b)| a[0].path.cmp(&b[0].path));
     for (digest, spots) in wanted {
         if !fill(fs, transfer, &digest, &spots, sources.get(&digest))? {
             transfer.pending.insert(digest, spots);

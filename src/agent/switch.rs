@@ -35,7 +35,7 @@ pub(super) fn switch(
     let served = state::load_map(fs)?.and_then(|(bytes, _)| VersionMap::from_php(&bytes).ok()).unwrap_or_default();
     check_needs(fs, &moved_to(&served, map), needs, proof_age_ms_max)?;
     check_uncovered(fs, map, &served, needs)?;
-    guard::raise(fs, stamp)?;
+    guard::raise_with_next(fs, stamp)?;
     let Err(error) = put_map(fs, stamp.generation, map, &json, &php) else { return Ok(()) };
     // It is ended or undone here, or else by the next command that comes; the answer says what is there.
     guard::recover(fs)?;
@@ -110,8 +110,8 @@ fn put_map(fs: &mut impl HostFs, generation: Generation, map: &VersionMap, json:
         false => fs.rename(&state::next(&php_at), &php_at)?,
     }
     fs.sync_dir(&Place::root(""))?;
-    fs.remove_file(&state::journal_place())?;
-    fs.sync_dir(&Place::state(""))
+    // If a power cut brings it back, it is found done: this is not waited for.
+    fs.remove_file(&state::journal_place())
 }
 
 /// Runs the restart hook; `Some`: how it failed. Without the lock, since it may take its time.
@@ -142,7 +142,7 @@ pub(super) fn confirm(fs: &mut impl HostFs, stamp: &Stamp, expect: &Expect, note
     guard::admit(fs, stamp, expect)?;
     let served = state::load_map(fs)?.ok_or_else(|| Refusal::Failed("no version map is served".to_owned()))?;
     let map = VersionMap::from_php(&served.0).map_err(|why| Refusal::Failed(why.to_string()))?;
-    guard::raise(fs, stamp)?;
+    guard::raise_with_next(fs, stamp)?;
     let mut confirmed = state::load_confirmed(fs)?;
     if confirmed.first().is_some_and(|newest| newest.map == map) {
         confirmed.remove(0);
