@@ -203,7 +203,8 @@ pub fn drill(name: &str, keeper: &Rc<dyn Keeper>) {
         sums.add(&format!("{} then {}", pair.first.name, pair.second[0]), how, judged);
     }
     sums.hold(&format!("takeovers, {name}"), wanted);
-    assert!(sums.ended("taken over") > wanted / 2, "too few came to it: {sums:?}");
+    let met = sums.ended("taken over") + sums.ended("ended in the middle of a write");
+    assert!(met > wanted / 2 && sums.ended("taken over") > 0, "too few came to it: {sums:?}");
 }
 
 #[test]
