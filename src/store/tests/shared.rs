@@ -259,9 +259,12 @@ fn a_session_that_stands_still_keeps_nobody_out() {
     let (server, dir) = (Server::new(), directory());
     let mut store = books(&server, dir.path());
     // What a deploy host looks like to the server that was stopped between two statements of a write.
-    let still = postgres::open(dir.path(), &at(&server), true).expect("books");
+    let mut still = postgres::open(dir.path(), &at(&server), true).expect("books");
+    let epoch = still.take_lock(Time(5), "alice", "promote", false).expect("free").epoch;
     still.stand_still().expect("it has the epoch's row");
-    store.take_lock(Time(5), "bob", "rollback", true).expect("the server ends who stands still");
+    store.take_lock(Time(6), "bob", "rollback", true).expect("the server ends who stands still");
+    let late = still.append(Time(7), epoch, &[text("late")]);
+    assert!(matches!(late, Err(StoreError::Superseded { .. })), "{late:?}");
 }
 
 #[test]
