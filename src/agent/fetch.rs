@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_right_to_its_last_byte_or_the_mirror_lies() {
+    fn s21_an_object_is_right_to_its_last_byte_or_the_mirror_lies() {
         assert_eq!(said(Ok(b"what it should be")), (None, Fetched { bytes: 17, ..Fetched::default() }));
         for lie in [b"what it should bE".as_slice(), b"what", b"", b"what it should be and more"] {
             assert_eq!(said(Ok(lie)).0, Some(Failure::Lies), "{lie:?}");

@@ -130,7 +130,7 @@ fn broken_yaml_ends_the_reading() {
 }
 
 #[test]
-fn doubled_keys_are_refused_where_they_stand() {
+fn s14_doubled_keys_are_refused_where_they_stand() {
     check(
         "limits: {",
         "groups:\n  - {name: group9, wikis: [testwiki]}\nlimits: {",
@@ -162,7 +162,7 @@ fn doubled_keys_are_refused_where_they_stand() {
 }
 
 #[test]
-fn texts_are_texts() {
+fn s15_texts_are_texts() {
     check(
         "\"1.27.0-wmf.9\"",
         "1.10",
@@ -284,7 +284,7 @@ fn all_mistakes_are_said_at_once() {
 }
 
 #[test]
-fn control_characters_of_a_file_do_not_reach_the_terminal() {
+fn s12_control_characters_of_a_file_do_not_reach_the_terminal() {
     check(
         "[testwiki]",
         "[\"test\\e]0;owned\\awiki\"]",
@@ -338,7 +338,7 @@ fn serde_yaml_lets_a_doubled_group_pass_and_this_reader_does_not() {
 
 /// Rule S14: bombs and deep nesting are refused before they cost anything.
 #[test]
-fn bombs_are_refused() {
+fn s14_bombs_are_refused() {
     let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for (name, of) in "bcdefghi".chars().zip("abcdefgh".chars()) {
         bomb.push_str(&format!("{name}: &{name} [*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of}]\n"));
@@ -353,7 +353,7 @@ fn bombs_are_refused() {
 
 /// Rule S1: two hundred names that ssh, a shell or a path would take for something else.
 #[test]
-fn hostile_host_names_are_refused_with_line_and_column() {
+fn s01_hostile_host_names_are_refused_with_line_and_column() {
     let marks = "-;&|$`'\"\\<>(){}*?!#~%^=+:,@/\t\n\r\0\u{1b}\u{7f}\u{202e}_AZ\u{e9}".chars();
     let mut names: Vec<String> = marks
         .flat_map(|c| [format!("{c}host"), format!("ho{c};st"), format!("a{c}.b"), format!("{c}"), format!("..{c}x")])
@@ -370,7 +370,7 @@ fn hostile_host_names_are_refused_with_line_and_column() {
 
 proptest::proptest! {
     #[test]
-    fn any_damage_to_a_file_is_answered(at in 0..GOOD.len(), gone in 0usize..30, new in "[ -~\n\t\u{e9}]{0,12}") {
+    fn s14_any_damage_to_a_file_is_answered(at in 0..GOOD.len(), gone in 0usize..30, new in "[ -~\n\t\u{e9}]{0,12}") {
         let end = (at + gone).min(GOOD.len());
         let _ = said(&format!("{}{new}{}", &GOOD[..at], &GOOD[end..]));
     }

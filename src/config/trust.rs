@@ -77,7 +77,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn only_root_and_the_invoking_user_are_trusted() {
+    fn s22_only_root_and_the_invoking_user_are_trusted() {
         let user = Invoker { uid: 1000, sudo_uid: None };
         let sudo = Invoker { uid: 0, sudo_uid: Some(1000) };
         for (mode, owner, invoker, trusted) in [
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_is_what_is_checked() {
+    fn s22_what_is_opened_is_what_is_checked() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("groups.yaml");
         let invoker = Invoker::of_process();

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_sees_the_host_and_nothing_of_our_environment() {
+    fn s11_a_hook_sees_the_host_and_nothing_of_our_environment() {
         let check = "test \"$POINTSMAN_HOST\" = mw2020.codfw.wmnet && test -z \"$HOME$USER\"";
         assert_eq!(run_hook(&["sh", "-c", check], 10_000), Ok(()));
     }

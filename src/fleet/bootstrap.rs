@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_then_uploaded_then_run_with_a_clean_environment() {
+    fn s11_absent_then_uploaded_then_run_with_a_clean_environment() {
         let home = tempfile::tempdir().expect("a directory");
         let hello = format!("{}\nhello", digest());
         let first = run(RUN, home.path(), hello.as_bytes());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_can_write_to_is_not_used() {
+    fn s06_a_directory_that_others_can_write_to_is_not_used() {
         let home = tempfile::tempdir().expect("a directory");
         assert_eq!(upload(home.path(), PROGRAM), Some(Said::Done));
         let open = fs::Permissions::from_mode(0o770);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_runs_nothing() {
+    fn s03_what_is_no_digest_runs_nothing() {
         let home = tempfile::tempdir().expect("a directory");
         let short = &digest()[1..];
         for line in ["../../bin/sh", "", short, "$(touch pwned)", &format!("{short}/"), &format!("{}0", digest())] {

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_and_content_stay_together_when_the_file_is_replaced() {
+    fn s21_digest_and_content_stay_together_when_the_file_is_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("program");
         std::fs::write(&path, "abc").expect("it is ours");

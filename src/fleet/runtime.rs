@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_private_and_gone_afterwards() {
+    fn s06_it_is_private_and_gone_afterwards() {
         let base = tempfile::tempdir().expect("a directory");
         let place = base.path().join("a/pointsman");
         let runtime = Runtime::open(&place, "BatchMode yes\n").expect("a runtime directory");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_can_enter_is_refused() {
+    fn s06_a_directory_that_others_can_enter_is_refused() {
         let base = tempfile::tempdir().expect("a directory");
         let place = base.path().join("open");
         fs::create_dir(&place).expect("it is new");

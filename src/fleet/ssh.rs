@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_and_where_are_whole_words_and_the_name_comes_last() {
+    fn s01_who_and_where_are_whole_words_and_the_name_comes_last() {
         let name = |text: &str| text.parse().expect("a legal name");
         let transport = Transport::Ssh {
             user: Some("deploy".parse().expect("a legal name")),

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_would_become_another_option_is_refused() {
+    fn s02_a_value_that_would_become_another_option_is_refused() {
         for kex in ["a\nProxyCommand x", "a b", "", "-", "--x", "a\"", "%h", "$(x)"] {
             let policy = SshPolicy { config: SshConfig::Own, kex: Some(kex.to_owned()), keep_s: 0 };
             assert_eq!(text(&policy), Err(ConfigError::Kex), "{kex:?}");

@@ -66,7 +66,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_and_nothing_of_it_is_said() {
+    fn s10_a_file_that_others_can_read_is_refused_and_nothing_of_it_is_said() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("keys");
         std::fs::write(&file, "[default]\naws_access_key_id = CANARYID\naws_secret_access_key=CANARYSECRET\n")

@@ -325,7 +325,7 @@ fn two_columns_are_told_by_day_and_no_line_is_too_wide() {
 }
 
 #[test]
-fn the_page_loads_nothing_and_runs_nothing() {
+fn s19_the_page_loads_nothing_and_runs_nothing() {
     let page = page::html(&told());
     assert!(page.contains("default-src 'none'"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");

@@ -36,7 +36,7 @@ mod tests {
     use expect_test::expect;
 
     #[test]
-    fn nothing_reaches_the_terminal_but_text() {
+    fn s12_nothing_reaches_the_terminal_but_text() {
         let attacks = [
             "\x1b]52;c;cm0gLXJm\x07",
             "\x1b]8;;http://evil\x1b\\click",

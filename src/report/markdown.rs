@@ -52,7 +52,7 @@ mod tests {
     use expect_test::expect;
 
     #[test]
-    fn nothing_of_a_text_is_markup() {
+    fn s12_nothing_of_a_text_is_markup() {
         let attacks = [
             "a | b\n| 01:16 | all is well |",
             "`code` and **bold** and labs_wiki_",

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_may_read_is_refused() {
+    fn s06_a_directory_that_others_may_read_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o750)).expect("it is ours");
         let refused = check(dir.path(), true).expect_err("its group may read it").to_string();

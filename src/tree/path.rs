@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_leave_the_tree_are_refused() {
+    fn s05_paths_that_leave_the_tree_are_refused() {
         for good in ["a", "a/b", "a b", "..a", "a\nb", ".git", "\u{e9}"] {
             assert!(good.parse::<RelPath>().is_ok(), "{good}");
         }

@@ -29,7 +29,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn one_event_is_one_line() {
+    fn s13_one_event_is_one_line() {
         let hostile = json!({"host": "mw2020", "why": "a\n{\"v\":1}", "v": 9, "type": "done"});
         let lines = [line("switched", &hostile), line("done", &Value::Null), line("hosts", &json!([1, 2]))];
         let expected = [

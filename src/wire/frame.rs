@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_length_above_the_limit_is_refused_before_it_is_used() {
+    fn s16_a_length_above_the_limit_is_refused_before_it_is_used() {
         let largest = Header { kind: Kind::BlobData, len: FRAME_BYTES_MAX };
         assert_eq!(Header::decode(largest.encode()).expect("it is at the limit"), largest);
         let one_more = u32::try_from(FRAME_BYTES_MAX + 1).expect("it is small").to_be_bytes();

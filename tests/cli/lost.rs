@@ -285,7 +285,7 @@ fn one_absurd_fence_makes_that_host_stale_and_nobody_else() {
 }
 
 #[test]
-fn the_end_of_the_journal_is_said_and_can_be_asked_for_later() {
+fn s20_the_end_of_the_journal_is_said_and_can_be_asked_for_later() {
     let site = Site::small("");
     let said = site.promote("group0", V11).ends(0);
     let end =

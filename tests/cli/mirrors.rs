@@ -129,7 +129,7 @@ fn no_secret_below(directory: &Path) {
 }
 
 #[test]
-fn a_mirror_that_serves_other_bytes_is_named_and_hosts_end_right() {
+fn s21_a_mirror_that_serves_other_bytes_is_named_and_hosts_end_right() {
     let mirror = Server::nginx("");
     let site = site(&format!("  - source: {}\n", mirror.url()));
     site.run(&SYNC).ends(0).hides("warning");

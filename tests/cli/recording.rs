@@ -60,7 +60,7 @@ fn a_rollout_is_replayed_with_its_gates_and_with_others_and_kept_as_a_test() {
 }
 
 #[test]
-fn a_recording_has_no_secrets() {
+fn s10_a_recording_has_no_secrets() {
     let site = taken_back();
     let arguments = ["history", "export", "r2"];
     let mut command = site.command(&arguments);

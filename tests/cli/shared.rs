@@ -202,7 +202,7 @@ fn a_replica_that_lagged_behind_is_told_and_rebuilt_once_for_all_deploy_hosts() 
 }
 
 #[test]
-fn the_password_is_in_no_output_and_in_no_file() {
+fn s10_the_password_is_in_no_output_and_in_no_file() {
     let (server, site) = (Server::new(), Site::unsynced(""));
     site.edit("books: books}", "books: books, store: \"env:POINTSMAN_BOOKS\"}");
     let env = site.path("env-of-hooks");

@@ -121,7 +121,7 @@ fn sixteen_hosts_at_once() {
 }
 
 #[test]
-fn whatever_a_host_answers_it_ends() {
+fn s16_whatever_a_host_answers_it_ends() {
     let fleet = TestFleet::ssh(1);
     let cases = [
         ("yes", "more than"),

@@ -97,7 +97,7 @@ fn a_name_that_does_not_resolve() {
 }
 
 #[test]
-fn a_host_that_is_rebuilt_with_another_key_is_never_talked_to() {
+fn s07_a_host_that_is_rebuilt_with_another_key_is_never_talked_to() {
     let mut fleet = TestFleet::ssh(2);
     assert_eq!(named(&fleet, Install::IfMissing), "mw001.test ready\nmw002.test ready\n");
     fleet.set(1, Some(Broken::KeyChanged));
@@ -108,7 +108,7 @@ fn a_host_that_is_rebuilt_with_another_key_is_never_talked_to() {
 }
 
 #[test]
-fn a_new_key_is_trusted_only_when_it_is_accepted() {
+fn s07_a_new_key_is_trusted_only_when_it_is_accepted() {
     let fleet = TestFleet::broken(&[Some(Broken::KeyUnknown), Some(Broken::KeyChanged), None]);
     let opened = fleet.open();
     for (i, replaces) in [(0, false), (1, true)] {
@@ -123,7 +123,7 @@ fn a_new_key_is_trusted_only_when_it_is_accepted() {
 }
 
 #[test]
-fn a_hostile_ssh_configuration_does_not_get_its_way() {
+fn s02_a_hostile_ssh_configuration_does_not_get_its_way() {
     let mut fleet = TestFleet::ssh(2);
     let canary = fleet.dir.path().join("canary");
     fleet.more_ssh_config = format!(

@@ -168,7 +168,7 @@ fn high_water(status: &Path) -> Option<u64> {
 }
 
 #[test]
-fn half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
+fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
     let asked = std::env::var("POINTSMAN_HARD").ok().map(|n| n.parse().expect("POINTSMAN_HARD is a number of hosts"));
     let mut hard = Hard::new(asked.unwrap_or(24));
     let bad = hard.in_trouble();

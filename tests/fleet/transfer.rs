@@ -95,7 +95,7 @@ async fn bring(session: &mut Session, tree: &Tree, seq: u64) -> (Result<Reply, F
 }
 
 #[test]
-fn any_name_arrives_byte_for_byte_and_a_second_time_nothing_goes() {
+fn s03_any_name_arrives_byte_for_byte_and_a_second_time_nothing_goes() {
     let fleet = TestFleet::ssh(1);
     let tree = Tree::new(3_000_000);
     let opened = fleet.open();

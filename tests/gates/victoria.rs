@@ -114,7 +114,7 @@ fn answering(answer: &'static str) -> String {
 }
 
 #[test]
-fn a_source_that_is_down_or_answers_nonsense_is_an_error_and_never_a_number() {
+fn s17_a_source_that_is_down_or_answers_nonsense_is_an_error_and_never_a_number() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
     let good = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#;
     let moved = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";

@@ -142,7 +142,7 @@ fn plain() -> Web {
 }
 
 #[test]
-fn what_pages_must_say() {
+fn s17_what_pages_must_say() {
     let (_server, ports) = nginx(
         "server { listen 127.0.0.1:PORT0;\n\
            location = / { add_header X-Served-By mw1; default_type application/json; return 200 '{\"user\":null}'; }\n\
@@ -207,7 +207,7 @@ fn who_cannot_be_asked_is_an_error_and_no_verdict() {
 }
 
 #[test]
-fn a_certificate_is_verified_by_its_issuer_its_dates_and_its_name() {
+fn s18_a_certificate_is_verified_by_its_issuer_its_dates_and_its_name() {
     let server = |number: usize, name: &str| {
         format!(
             "server {{ listen 127.0.0.1:PORT{number} ssl; ssl_certificate HOME/{name}.pem; ssl_certificate_key HOME/{name}.key; \

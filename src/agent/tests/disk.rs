@@ -22,7 +22,7 @@ fn program(argv: &[&str], ms_max: u64) -> Program {
 }
 
 #[test]
-fn no_link_leads_out_of_the_roots() {
+fn s05_no_link_leads_out_of_the_roots() {
     let (kept, mut host) = disk();
     host.lock().expect("made");
     let root = kept.path().join("srv/mediawiki");
@@ -51,7 +51,7 @@ fn no_link_leads_out_of_the_roots() {
 }
 
 #[test]
-fn a_hard_link_is_replaced_and_not_written_through() {
+fn s05_a_hard_link_is_replaced_and_not_written_through() {
     let (kept, mut host) = disk();
     host.lock().expect("made");
     let outside = kept.path().join("precious");
@@ -62,7 +62,7 @@ fn a_hard_link_is_replaced_and_not_written_through() {
 }
 
 #[test]
-fn a_directory_that_became_a_link_during_a_transfer_stops_it() {
+fn s05_a_directory_that_became_a_link_during_a_transfer_stops_it() {
     let (kept, host) = disk();
     let tree = tree("1.27.0-wmf.10");
     let mut agent = Agent::new(host);
@@ -86,7 +86,7 @@ fn a_directory_that_became_a_link_during_a_transfer_stops_it() {
 }
 
 #[test]
-fn strange_things_in_a_tree_are_counted_and_do_not_hang() {
+fn s05_strange_things_in_a_tree_are_counted_and_do_not_hang() {
     let (kept, host) = disk();
     let tree = tree("1.27.0-wmf.10");
     let mut agent = Agent::new(host);
@@ -144,7 +144,7 @@ fn modes_are_ours_whatever_the_umask() {
 }
 
 #[test]
-fn a_state_directory_that_others_can_enter_is_refused() {
+fn s06_a_state_directory_that_others_can_enter_is_refused() {
     let (kept, host) = disk();
     fs::create_dir_all(kept.path().join("var/pointsman")).expect("made");
     fs::set_permissions(kept.path().join("var/pointsman"), fs::Permissions::from_mode(0o755)).expect("set");
@@ -153,7 +153,7 @@ fn a_state_directory_that_others_can_enter_is_refused() {
 }
 
 #[test]
-fn a_hook_sees_a_path_and_our_variables_and_nothing_else() {
+fn s11_a_hook_sees_a_path_and_our_variables_and_nothing_else() {
     let (kept, mut host) = disk();
     host.lock().expect("made");
     let ended = host.run(&program(&["env"], 60_000)).expect("it runs");

@@ -88,7 +88,7 @@ on_both! {
 }
 
 on_both! {
-    fn a_host_that_lost_its_state_is_another_one(agent) {
+    fn s08_a_host_that_lost_its_state_is_another_one(agent) {
         let mut controller = Controller::new(1);
         let before = controller.observe(agent, &[]).expect("obeyed").incarnation;
         clear(&mut agent.fs, &Place::state(""));
@@ -114,7 +114,7 @@ on_both! {
 }
 
 #[test]
-fn a_copied_disk_is_another_incarnation() {
+fn s08_a_copied_disk_is_another_incarnation() {
     let mut agent = Agent::new(memory());
     let before = Controller::new(1).observe(&mut agent, &[]).expect("obeyed").incarnation;
     agent.fs.machine_id = "another machine".to_owned();
@@ -124,7 +124,7 @@ fn a_copied_disk_is_another_incarnation() {
 }
 
 on_both! {
-    fn a_map_that_somebody_changed_is_a_conflict(agent) {
+    fn s23_a_map_that_somebody_changed_is_a_conflict(agent) {
         let tree = tree("1.27.0-wmf.10");
         let mut controller = Controller::new(1);
         controller.observe(agent, &[]).expect("obeyed");

@@ -130,7 +130,7 @@ fn a_refused_prepare_asks_for_nothing_and_the_session_goes_on() {
 }
 
 #[test]
-fn wrong_bytes_in_a_transfer_are_refused_and_end_the_session() {
+fn s21_wrong_bytes_in_a_transfer_are_refused_and_end_the_session() {
     for blob in [&b"two"[..], b"three", b"o", b""] {
         let mut agent = Agent::new(memory());
         let tree = component("conf", &[("a", "one", false)]);

@@ -71,7 +71,7 @@ fn hellos_that_are_not_for_us_are_refused() {
 }
 
 #[test]
-fn a_length_that_no_reply_has_is_refused_at_once() {
+fn s16_a_length_that_no_reply_has_is_refused_at_once() {
     let script = [hello(NONCE, WIRE_MAJOR), vec![2, 0xff, 0xff, 0xff, 0xff]].concat();
     let error = against(script, ask).expect_err("four GiB are too many");
     assert_eq!(error, format!("a frame of 4294967295 bytes, which is more than {FRAME_BYTES_MAX}"));

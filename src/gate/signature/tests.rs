@@ -36,7 +36,7 @@ fn frames_of_a_trace_are_no_events() {
 }
 
 #[test]
-fn what_a_host_writes_stays_one_harmless_line() {
+fn s12_what_a_host_writes_stays_one_harmless_line() {
     let line = format!("\u{1b}[31mred\u{202e}\r\n{}", "x".repeat(100_000));
     let masked = signature(&line).expect("an event");
     assert!(masked.starts_with("\u{fffd}"), "{masked}");

@@ -44,7 +44,7 @@ fn a_secure_cookie_is_not_sent_without_tls() {
 }
 
 #[test]
-fn a_redirect_is_followed_on_the_same_name_only() {
+fn s17_a_redirect_is_followed_on_the_same_name_only() {
     let to = |location| redirect(&answer(302, &[("location", location)], ""), &url("http://enwiki/a/b?c"));
     assert_eq!(to("/x?y=1#z"), Some(Ok("/x?y=1".to_owned())));
     assert_eq!(to("c"), Some(Ok("/a/c".to_owned())));

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_left_out_near_by_only() {
+    fn s18_tls_is_left_out_near_by_only() {
         let tcp = |name: &str, port| Host::Tcp(name.to_owned(), port);
         let far = parsed("postgres://me:p%40ss@db1.codfw.wmnet/books");
         assert_eq!(far, (tcp("db1.codfw.wmnet", 5432), true, "postgres://db1.codfw.wmnet:5432/books".to_owned()));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_a_part_of_it() {
+    fn s10_what_is_wrong_is_said_without_a_part_of_it() {
         for text in [
             "CANARY",
             "http://CANARY:CANARY@h/CANARY",

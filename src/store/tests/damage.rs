@@ -70,7 +70,7 @@ fn a_chain_that_was_touched_names_the_first_wrong_event() {
 }
 
 #[test]
-fn hostile_and_short_rows_name_their_table() {
+fn s24_hostile_and_short_rows_name_their_table() {
     let load = |store: &SqlStore| store.load();
     after(
         "UPDATE hosts SET body = '{}'",

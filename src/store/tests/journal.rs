@@ -96,7 +96,7 @@ impl Journal {
 }
 
 #[test]
-fn every_change_of_every_event_of_a_small_journal_is_noticed() {
+fn s20_every_change_of_every_event_of_a_small_journal_is_noticed() {
     let journal = Journal::of(2);
     assert_eq!(journal.after("").expect("nothing was changed"), journal.end);
     let mut noticed = 0;
@@ -129,7 +129,7 @@ fn cut_carefully(connection: &Connection, seq: u64) {
 }
 
 #[test]
-fn a_journal_that_was_cut_short_carefully_is_told_by_an_end_that_was_noted() {
+fn s20_a_journal_that_was_cut_short_carefully_is_told_by_an_end_that_was_noted() {
     let journal = Journal::of(3);
     for seq in 1..journal.end.events {
         let dir = journal.changed(|connection| cut_carefully(connection, seq));

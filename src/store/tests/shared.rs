@@ -66,7 +66,7 @@ fn after(server: &Server, sql: &str) -> String {
 }
 
 #[test]
-fn hostile_and_short_rows_name_their_table() {
+fn s24_hostile_and_short_rows_name_their_table() {
     let server = Server::new();
     let said: String = CHANGES.iter().map(|sql| after(&server, sql)).collect();
     expect![[r#"
@@ -268,7 +268,7 @@ fn a_session_that_stands_still_keeps_nobody_out() {
 }
 
 #[test]
-fn tls_is_verified_and_cannot_be_switched_off() {
+fn s18_tls_is_verified_and_cannot_be_switched_off() {
     let (mut server, dir) = (Server::new(), directory());
     let at = |server: &Server, host: &str, ca_file| {
         let source = Reference::File(server.reference(&format!("{host}.url"), &server.url(host)));

@@ -18,7 +18,7 @@ fn link(at: &str, target: &str) -> Entry {
 }
 
 #[test]
-fn link_targets_stay_inside() {
+fn s05_link_targets_stay_inside() {
     for (at, good) in [("a", "b"), ("a/b", "../c"), ("a", "b/c"), ("a", "."), ("d/a", "./../x"), ("d/a", "..")] {
         assert!(Manifest::new(vec![link(at, good)]).is_ok(), "{at} -> {good}");
     }
