@@ -60,6 +60,29 @@ pub fn check(from: &str, to: &str, want: Expect) {
     want.assert_eq(&said(&GOOD.replacen(from, to, 1)));
 }
 
+/// What is said of each file of one kind in `tests/fixtures/invalid`; none of them is good, and nothing said is a control
+/// character. A new file is a new mistake: `UPDATE_EXPECT=1` writes down what is said of it, to be read in the diff.
+pub fn files(kind: &str, said: impl Fn(&str) -> String) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid").join(kind);
+    let listed = std::fs::read_dir(directory).expect("it is there");
+    let mut paths: Vec<_> = listed.map(|entry| entry.expect("it is listed").path()).collect();
+    paths.sort();
+    let mut all = String::new();
+    for path in paths {
+        let said = said(&std::fs::read_to_string(&path).expect("it is text"));
+        assert_ne!(said, "good", "{}", path.display());
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{}", path.display());
+        all += &format!("{}\n", path.file_stem().expect("it has a name").display());
+        said.lines().for_each(|line| all += &format!("    {line}\n"));
+    }
+    all
+}
+
+#[test]
+fn every_bad_file_is_refused_as_it_is_written_down() {
+    expect_test::expect_file!["../../tests/fixtures/invalid/groups.txt"].assert_eq(&files("groups", said));
+}
+
 #[test]
 fn the_good_one_is_good_and_each_key_is_needed_or_known() {
     expect!["good"].assert_eq(&said(GOOD));
@@ -364,6 +387,24 @@ fn s01_hostile_host_names_are_refused_with_line_and_column() {
         let quoted = serde_json::to_string(&name).expect("a text").replace('\u{7f}', "\\u007f");
         let said = said(&GOOD.replacen("mw1017.eqiad.wmnet", &quoted, 1));
         assert!(said.starts_with("groups.yaml:15:12: "), "{name:?}: {said}");
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{name:?}: {said}");
+    }
+}
+
+/// Rule S1: the same for login names, which ssh takes as an argument too.
+#[test]
+fn s01_hostile_login_names_are_refused_with_line_and_column() {
+    let column = GOOD.lines().nth(14).and_then(|line| line.find("deploy,")).expect("the host has a login") + 1;
+    let marks = "-;&|$`'\"\\<>(){}*?!#~%^=+:,@/.\t\n\r\0\u{1b}\u{7f}\u{202e} AZ\u{e9}".chars();
+    let mut names: Vec<String> = marks.flat_map(|c| [format!("{c};"), format!("ro{c}.ot"), format!("${c}")]).collect();
+    names.extend(
+        ["-oProxyCommand=touch x", "-l", "", "$[+]\ntouch x", "%r", "root ", "r\u{f6}\u{f6}t"].map(str::to_owned),
+    );
+    assert!(names.len() >= 100, "{}", names.len());
+    for name in names {
+        let quoted = serde_json::to_string(&name).expect("a text").replace('\u{7f}', "\\u007f");
+        let said = said(&GOOD.replacen("user: deploy", &format!("user: {quoted}"), 1));
+        assert!(said.starts_with(&format!("groups.yaml:15:{column}: ")), "{name:?}: {said}");
         assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{name:?}: {said}");
     }
 }

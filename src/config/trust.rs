@@ -35,6 +35,24 @@ impl Invoker {
 /// `PermissionDenied` with the reason and what to type, `FileTooLarge`, `InvalidData` when it is not UTF-8, or the
 /// system's own.
 pub fn read(path: &Path, invoker: Invoker) -> Result<String> {
+    let mut bytes = Vec::new();
+    open(path, invoker)?.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {CONFIG_BYTES_MAX} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// The same checks of a file that another program reads. Between the two only root and the invoking user can replace it.
+///
+/// # Errors
+///
+/// As [`read`], without those about its content.
+pub fn check(path: &Path, invoker: Invoker) -> Result<()> {
+    open(path, invoker).map(drop)
+}
+
+fn open(path: &Path, invoker: Invoker) -> Result<File> {
     let nonblock = i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC).bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -44,12 +62,7 @@ pub fn read(path: &Path, invoker: Invoker) -> Result<String> {
         return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
     refuse(&metadata, "it", path, invoker)?;
-    let mut bytes = Vec::new();
-    file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > CONFIG_BYTES_MAX {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {CONFIG_BYTES_MAX} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+    Ok(file)
 }
 
 fn refuse(metadata: &Metadata, what: &str, path: &Path, invoker: Invoker) -> Result<()> {

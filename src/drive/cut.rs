@@ -12,8 +12,9 @@ use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::memfs::MemFs;
 use crate::agent::session;
 use crate::fleet::channel::Channel;
-use crate::fleet::exchange::{self, Need, Request};
+use crate::fleet::exchange::{self, ContentSource, Need, Request};
 use crate::model::component::{Component, Want};
+use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation};
 use crate::model::protocol::{Command, Expect, Level, Peek, Readiness, Reply, Stamp};
 use crate::tree::content::ContentStore;
@@ -241,6 +242,23 @@ fn empty_host() -> Host<MemFs> {
     let mut fs = MemFs::new(7);
     fs.put(&Place::root("images/stranger"), b"not ours").expect("put");
     Host { agent: Agent::new(fs), seq: 0 }
+}
+
+/// A host that asks for content which lies here for others gets an error (rsync's server could ask for any file, CVE-2024-12086).
+#[test]
+fn s04_a_host_is_given_nothing_but_the_component_that_it_is_brought() {
+    let deploy = Deploy::new();
+    let file = |text: &str| BTreeMap::from([("a".to_owned(), text.as_bytes().to_vec())]);
+    let ours = deploy.import(NEW, &file("ours"));
+    deploy.import("other", &file("not for this host"));
+    let offered = deploy.offered(&ours);
+    let given = |text: &str| ContentSource::open(&offered, &Digest::of(text.as_bytes()));
+    assert!(given("ours").is_ok());
+    assert!(deploy.content.open_file(Digest::of(b"not for this host")).is_ok(), "it is here");
+    for text in ["not for this host", "nowhere"] {
+        let refused = given(text).expect_err("it is not of the component").to_string();
+        assert_eq!(refused, "the host asks for content that is not in the component");
+    }
 }
 
 #[test]

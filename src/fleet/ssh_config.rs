@@ -2,9 +2,10 @@
 //! then the operator's own file where groups.yaml says so.
 //!
 //! Invariant: nothing from groups.yaml gets in here that could begin another line or another word: what is not of the
-//! expected form is refused, not quoted. Deliberately absent: options of one host, which are arguments.
+//! expected form is refused, not quoted. A file that groups.yaml names is refused when somebody else can write it. Deliberately absent: options of one host, which are arguments.
 
 use crate::config::policy::{SshConfig, SshPolicy};
+use crate::config::trust::{self, Invoker};
 use std::path::Path;
 
 /// Options that hold whatever the operator's own configuration says.
@@ -39,6 +40,9 @@ pub enum ConfigError {
     /// There is no such file, which ssh itself would pass over in silence.
     #[error("`ssh.config` names no file: {0}")]
     Missing(String),
+    /// Somebody else can write it, and with it decide what ssh runs here.
+    #[error("`ssh.config` is not trusted: {0}")]
+    Untrusted(String),
 }
 
 /// The text of the file.
@@ -69,7 +73,13 @@ fn checked_path(path: &Path) -> Result<&str, ConfigError> {
     if !path.is_absolute() || text.contains(special) {
         return Err(ConfigError::Path(shown()));
     }
-    path.is_file().then_some(text).ok_or_else(|| ConfigError::Missing(shown()))
+    if !path.is_file() {
+        return Err(ConfigError::Missing(shown()));
+    }
+    match trust::check(path, Invoker::of_process()) {
+        Ok(()) => Ok(text),
+        Err(error) => Err(ConfigError::Untrusted(format!("{text}: {error}"))),
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +100,44 @@ mod tests {
         .assert_eq(own);
     }
 
+    /// What ssh itself makes of our file when the operator's own one wants the opposite of everything.
+    #[test]
+    fn s02_ssh_itself_takes_our_values_over_those_of_a_hostile_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (theirs, file) = (dir.path().join("theirs"), dir.path().join("config"));
+        let hostile = "StrictHostKeyChecking no\nPermitLocalCommand yes\nRemoteCommand touch x\nForwardAgent yes\n\
+            ForwardX11 yes\nBatchMode no\nNumberOfPasswordPrompts 3\nUpdateHostKeys yes\nVerifyHostKeyDNS yes\n\
+            RequestTTY force\nTunnel yes\nAddKeysToAgent yes\nEscapeChar ~\nLogLevel QUIET\nClearAllForwardings no\n\
+            LocalForward 9999 localhost:22\nRemoteForward 9998 localhost:22\n";
+        std::fs::write(&theirs, hostile).expect("it is ours");
+        let policy = SshPolicy { config: SshConfig::File(theirs), kex: None, keep_s: 0 };
+        std::fs::write(&file, text(&policy).expect("it is legal")).expect("it is ours");
+        let resolved =
+            std::process::Command::new("ssh").arg("-G").arg("-F").arg(&file).arg("mw2020.codfw.wmnet").output();
+        let resolved = String::from_utf8(resolved.expect("there is an ssh").stdout).expect("it is text");
+        for (option, ours) in [
+            ("stricthostkeychecking", Some("true")),
+            ("permitlocalcommand", Some("no")),
+            ("remotecommand", None),
+            ("forwardagent", Some("no")),
+            ("forwardx11", Some("no")),
+            ("batchmode", Some("yes")),
+            ("numberofpasswordprompts", Some("0")),
+            ("updatehostkeys", Some("false")),
+            ("verifyhostkeydns", Some("false")),
+            ("requesttty", Some("false")),
+            ("tunnel", Some("false")),
+            ("addkeystoagent", Some("false")),
+            ("escapechar", Some("none")),
+            ("loglevel", Some("INFO")),
+            ("localforward", None),
+            ("remoteforward", None),
+        ] {
+            let found = resolved.lines().find_map(|line| line.strip_prefix(option)?.strip_prefix(' '));
+            assert_eq!(found, ours, "{option} in\n{resolved}");
+        }
+    }
+
     #[test]
     fn s02_a_value_that_would_become_another_option_is_refused() {
         for kex in ["a\nProxyCommand x", "a b", "", "-", "--x", "a\"", "%h", "$(x)"] {
@@ -102,5 +150,22 @@ mod tests {
         }
         let policy = SshPolicy { config: SshConfig::File("/no/such/file".into()), kex: None, keep_s: 0 };
         assert!(matches!(text(&policy), Err(ConfigError::Missing(_))));
+    }
+
+    #[test]
+    fn s22_an_ssh_configuration_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("ssh_config");
+        std::fs::write(&path, "").expect("it is ours");
+        for (of, mode, good) in
+            [(&path, 0o644, true), (&path, 0o646, false), (&path, 0o600, true), (&dir.path().to_owned(), 0o777, false)]
+        {
+            std::fs::set_permissions(of, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+            let policy = SshPolicy { config: SshConfig::File(path.clone()), kex: None, keep_s: 0 };
+            let said = text(&policy).map(drop);
+            assert_eq!(said.is_ok(), good, "{mode:o}: {said:?}");
+            assert!(said.err().is_none_or(|why| why.to_string().contains("type `chmod o-w ")), "{mode:o}");
+        }
     }
 }

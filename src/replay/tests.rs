@@ -336,6 +336,66 @@ fn s19_the_page_loads_nothing_and_runs_nothing() {
     assert!(page.contains("<title>a &lt;small&gt; incident</title>"));
 }
 
+/// What has made pages run scripts elsewhere; each is put where it is and closed off in several ways.
+fn payloads() -> Vec<String> {
+    let core = [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=alert(1)>",
+        "<iframe src=javascript:alert(1)>",
+        "<a href=\"javascript:alert(1)\">x</a>",
+        "<meta http-equiv=refresh content=0;url=//evil>",
+        "<base href=//evil/>",
+        "<style>@import '//evil'</style>",
+        "<link rel=stylesheet href=//evil>",
+        "<!--",
+        "<![CDATA[<b>x</b>]]>",
+        "&lt;script&gt; &#60;b&#62; &amp;lt;",
+    ];
+    let around = [("", ""), ("\">", ""), ("'>", ""), ("</td></tr></table>", ""), ("</title></style>-->", "\u{2028}\0")];
+    core.iter().flat_map(|core| around.map(|(before, after)| format!("{before}{core}{after}"))).collect()
+}
+
+/// The page of one chapter a text, which stands in all fields of its own.
+fn page_of(texts: &[String]) -> String {
+    let chapter = |text: &String| {
+        let mut chapter = told().chapters.remove(0);
+        chapter.name = text.clone();
+        chapter.rows.iter_mut().for_each(|row| row.text = text.clone());
+        chapter.rows[1].prov = text.clone();
+        chapter.unmeasured = vec![text.clone()];
+        chapter
+    };
+    let title = texts.concat();
+    page::html(&Played { incident: title.clone(), title, chapters: texts.iter().map(chapter).collect() })
+}
+
+/// The elements of a page with their attributes, as Python's parser of HTML finds them.
+fn elements(page: &str) -> String {
+    use std::io::Write;
+    let script = "import sys, html.parser as h\nclass P(h.HTMLParser):\n  handle_starttag = lambda s, t, a: print(t, a)\n  \
+        handle_endtag = lambda s, t: print('/', t)\n  handle_comment = lambda s, d: print('comment')\n  \
+        unknown_decl = lambda s, d: print('decl')\n  handle_pi = lambda s, d: print('pi')\n\
+        p = P()\np.feed(sys.stdin.buffer.read().decode())\np.close()\n";
+    let piped = std::process::Stdio::piped;
+    let mut child = std::process::Command::new("python3").args(["-c", script]).stdin(piped()).stdout(piped()).spawn();
+    let child = child.as_mut().expect("there is python3");
+    child.stdin.take().expect("it is piped").write_all(page.as_bytes()).expect("it reads");
+    let mut found = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().expect("it is piped"), &mut found).expect("it is text");
+    assert!(child.wait().expect("it ends").success());
+    found
+}
+
+#[test]
+fn s19_no_text_becomes_an_element_of_the_page() {
+    let payloads = payloads();
+    assert!(payloads.len() >= 60, "{}", payloads.len());
+    let plain = elements(&page_of(&vec!["x".to_owned(); payloads.len()]));
+    assert!(plain.lines().count() > 1000 && !plain.contains("script"), "{plain}");
+    assert_eq!(elements(&page_of(&payloads)), plain);
+}
+
 #[test]
 fn json_has_both_columns_and_what_was_saved() {
     let json = page::json(&told());

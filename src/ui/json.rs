@@ -42,4 +42,14 @@ mod tests {
             serde_json::from_str::<Value>(&line).expect("it is JSON");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn s13_any_text_stays_within_its_line_and_its_field(key in ".{0,20}", text in "(?s).{0,80}") {
+            let line = line("switched", &json!({ (key.as_str()): text.as_str() }));
+            assert!(!line.contains(['\n', '\r']) && line.starts_with("{\"v\":1,\"type\":\"switched\""), "{line}");
+            let read: Value = serde_json::from_str(&line).expect("it is JSON");
+            assert!(["v", "type"].contains(&key.as_str()) || read[&key] == text.as_str(), "{line}");
+        }
+    }
 }

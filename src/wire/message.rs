@@ -152,3 +152,35 @@ pub fn frames(body: &[u8]) -> Vec<u8> {
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
     serde_json::from_slice(body).map_err(|e| WireError::Malformed(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::protocol::Refusal;
+
+    /// Rule S4: nothing that a host says is an expression of any language, and what the schema does not have is no message.
+    #[test]
+    fn s04_what_a_host_says_is_of_the_schema_and_its_texts_stay_as_they_are() {
+        for text in
+            ["{{ 7*7 }}", "{% include '/etc/passwd' %}", "${HOME}", "$(id)", "`id`", "#{1+1}", "%s%n", "${jndi:x}"]
+        {
+            let said = ToController::Reply(Reply::Refused(Refusal::Failed(text.to_owned())));
+            let body = body(&said).expect("it is small");
+            assert_eq!(decode::<ToController>(&body).expect("it is of the schema"), said);
+        }
+        for text in [
+            r#"{"run":["sh","-c","id"]}"#,
+            r#"{"reply":{"run":["id"]}}"#,
+            r#"{"reply":"confirmed","answer":"x"}"#,
+            r#"{"command":{"observe":{}}}"#,
+            r#"{"need":{"digests":["../../etc/shadow"]}}"#,
+            r#"{"need":{"digests":"*"}}"#,
+            r#"{"hello":{"nonce":"x"}}"#,
+            r#""reply""#,
+            r#"["reply","confirmed"]"#,
+            r#"{"reply":"confirmed"} {"reply":"confirmed"}"#,
+        ] {
+            assert!(matches!(decode::<ToController>(text.as_bytes()), Err(WireError::Malformed(_))), "{text}");
+        }
+    }
+}

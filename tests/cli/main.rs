@@ -21,6 +21,7 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+mod security;
 #[path = "../../src/store/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest")]
 mod server;

@@ -33,6 +33,15 @@ const NAMES: [&str; 12] = [
     "ünïcode",
 ];
 
+/// Those, and a hundred that have one mark each: at the beginning, before what looks like a command, and within one.
+fn names() -> Vec<String> {
+    let marks = "-;&|$`'\"\\<>(){}[]*?!#~%^=+:,@.\t\n\r\u{1}\u{1b}\u{7f}\u{202e} ".chars();
+    let marked = marks.flat_map(|c| [format!("{c}x"), format!("x{c}touch y"), format!("$({c})")]);
+    let names: Vec<String> = NAMES.map(str::to_owned).into_iter().chain(marked).collect();
+    assert!(names.len() >= 100, "{}", names.len());
+    names
+}
+
 /// A tree whose files have their own paths as content, and one large file.
 struct Tree {
     dir: TempDir,
@@ -44,7 +53,7 @@ impl Tree {
     fn new(large_bytes: usize) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut contents: BTreeMap<String, Vec<u8>> =
-            NAMES.iter().map(|name| (format!("includes/{name}"), name.as_bytes().to_vec())).collect();
+            names().into_iter().map(|name| (format!("includes/{name}"), name.into_bytes())).collect();
         contents.insert("empty".into(), Vec::new());
         contents.insert("large".into(), (0..large_bytes).map(|i| (i % 251) as u8).collect());
         let entry = |(path, bytes): (&String, &Vec<u8>)| {

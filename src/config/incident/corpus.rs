@@ -62,6 +62,12 @@ fn check(from: &str, to: &str, want: Expect) {
 }
 
 #[test]
+fn every_bad_file_is_refused_as_it_is_written_down() {
+    let all = crate::config::corpus::files("incidents", said);
+    expect_test::expect_file!["../../../tests/fixtures/invalid/incidents.txt"].assert_eq(&all);
+}
+
+#[test]
 fn the_good_one_is_good() {
     assert_eq!(said(GOOD), "good");
 }

@@ -77,6 +77,12 @@ fn check(from: &str, to: &str, want: Expect) {
 }
 
 #[test]
+fn every_bad_file_is_refused_as_it_is_written_down() {
+    let all = crate::config::corpus::files("playbooks", said);
+    expect_test::expect_file!["../../../tests/fixtures/invalid/playbooks.txt"].assert_eq(&all);
+}
+
+#[test]
 fn the_good_one_is_good() {
     assert_eq!(said(&good()), "good");
 }
