@@ -54,6 +54,7 @@ async fn php(file: &Path) -> Option<String> {
     let mut command = Command::new("php");
     // Without `--`, after which php would read its own standard input; the path is absolute, so it is never an option.
     command.args(["-n", "-d", "display_errors=1", "-l"]).arg(file);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(Duration::from_millis(LINT_MS_MAX), command.output()).await {
         Err(_) => Some(format!("php -l took longer than {LINT_MS_MAX} ms")),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -72,6 +73,20 @@ fn s09_who_acts_is_the_real_user_whatever_the_environment_says() {
     spoofed(&["release"]).ends(0);
     spoofed(&["promote", "group0", V11, "--yes", "-m", "train"]).ends(0);
     spoofed(&["history", "-n", "1"]).ends(0).says(&format!("  {who}@"));
+}
+
+#[test]
+fn s11_a_linter_sees_nothing_of_our_environment() {
+    let site = Site::small("");
+    let seen = site.path("seen");
+    site.write("bin/php", &format!("#!/bin/sh\nenv > {}\n", seen.display()));
+    fs::set_permissions(site.path("bin/php"), PermissionsExt::from_mode(0o755)).expect("chmod");
+    site.stage("wmf-config/InitialiseSettings.php", "<?php\n$wmgLog = false;\n");
+    let arguments = ["sync-file", "wmf-config/InitialiseSettings.php", "--yes", "-m", "off"];
+    let path = format!("{}:{}", site.path("bin").display(), std::env::var("PATH").expect("there is one"));
+    ran(site.command(&arguments).env("PATH", path).env("AWS_SECRET_ACCESS_KEY", "CANARY"), &arguments).ends(0);
+    let seen = fs::read_to_string(seen).expect("it was asked");
+    assert!(seen.contains("PATH=") && !seen.contains("CANARY"), "{seen}");
 }
 
 /// A server of one answer, and its port.
