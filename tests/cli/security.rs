@@ -39,20 +39,21 @@ fn s06_nothing_is_made_in_a_directory_for_temporary_files() {
     fs::create_dir(site.path("tmp")).expect("it is new");
     let home = site.path("").display().to_string();
     let home = home.trim_end_matches('/');
+    let mut below = 0;
     for arguments in [
         &["sync-common", "--from-staging", "--yes", "-m", "first"][..],
         &["promote", "group0", V11, "--yes", "-m", "train"],
         &["check"],
         &["rollback", "--yes", "-m", "sessions are lost"],
     ] {
-        let calls = made(&site, arguments);
-        assert!(calls.iter().any(|call| call.contains(home)), "{arguments:?} made nothing at all: {calls:?}");
-        for call in calls {
+        for call in made(&site, arguments) {
+            below += usize::from(call.contains(home));
             let elsewhere = call.replace(home, "SITE");
             let shared = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|place| elsewhere.contains(place));
             assert!(!shared, "{arguments:?}: {call}");
         }
     }
+    assert!(below > 50, "only {below} files were made");
     assert_eq!(fs::read_dir(site.path("tmp")).expect("it is there").count(), 0);
 }
 
