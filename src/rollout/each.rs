@@ -2,7 +2,7 @@
 //! confirmed; whatever fails leaves that host behind and nobody else.
 
 use super::effect::{Outcome, Told};
-use super::host::Step;
+use super::host::{HostState, Step};
 use super::machine::{Machine, Phase};
 use crate::model::books::{Kind, Record, Status};
 use crate::model::fault::Fault;
@@ -124,11 +124,28 @@ impl Machine<'_> {
         if active == Some(self.target(host)) {
             self.fresh(host);
             self.tell(Told::Fresh(host.clone()));
+            self.look_again_at_twins_of(host);
             return self.send_confirm(host);
         }
         match (self.tried_too_often(host), self.hosts[host].expect()) {
             (false, Some(expect)) => self.send_switch(host, expect, Direction::Back),
             _ => self.leave(host, StaleReason::MapDiffers { have: active, want: self.target(host) }),
+        }
+    }
+
+    /// Who was taken for a clone of a host that is now proven to be another installation may be a clone no more.
+    fn look_again_at_twins_of(&mut self, host: &HostName) {
+        let now = self.books.hosts.get(host).and_then(|row| row.incarnation);
+        let is_no_more = |state: &HostState| match &state.failure {
+            Some(StaleReason::Cloned { twin }) if twin == host && state.step == Step::Left => {
+                state.seen.as_ref().is_some_and(|(seen, _)| seen.incarnation != now)
+            }
+            _ => false,
+        };
+        let others = self.hosts.iter_mut().filter(|(_, state)| is_no_more(state));
+        let others: Vec<_> = others.map(|(name, state)| (name.clone(), state.failure.take())).collect();
+        for (other, reason) in others {
+            self.observe_again(&other, reason.unwrap_or(StaleReason::Unknown));
         }
     }
 
