@@ -62,7 +62,8 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     assert!(check.contains("(code 7)"), "{check}");
     let back = after(&walk, "rollback");
     assert!(back.contains("mw2020.codfw.wmnet: ") && back.contains("; repairing it"), "{back}");
-    assert!(back.contains("12 of 12 hosts proven\nwatching r7") && back.contains("(code 0)"), "{back}");
+    assert!(back.contains("12 of 12 hosts proven\njournal: ") && back.contains("(code 0)"), "{back}");
+    assert!(back.contains("\nwatching r7 "), "{back}");
     let truth = "all 894 wikis: 10704 pages of 1.27.0-wmf.10, 24 pages of 1.27.0-wmf.9";
     assert!(back.contains(truth) && !walk.contains("HTTP 500"), "{back}");
     assert!(after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more' --yes\n").contains("(code 10)"), "{walk}");
