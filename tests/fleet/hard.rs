@@ -98,32 +98,42 @@ impl Hard {
         assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "what hosts said is escaped");
     }
 
-    /// The answers to `command` of the newest undertaking: the event, the host, when, and what it was.
-    fn answers(&self, command: &str) -> Vec<(u64, String, u64, String)> {
-        let books = rusqlite::Connection::open(self.fleet.path("books/books.sqlite")).expect("they are there");
+    /// The answers to `command` of the newest undertaking after an event: the event, the host, when, and what it was.
+    fn answers(&self, command: &str, since: u64) -> Vec<(u64, String, u64, String)> {
         let sql = "SELECT o.event, o.host, e.at_ms, o.result FROM outcomes o JOIN events e ON e.seq = o.event
-            WHERE o.rollout = (SELECT max(id) FROM rollouts) AND o.command = ?1 ORDER BY o.event";
+            WHERE o.rollout = (SELECT max(id) FROM rollouts) AND o.command = ?1 AND o.event > ?2 ORDER BY o.event";
+        let books = self.books();
         let mut rows = books.prepare(sql).expect("the tables are there");
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-        let rows = rows.query_map([command], row).expect("it is read");
+        let rows = rows.query_map((command, since), row).expect("it is read");
         rows.map(|row| row.expect("it is read")).collect()
     }
 
     /// All healthy hosts switched before a deadline ended the first wait for the `slow` hosts, which `command` had.
     /// How long after the undertaking began they were through, and when the deadline came, ms.
     #[track_caller]
-    fn nobody_waited(&self, slow: Broken, command: &str) {
+    fn nobody_waited(&self, slow: Broken, command: &str, since: u64) {
         let healthy = |host: &str| (0..self.count()).any(|i| !self.faults.contains_key(&i) && host == self.name(i));
         let is_slow = |host: &str| self.faults.iter().any(|(i, (broken, _))| *broken == slow && host == self.name(*i));
-        let switched: Vec<_> = self.answers("switch").into_iter().filter(|answer| healthy(&answer.1)).collect();
+        let switched: Vec<_> = self.answers("switch", since).into_iter().filter(|answer| healthy(&answer.1)).collect();
         assert!(switched.iter().all(|answer| answer.3 == "ok"), "{switched:?}");
         assert_eq!(switched.len(), self.count() - self.faults.len());
-        let waits = self.answers(command);
+        let waits = self.answers(command, since);
         let waited = waits.iter().find(|answer| is_slow(&answer.1) && answer.3.contains("timed out"));
         let waited = waited.unwrap_or_else(|| panic!("no {command} of {slow:?} timed out: {waits:?}"));
         let last = switched.last().expect("there are some");
         assert!(last.0 < waited.0, "{} switched after {} had timed out", last.1, waited.1);
         println!("  the last healthy host had switched {} ms before the first deadline came", waited.2 - last.2);
+    }
+
+    fn books(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.fleet.path("books/books.sqlite")).expect("they are there")
+    }
+
+    /// The last event on the books. A promotion that was refused has answers too, under the number that the next
+    /// undertaking takes.
+    fn last_event(&self) -> u64 {
+        self.books().query_row("SELECT max(seq) FROM events", [], |row| row.get(0)).expect("it is read")
     }
 
     fn name(&self, i: usize) -> String {
@@ -178,6 +188,7 @@ fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
 
     // The canary's hook waits while they break, all between their proof and their switch.
     let gate = hard.fleet.gate(1);
+    let since = hard.last_event();
     let mut promote = hard.fleet.spawn(&["promote", "group1", "1.27.0-wmf.11", "-m", "the train", "-y"]);
     hard.fleet.at_the_gate(1, &mut promote);
     hard.break_all();
@@ -185,7 +196,7 @@ fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
     let promoted = watched(promote, "promote").is(8);
     hard.names_all(&promoted, "owed: ");
     hard.fleet.all_serve(5, &bad);
-    hard.nobody_waited(Broken::Stopped, "switch");
+    hard.nobody_waited(Broken::Stopped, "switch", since);
 
     if asked.is_some() {
         let refused = hard.run(&["promote", "group2", "1.27.0-wmf.11", "-m", "the train", "-y"]).is(7);
@@ -193,10 +204,11 @@ fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
         hard.fleet.all_serve(5, &bad);
     }
 
+    let since = hard.last_event();
     let owed = hard.run(&["rollback", "-m", "sessions are lost"]).is(8);
     hard.names_all(&owed, "owed: ");
     hard.fleet.all_serve(0, &bad);
-    hard.nobody_waited(Broken::Lies(Lie::Drip), "observe");
+    hard.nobody_waited(Broken::Lies(Lie::Drip), "observe", since);
 
     hard.heal_all();
     assert!(bad.iter().any(|i| hard.fleet.serves(*i, NEW) == 2), "they serve what they served");
