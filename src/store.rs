@@ -6,7 +6,7 @@
 //! row; the kernel lock beside it ([`place`]) only tells whether its holder lives, and only on the holder's machine.
 //!
 //! Absent on purpose: any decision (planning reads [`Books`]), async (calls take milliseconds and are made from one
-//! thread), and repair of damaged books ([`sqlite::rebuild`] begins new ones).
+//! thread), and repair of damaged books ([`keeper::rebuild`] begins new ones).
 
 pub mod backend;
 pub mod chain;
@@ -14,6 +14,7 @@ mod columns;
 pub mod error;
 mod events;
 mod health;
+pub mod keeper;
 pub mod memory;
 pub mod place;
 mod playbooks;

@@ -98,9 +98,8 @@ pub(super) fn raise(fs: &mut impl HostFs, stamp: &Stamp) -> io::Result<()> {
 /// Raises the fence; it outlasts a power cut when the state directory is synced next, which the caller does for something
 /// else, and before anything is changed that the fence guards.
 pub(super) fn raise_with_next(fs: &mut impl HostFs, stamp: &Stamp) -> io::Result<()> {
-    let (fence, at) = (Fence { books: stamp.books, generation: stamp.generation }, state::fence_place());
-    fs.write(&state::next(&at), &state::encode(&fence)?)?;
-    fs.rename(&state::next(&at), &at)
+    let fence = Fence { books: stamp.books, generation: stamp.generation };
+    state::put(fs, &state::fence_place(), &state::encode(&fence)?)
 }
 
 /// Ends a change that was not finished, so that it has happened or has not.

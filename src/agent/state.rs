@@ -161,9 +161,14 @@ pub(super) fn store<T: Serialize>(fs: &mut impl HostFs, at: &Place, body: &T) ->
 
 /// Replaces a file at one moment; afterwards it outlasts a power cut.
 pub(super) fn replace(fs: &mut impl HostFs, at: &Place, bytes: &[u8]) -> io::Result<()> {
-    fs.write(&next(at), bytes)?;
-    fs.rename(&next(at), at)?;
+    put(fs, at, bytes)?;
     fs.sync_dir(&at.split().0)
+}
+
+/// Replaces a file at one moment; it outlasts a power cut when its directory is synced next.
+pub(super) fn put(fs: &mut impl HostFs, at: &Place, bytes: &[u8]) -> io::Result<()> {
+    fs.write(&next(at), bytes)?;
+    fs.rename(&next(at), at)
 }
 
 pub(super) fn load_fence(fs: &impl HostFs) -> io::Result<Option<Fence>> {

@@ -8,9 +8,9 @@ use crate::drive::mirrors::Mirrors;
 use crate::fleet::{Fleet, runtime};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
+use crate::store::keeper;
 use crate::store::sqlstore::SqlStore;
 use crate::store::writer::Firm;
-use crate::store::{postgres, sqlite};
 use crate::tree::content::ContentStore;
 use crate::ui::Printer;
 use anyhow::Context;
@@ -87,20 +87,12 @@ impl Seat {
 
     /// The books, to be changed; made when they are not there.
     pub fn books(&self, policy: &Policy) -> anyhow::Result<SqlStore> {
-        self.opened(policy, None)
+        Ok(keeper::open(policy, None)?)
     }
 
     /// The same for a command that takes over: a process that keeps it out of the books is ended, and that is said.
     pub fn books_firmly(&self, policy: &Policy) -> anyhow::Result<SqlStore> {
-        self.opened(policy, Some(self.firm()))
-    }
-
-    /// A server by itself ends who stands in the way.
-    fn opened(&self, policy: &Policy, firm: Option<Firm>) -> anyhow::Result<SqlStore> {
-        Ok(match &policy.store {
-            Some(at) => postgres::open(&policy.books, at, true)?,
-            None => sqlite::open_as(&policy.books, true, firm)?,
-        })
+        Ok(keeper::open(policy, Some(self.firm()))?)
     }
 
     /// How a command takes over.
@@ -111,10 +103,7 @@ impl Seat {
 
     /// The books, to be read only.
     pub fn read_books(&self, policy: &Policy) -> anyhow::Result<SqlStore> {
-        Ok(match &policy.store {
-            Some(at) => postgres::open_read_only(&policy.books, at)?,
-            None => sqlite::open_read_only(&policy.books)?,
-        })
+        Ok(keeper::open_read_only(policy)?)
     }
 
     /// The hosts that a selector names; every host that serves wikis when there is none.

@@ -7,7 +7,6 @@
 use super::clock;
 use super::deploy::Deploy;
 use super::look::{Look, Looked};
-use crate::config::policy::Policy;
 use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
@@ -18,7 +17,7 @@ use crate::model::words::count;
 use crate::store::error::StoreError;
 use crate::store::sqlstore::SqlStore;
 use crate::store::writer::Firm;
-use crate::store::{Store, place, postgres, sqlite};
+use crate::store::{Store, keeper};
 use std::collections::BTreeMap;
 
 /// Why the books can't be rebuilt.
@@ -158,13 +157,8 @@ fn most<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
 /// by them who is known to be alive. Of a holder on another deploy host that is not known; it finds its books gone, and its
 /// epoch over.
 pub fn replaceable(deploy: &Deploy, found: &Found) -> Result<bool, StoreError> {
-    let Policy { books: dir, store, .. } = &deploy.policy;
-    let opened = match store {
-        Some(at) => postgres::open_read_only(dir, at),
-        None => sqlite::open_read_only(dir),
-    };
     let load = |store: SqlStore| Ok((store.load()?, store.holder_lives()?, store.place()));
-    match opened.and_then(load) {
+    match keeper::open_read_only(&deploy.policy).and_then(load) {
         Ok((books, _, place)) if !found.is_ahead_of(&books) => Err(StoreError::Exists(place)),
         Ok((Books { lock: Some(lock), .. }, lives @ Some(true), _)) => Err(StoreError::Locked(lock, lives)),
         Ok(_) => Ok(true),
@@ -181,17 +175,10 @@ pub fn replaceable(deploy: &Deploy, found: &Found) -> Result<bool, StoreError> {
 ///
 /// As [`replaceable`], or the books can't be written.
 pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<u64, StoreError> {
-    let is_old_copy = replaceable(deploy, found)?;
-    let Policy { books: dir, store, .. } = &deploy.policy;
-    match store {
-        Some(at) if is_old_copy => postgres::set_aside(dir, at)?,
-        None if is_old_copy => place::set_aside(dir)?,
-        _ => {}
+    if replaceable(deploy, found)? {
+        keeper::set_aside(&deploy.policy)?;
     }
-    let mut store = match store {
-        Some(at) => postgres::rebuild(dir, at, found.books, found.epoch)?,
-        None => sqlite::rebuild(dir, found.books, found.epoch, Some(firm))?,
-    };
+    let mut store = keeper::rebuild(&deploy.policy, found.books, found.epoch, firm)?;
     let now = clock::now();
     let claim = store.take_lock(now, &super::deploy::holder(&deploy.by), "rebuild from the fleet", false)?;
     let states: Vec<&Confirmed> = found.before.iter().chain([&found.served]).collect();

@@ -2,7 +2,8 @@
 //! then the operator's own file where groups.yaml says so.
 //!
 //! Invariant: nothing from groups.yaml gets in here that could begin another line or another word: what is not of the
-//! expected form is refused, not quoted. A file that groups.yaml names is refused when somebody else can write it. Deliberately absent: options of one host, which are arguments.
+//! expected form is refused, not quoted. A file that groups.yaml names is refused when somebody else can write it.
+//! Deliberately absent: options of one host, which are arguments.
 
 use crate::config::policy::{SshConfig, SshPolicy};
 use crate::config::trust::{self, Invoker};

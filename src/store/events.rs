@@ -111,24 +111,8 @@ impl Db<'_> {
     /// are asked often.
     pub fn walk(&self) -> Result<Verified, StoreError> {
         let mut walk = Walk::new(self.id()?);
-        let mut intents = Copies {
-            db: self,
-            table: "intents",
-            sql: INTENTS,
-            count: "SELECT count(*) FROM intents",
-            passed: 0,
-            read: VecDeque::new(),
-            after: 0,
-        };
-        let mut outcomes = Copies {
-            db: self,
-            table: "outcomes",
-            sql: OUTCOMES,
-            count: "SELECT count(*) FROM outcomes",
-            passed: 0,
-            read: VecDeque::new(),
-            after: 0,
-        };
+        let mut intents = Copies::of(self, "intents", INTENTS, "SELECT count(*) FROM intents");
+        let mut outcomes = Copies::of(self, "outcomes", OUTCOMES, "SELECT count(*) FROM outcomes");
         let (mut after, mut is_full) = (0, true);
         while is_full {
             let mut found = 0;
@@ -185,7 +169,11 @@ struct Copies<'a> {
     after: u64,
 }
 
-impl Copies<'_> {
+impl<'a> Copies<'a> {
+    fn of(db: &'a Db<'a>, table: &'static str, sql: &'static str, count: &'static str) -> Self {
+        Self { db, table, sql, count, passed: 0, read: VecDeque::new(), after: 0 }
+    }
+
     /// The next row must be what the event `seq` says.
     fn next(&mut self, seq: u64, expected: Vec<String>) -> Result<(), StoreError> {
         if self.read.is_empty() {

@@ -94,16 +94,25 @@ pub fn open_file(dir: &Path, create: bool) -> Result<PathBuf, StoreError> {
 
 /// Moves the database and SQLite's files beside it out of the way, to names that are free; nothing is deleted.
 pub fn set_aside(dir: &Path) -> Result<(), StoreError> {
-    let free = |n: &u32| !dir.join(format!("{FILE}.damaged-{n}")).exists();
-    let n = (1..u32::MAX).find(free).expect("a directory has fewer files than that");
+    let n = first_free(|n| dir.join(format!("{FILE}.damaged-{n}")));
     for suffix in ["-head", "", "-wal", "-shm", "-journal"] {
         let from = if suffix == "-head" { dir.join(HEAD) } else { dir.join(format!("{FILE}{suffix}")) };
-        match std::fs::rename(&from, dir.join(format!("{FILE}.damaged-{n}{suffix}"))) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(StoreError::io("set aside", &from)(e)),
-            _ => {}
-        }
+        move_away(&from, &dir.join(format!("{FILE}.damaged-{n}{suffix}")))?;
     }
     Ok(())
+}
+
+/// The first number under which nothing lies.
+fn first_free(name: impl Fn(u32) -> PathBuf) -> u32 {
+    (1..u32::MAX).find(|n| !name(*n).exists()).expect("a directory has fewer files than that")
+}
+
+/// Renames a file that may not be there.
+fn move_away(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match std::fs::rename(from, to) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("set aside", from)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// The last event that a command of this machine saw.
@@ -176,11 +185,7 @@ impl Note {
     /// Moves it out of the way, together with the books that it speaks of.
     pub fn set_aside(&self) -> Result<(), StoreError> {
         let aside = |n: u32| PathBuf::from(format!("{}.damaged-{n}", self.0.display()));
-        let n = (1..u32::MAX).find(|n| !aside(*n).exists()).expect("a directory has fewer files than that");
-        match std::fs::rename(&self.0, aside(n)) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("set aside", &self.0)(e)),
-            _ => Ok(()),
-        }
+        move_away(&self.0, &aside(first_free(aside)))
     }
 }
 

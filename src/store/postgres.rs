@@ -17,14 +17,13 @@ mod tables;
 mod tls;
 
 use super::backend::{Access, Backend, Each, Value};
+use super::chain;
 use super::columns::key;
 use super::error::StoreError;
 use super::place::{self, Note, Signs};
 use super::rows::Db;
 use super::schema::FORM;
-use super::sqlite::random_id;
-use super::sqlstore::SqlStore;
-use super::{Store, chain};
+use super::sqlstore::{SqlStore, make_room, random_id};
 use crate::config::policy::StorePolicy;
 use crate::model::ids::BooksId;
 use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_STANDSTILL_MS_MAX, BOOKS_STATEMENT_MS_MAX};
@@ -72,12 +71,7 @@ pub fn open_read_only(dir: &Path, at: &StorePolicy) -> Result<SqlStore, StoreErr
 pub fn rebuild(dir: &Path, at: &StorePolicy, id: BooksId, epoch_floor: u64) -> Result<SqlStore, StoreError> {
     place::check(dir, true)?;
     let seen = Note::shared(dir).read().and_then(|head| head.shared).map_or(0, |(_, epoch)| epoch);
-    match open_read_only(dir, at).and_then(|store| store.load()) {
-        Ok(_) => return Err(StoreError::Exists(address::target(at)?.server().into())),
-        Err(StoreError::NoBooks(_)) => {}
-        Err(e) if e.is_damage() || matches!(e, StoreError::Lost { .. }) => set_aside(dir, at)?,
-        Err(e) => return Err(e),
-    }
+    make_room(open_read_only(dir, at), || set_aside(dir, at))?;
     let postgres = Postgres::connect(at, false)?;
     postgres.make(id, epoch_floor.max(seen))?;
     postgres.store(dir)
@@ -130,28 +124,26 @@ impl Postgres {
 
     /// Whether the database has books; an error when they are newer than this program.
     fn is_made(&self) -> Result<bool, StoreError> {
-        let mut made = false;
-        self.rows("SELECT to_regclass('pointsman.meta')::text", &[], &mut |row| {
-            made = matches!(row, [Value::Text(_)]);
-            Ok(())
-        })?;
-        if !made {
+        if !self.has("SELECT to_regclass('pointsman.meta')::text")? {
             return Ok(false);
         }
         let have: i64 = self.db().meta_value("form")?;
         self.form.set(have);
         match have {
             // Or one wrong digit would turn the comparison with the sums off.
-            1..4 if self.has_sums()? => Err(self.damaged(format!("they have sums, which form {have} has not"))),
+            1..4 if self.has("SELECT to_regclass('pointsman.sums')::text")? => {
+                Err(self.damaged(format!("they have sums, which form {have} has not")))
+            }
             1..=FORM => Ok(true),
             have if have > FORM => Err(StoreError::Newer { path: self.path(), have, known: FORM }),
             _ => Err(self.damaged("not books of pointsman".to_owned())),
         }
     }
 
-    fn has_sums(&self) -> Result<bool, StoreError> {
+    /// Whether a table is there, by a question for its name.
+    fn has(&self, name: &'static str) -> Result<bool, StoreError> {
         let mut found = false;
-        self.rows("SELECT to_regclass('pointsman.sums')::text", &[], &mut |row| {
+        self.rows(name, &[], &mut |row| {
             found = matches!(row, [Value::Text(_)]);
             Ok(())
         })?;

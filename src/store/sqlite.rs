@@ -9,9 +9,9 @@ use super::backend::{Access, Backend, Each, Value};
 use super::error::StoreError;
 use super::place::{Note, Signs};
 use super::rows::Db;
-use super::sqlstore::SqlStore;
+use super::sqlstore::{SqlStore, make_room, random_id};
 use super::writer::{self, Firm};
-use super::{Store, place, schema};
+use super::{place, schema};
 use crate::model::ids::BooksId;
 use crate::model::limits::{BOOKS_BUSY_MS_MAX, BOOKS_GRACE_MS};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -42,12 +42,7 @@ pub fn open_as(dir: &Path, create: bool, firm: Option<Firm>) -> Result<SqlStore,
 /// Begins new books for a fleet that knows the id, above every epoch it may have seen. Damaged books are set aside
 /// under another name; [`StoreError::Exists`] when the books there can be read.
 pub fn rebuild(dir: &Path, id: BooksId, epoch_floor: u64, firm: Option<Firm>) -> Result<SqlStore, StoreError> {
-    match open_as(dir, false, firm.clone()).and_then(|store| store.load()) {
-        Ok(_) => return Err(StoreError::Exists(dir.to_owned())),
-        Err(StoreError::NoBooks(_)) => {}
-        Err(e) if e.is_damage() || matches!(e, StoreError::Lost { .. }) => place::set_aside(dir)?,
-        Err(e) => return Err(e),
-    }
+    make_room(open_as(dir, false, firm.clone()), || place::set_aside(dir))?;
     prepare(dir, Some((id, epoch_floor)), firm)
 }
 
@@ -233,15 +228,6 @@ fn value(column: ValueRef<'_>) -> Value {
         },
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
     }
-}
-
-/// A name that no other books have.
-pub fn random_id() -> Result<BooksId, StoreError> {
-    let mut bytes = [0; 16];
-    let failed =
-        |e: getrandom::Error| StoreError::io("read", Path::new("random bytes"))(std::io::Error::other(e.to_string()));
-    getrandom::fill(&mut bytes).map_err(failed)?;
-    Ok(BooksId(u128::from_be_bytes(bytes)))
 }
 
 /// A connection with every setting that one connection needs. `parameters` are of SQLite's URI form. Settings read the file

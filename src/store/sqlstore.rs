@@ -11,13 +11,13 @@ use super::rows::{Db, Trace};
 use super::sums::Known;
 use super::{Claim, RELEASED, Store, StoredEvent, Verified, only_notes, still_true, taken};
 use crate::model::books::{Books, Lock, Record, Rollout, Snapshot};
-use crate::model::ids::{Generation, RolloutId, SnapshotId};
+use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use crate::model::limits::BOOKS_RECENT_MAX;
 use crate::model::step::Step;
 use crate::model::time::Time;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Books in a database.
 #[derive(Debug)]
@@ -167,6 +167,29 @@ impl Drop for SqlStore {
             self.backend.closing();
             let _ = self.note_head();
         }
+    }
+}
+
+/// A name that no other books have.
+pub(super) fn random_id() -> Result<BooksId, StoreError> {
+    let mut bytes = [0; 16];
+    let failed =
+        |e: getrandom::Error| StoreError::io("read", Path::new("random bytes"))(std::io::Error::other(e.to_string()));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(BooksId(u128::from_be_bytes(bytes)))
+}
+
+/// Makes way for new books: damaged ones, and what is left of lost ones, are set aside. [`StoreError::Exists`] when the books
+/// there can be read.
+pub(super) fn make_room(
+    found: Result<SqlStore, StoreError>,
+    set_aside: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    match found.and_then(|store| store.load().map(|_| store.place())) {
+        Ok(place) => Err(StoreError::Exists(place)),
+        Err(StoreError::NoBooks(_)) => Ok(()),
+        Err(e) if e.is_damage() || matches!(e, StoreError::Lost { .. }) => set_aside(),
+        Err(e) => Err(e),
     }
 }
 
