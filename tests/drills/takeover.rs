@@ -8,7 +8,7 @@ use crate::killed::{PROMOTE, SYNC_COMMON};
 use crate::site::{Ran, Site};
 use crate::stand::{Drill, End, Running, Stand, Who};
 use crate::trace;
-use pointsman::model::books::{Kind, Record, Rollout, Status};
+use pointsman::model::books::Record;
 use pointsman::store::error::StoreError;
 use pointsman::store::sqlite;
 use pointsman::store::{LockNote, Store, StoredEvent, lock_note};
@@ -58,14 +58,12 @@ impl Keeper for Directory {
 struct Pair {
     first: &'static Drill,
     second: &'static [&'static str],
-    /// Whether the hosts then serve what the first one wanted, since it was wanted already.
-    ends_new: bool,
 }
 
 const PAIRS: [Pair; 3] = [
-    Pair { first: &PROMOTE, second: &["rollback", "--yes", "-m", "5xx"], ends_new: false },
-    Pair { first: &PROMOTE, second: &["converge", "--take-over"], ends_new: false },
-    Pair { first: &SYNC_COMMON, second: &["converge", "--take-over"], ends_new: true },
+    Pair { first: &PROMOTE, second: &["rollback", "--yes", "-m", "5xx"] },
+    Pair { first: &PROMOTE, second: &["converge", "--take-over"] },
+    Pair { first: &SYNC_COMMON, second: &["converge", "--take-over"] },
 ];
 
 /// The first operator, stopped or ended.
@@ -109,12 +107,12 @@ impl First {
 /// One takeover; how it ended.
 fn take_over(stand: &Stand, pair: &Pair, call: &trace::Call) -> (&'static str, Result<(), String>) {
     stand.put_back();
+    let books = || stand.keeper.open(&stand.site).and_then(|books| books.load());
+    let before = books().expect("nobody is there").current;
     let first = stopped_at(stand, call);
-    let books = stand.keeper.open(&stand.site).and_then(|books| books.load());
-    // Once a promotion has ended it is what everybody wants, and hosts only hear that they are to keep it.
-    let promoted = |rollout: &Rollout| rollout.kind == Kind::Promote && rollout.status == Status::Done;
-    let is_over = books.as_ref().is_ok_and(|books| books.rollouts.values().last().is_some_and(promoted));
-    let ends_new = pair.ends_new || is_over && pair.second[0] == "converge";
+    let books = books();
+    // A converge goes to what the books want: that of a sync from its intent on, that of a promotion once it has ended.
+    let ends_new = pair.second[0] == "converge" && books.as_ref().is_ok_and(|books| books.current != before);
     let held = books.as_ref().ok().and_then(|books| books.lock.as_ref()).map(|lock| lock.epoch);
     let second = stand.site.run(pair.second);
     let (stopped, was_ended) = (first.stopped, second.stderr.contains("was ended (SIGKILL)"));
