@@ -18,6 +18,7 @@ mod converge;
 mod coverage;
 mod demo;
 mod depool;
+mod doctor;
 mod dry;
 mod ended;
 mod exit;
@@ -26,6 +27,7 @@ mod gc;
 mod history;
 mod hold;
 mod hosts;
+mod init;
 mod journal;
 mod lock;
 mod pin;
@@ -119,6 +121,8 @@ enum Command {
     Coverage(coverage::Coverage),
     Agent(agent::Agent),
     Config(config::Config),
+    Init(init::Init),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     #[command(name = "demo-web", hide = true)]
     DemoWeb(demo::DemoWeb),
@@ -183,6 +187,8 @@ impl Command {
             Self::Coverage(command) => command.run(seat),
             Self::Agent(command) => command.run(seat),
             Self::Config(command) => command.run(seat),
+            Self::Init(command) => command.run(seat),
+            Self::Doctor(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
             Self::DemoWeb(command) => command.run(seat),
         }

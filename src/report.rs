@@ -9,6 +9,7 @@ pub mod access;
 pub mod canary;
 pub mod coverage;
 pub mod declared;
+pub mod doctor;
 pub mod escape;
 pub mod gates;
 pub mod history;

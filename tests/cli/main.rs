@@ -1,5 +1,6 @@
 //! The command line as a person meets it: the real program over real directories, judged from outside.
 
+mod begins;
 mod blame;
 mod books;
 mod canary;
