@@ -10,7 +10,9 @@ mod audience;
 mod blocker;
 mod books;
 mod canary;
+mod candidates;
 mod check;
+mod completions;
 mod config;
 #[cfg(test)]
 mod contrib;
@@ -30,6 +32,7 @@ mod hosts;
 mod init;
 mod journal;
 mod lock;
+mod man;
 mod pin;
 mod plan;
 mod playbook;
@@ -123,6 +126,8 @@ enum Command {
     Config(config::Config),
     Init(init::Init),
     Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
     Demo(demo::Demo),
     #[command(name = "demo-web", hide = true)]
     DemoWeb(demo::DemoWeb),
@@ -130,6 +135,7 @@ enum Command {
 
 /// Parses the arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
+    candidates::answer();
     let cli = Cli::parse();
     log();
     let seat = Seat::new(&cli.seat);
@@ -189,6 +195,8 @@ impl Command {
             Self::Config(command) => command.run(seat),
             Self::Init(command) => command.run(seat),
             Self::Doctor(command) => command.run(seat),
+            Self::Completions(command) => command.run(seat),
+            Self::Man(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
             Self::DemoWeb(command) => command.run(seat),
         }

@@ -9,7 +9,6 @@ use super::deploy::Deploy;
 use super::look::{Look, LookError};
 use crate::config::policy::{HostPolicy, Policy, Transport};
 use crate::fleet::{runtime, ssh};
-use crate::gate::soak::Standing;
 use crate::model::books::Books;
 use crate::model::component::Component;
 use crate::model::fault::Fault;
@@ -19,7 +18,9 @@ use crate::model::protocol::Observation;
 use crate::model::ranges::fold;
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
+use crate::model::verdict::Verdict;
 use crate::model::words::count;
+use crate::report::canary::Asked;
 use crate::report::doctor::{Finding, Part};
 use crate::report::stale;
 use crate::report::words::{bytes, moment};
@@ -300,16 +301,17 @@ pub async fn gates(deploy: &Deploy, store: &mut dyn Store, well: &BTreeSet<HostN
             return vec![Finding::doubt(Part::Gates, format!("not tried: {}", causes_of(&error)), "pointsman canary")];
         }
     };
-    let finding = |gate: &crate::report::canary::Asked| match (gate.standing, &gate.judgement) {
-        (Standing::Errored, Some(last)) => {
-            let said = format!("{} can't be asked: {}", gate.name, last.sentence);
-            Finding::bad(Part::Gates, said, format!("pointsman canary --gate {}", gate.name))
+    let finding = |gate: &Asked| {
+        let why = gate.judgement.as_ref().map_or("it gave no answer in time", |last| &last.sentence);
+        match gate.verdict() {
+            Verdict::Error => {
+                let said = format!("{} can't be asked: {why}", gate.name);
+                Finding::bad(Part::Gates, said, format!("pointsman canary --gate {}", gate.name))
+            }
+            Verdict::Pass | Verdict::Fail | Verdict::Inconclusive => {
+                Finding::well(Part::Gates, format!("{} answers", gate.name))
+            }
         }
-        (Standing::Errored, None) => {
-            let said = format!("{} gave no answer in time", gate.name);
-            Finding::bad(Part::Gates, said, format!("pointsman canary --gate {}", gate.name))
-        }
-        _ => Finding::well(Part::Gates, format!("{} answers", gate.name)),
     };
     asked.iter().map(finding).collect()
 }
@@ -317,6 +319,7 @@ pub async fn gates(deploy: &Deploy, store: &mut dyn Store, well: &BTreeSet<HostN
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::canary::Asked;
     use crate::report::doctor::Grade;
 
     #[test]

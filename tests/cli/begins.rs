@@ -93,7 +93,7 @@ gates:
   - name: edits
     kind: threshold
     source: {prometheus: \"http://127.0.0.1:9\", query: up}
-    success: "< 10"
+    success: '< 10'
 ";
     let site = Site::small(more);
     fs::remove_dir_all(site.host(&site.hosts()[2])).expect("ours");

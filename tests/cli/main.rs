@@ -27,6 +27,7 @@ mod security;
 #[expect(dead_code, reason = "the tests of the library use the rest")]
 mod server;
 mod shared;
+mod shells;
 mod simulations;
 mod site;
 mod stopped;
