@@ -18,6 +18,7 @@ pub mod markdown;
 pub mod nagios;
 pub mod plan;
 pub mod policytests;
+pub mod progress;
 pub mod recording;
 pub mod simulation;
 pub mod stale;

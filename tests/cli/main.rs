@@ -32,6 +32,7 @@ mod simulations;
 mod site;
 mod stopped;
 mod story;
+mod terminal;
 mod timeline;
 mod together;
 mod week;
