@@ -8,6 +8,7 @@ mod codes;
 mod content;
 mod docs;
 mod dry;
+mod examples;
 mod gated;
 mod gates;
 mod gc;
