@@ -247,10 +247,22 @@ pub async fn hosts(deploy: &Deploy) -> Vec<Finding> {
         }
     }
     findings.extend(wrong.into_iter().map(|(reason, hosts)| {
-        let finding = Finding::bad(Part::Hosts, stale::reason(&reason), stale::remedy(fold(&hosts), &reason));
+        let finding = Finding::bad(Part::Hosts, stale::reason(&reason), mend(&reason, &hosts));
         Finding { hosts: hosts.into_iter().collect(), ..finding }
     }));
     findings
+}
+
+/// What to do about hosts that a site perhaps just began with.
+fn mend(reason: &StaleReason, hosts: &[HostName]) -> String {
+    match reason {
+        StaleReason::Fault(Fault::Dns) => "correct the name in groups.yaml, or give it an `address` there".to_owned(),
+        // Keys are looked at one by one.
+        StaleReason::Fault(Fault::HostKeyChanged | Fault::HostKeyUnknown) if hosts.len() > 1 => {
+            format!("{}, for each", stale::remedy("HOST", reason))
+        }
+        reason => stale::remedy(fold(hosts), reason),
+    }
 }
 
 /// What a host that answers tells of itself.
@@ -332,6 +344,16 @@ mod tests {
         assert_eq!(grade("OpenSSH_6.9p1"), Grade::Bad);
         assert_eq!(grade("Sun_SSH_1.1"), Grade::Doubt);
         assert_eq!(grade(""), Grade::Doubt);
+    }
+
+    #[test]
+    fn what_is_to_be_typed_can_be_typed() {
+        let hosts: Vec<HostName> = ["mw2001", "mw2002"].map(|name| name.parse().expect("a host")).into();
+        let said = |fault: Fault, hosts: &[HostName]| mend(&StaleReason::Fault(fault), hosts);
+        assert_eq!(said(Fault::HostKeyUnknown, &hosts), "pointsman hosts trust HOST, for each");
+        assert_eq!(said(Fault::HostKeyUnknown, &hosts[..1]), "pointsman hosts trust mw2001");
+        assert!(said(Fault::Refused, &hosts).starts_with("pointsman depool mw[2001-2002] "));
+        assert!(said(Fault::Dns, &hosts).contains("groups.yaml"));
     }
 
     #[test]
