@@ -331,7 +331,6 @@ pub async fn gates(deploy: &Deploy, store: &mut dyn Store, well: &BTreeSet<HostN
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::canary::Asked;
     use crate::report::doctor::Grade;
 
     #[test]
