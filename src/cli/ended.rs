@@ -76,6 +76,11 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
                 false => say("nothing was switched: a person is needed, see above"),
             }
         }
+        Outcome::Changed(lines) => {
+            say("the plan is stale, nothing was switched:");
+            lines.iter().for_each(|line| say(&format!("  {line}")));
+            say(&format!("  hint: {}", exit::PLAN_AGAIN));
+        }
         Outcome::Stopped => {
             say("stopped: no new step was begun, the fleet may be on two states");
             say("  hint: pointsman converge, or pointsman rollback");

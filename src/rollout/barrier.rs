@@ -13,7 +13,7 @@ use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
 use crate::model::protocol::{Direction, Observation, Reply};
 use crate::model::stale::StaleReason;
-use crate::plan::{assess, lint};
+use crate::plan::{assess, changed, lint};
 use std::collections::BTreeMap;
 
 impl Machine<'_> {
@@ -137,6 +137,11 @@ impl Machine<'_> {
     }
 
     fn all_observed(&mut self) {
+        let changed = self.unlike_the_plan();
+        if !changed.is_empty() {
+            self.note_failures(false);
+            return self.finish(Outcome::Changed(changed));
+        }
         let failures = self.note_failures(false);
         if !failures.is_empty() {
             return self.finish(Outcome::Stale(failures));
@@ -158,6 +163,15 @@ impl Machine<'_> {
         }
         self.phase = Phase::Asking;
         self.ask();
+    }
+
+    /// Hosts that a plan that was saved saw otherwise.
+    fn unlike_the_plan(&self) -> Vec<String> {
+        let line = |(host, state): (&HostName, &super::host::HostState)| {
+            let (seen, _) = state.seen.as_ref()?;
+            changed::host(host, self.plan.hosts[host].expect?, seen)
+        };
+        self.hosts.iter().filter_map(line).collect()
     }
 
     pub(super) fn approved(&mut self) {

@@ -445,6 +445,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::GateFailed(_) => "gate failed",
         Outcome::Held(_) => "held",
         Outcome::Paused { .. } => "paused",
+        Outcome::Changed(_) => "changed",
         Outcome::Stopped => "stopped",
     }
 }
