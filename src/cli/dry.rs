@@ -13,6 +13,7 @@ use crate::drive::look::{Look, LookError, Looked};
 use crate::drive::staging::Taken;
 use crate::drive::{clock, deploy::Deploy};
 use crate::model::books::Books;
+use crate::model::component::Component;
 use crate::model::names::HostName;
 use crate::model::protocol::{Level, Observation};
 use crate::model::stale::StaleReason;
@@ -56,13 +57,7 @@ struct Sight<'a> {
 }
 
 /// Plans by the books and by what the hosts show now, or by what `status --json` wrote.
-pub fn run(
-    seat: &Seat,
-    acting: &Acting,
-    order: &Order<'_>,
-    wishes: &Wishes,
-    taken: &[Taken],
-) -> anyhow::Result<Exit> {
+pub fn run(seat: &Seat, acting: &Acting, order: &Order<'_>, wishes: &Wishes, taken: &[Taken]) -> anyhow::Result<Exit> {
     if let Some(file) = &acting.view {
         return offline(seat, file, acting, order, wishes, taken);
     }
@@ -139,7 +134,14 @@ fn say(seat: &Seat, acting: &Acting, order: &Order<'_>, mut plan: Plan, sight: &
         false => seat.printer.data(report::plan::text(&plan, Some(&facts)).trim_end()),
     }
     if !seat.json {
-        say_stale(seat, &stale);
+        let moved = |component: &Component| facts.content.iter().any(|change| change.component == *component);
+        // That hosts lack what this brings to all of them needs no line for each.
+        let told = |reason: &StaleReason| match reason {
+            StaleReason::NotReady(lacking) => !lacking.iter().all(|(component, _)| moved(component)),
+            _ => true,
+        };
+        let told = stale.iter().filter(|(_, reason)| told(reason));
+        say_stale(seat, &told.map(|(host, reason)| (host.clone(), reason.clone())).collect());
     }
     let unseen = plan.hosts.len() - sight.looked.len();
     if unseen > 0 {

@@ -129,6 +129,11 @@ fn make(seat: &Seat, mut command: Command, output: Option<&Path>, detailed: bool
 fn save(seat: &Seat, file: &Path, plan: &PlanFile) -> anyhow::Result<()> {
     whole::write_new(file, &plan.to_bytes())?;
     let (name, digest) = (file.display(), plan.digest);
+    if seat.json {
+        let body = serde_json::json!({"file": name.to_string(), "digest": digest});
+        seat.printer.event("saved", &body);
+        return Ok(());
+    }
     seat.printer.talk(&format!("saved as {name}, plan {digest}"));
     seat.printer.talk(&format!("  hint: pointsman apply {name} does it"));
     Ok(())

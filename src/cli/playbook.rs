@@ -76,7 +76,15 @@ impl<'a> Player<'a> {
         store.note(clock::now(), 0, &[Record::Playbook(record)])?;
         seat.printer
             .talk(&format!("{id}: {} begins; pointsman resume {id} goes on after an interruption", playbook.name));
-        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: Some(alive), saved: None })
+        Ok(Self {
+            seat,
+            policy,
+            store,
+            playbook,
+            machine: Machine::new(playbook, run),
+            alive: Some(alive),
+            saved: None,
+        })
     }
 
     /// A run that was begun before; an error when another process runs it.
@@ -233,6 +241,8 @@ impl Player<'_> {
         let is_it = |saved: &mut Rc<Saved>| saved.planned.as_ref().is_some_and(|p| line.starts_with(&p.line));
         if let Some(acting) = command.acting() {
             acting.saved = self.saved.take_if(is_it);
+            // Whoever began the run agreed to it.
+            acting.yes |= acting.saved.is_some();
         }
         command
     }

@@ -84,7 +84,10 @@ impl SyncCommon {
         let initial = staging::map(&deploy.policy)?;
         if news.is_empty() && wanted.is_some() {
             seat.printer.talk("staging holds what the books want already");
-        } else if !self.acting.looks_first() && !self.acting.yes && !prompt::confirm("Take this as the wanted content?")? {
+        } else if !self.acting.looks_first()
+            && !self.acting.yes
+            && !prompt::confirm("Take this as the wanted content?")?
+        {
             seat.printer.talk("nothing was changed: not confirmed");
             return Ok(Exit::Paused);
         }

@@ -68,7 +68,8 @@ fn lacks(seen: &Observation, component: &Component) -> bool {
 fn size(known: &Known<'_>, held: Option<Digest>, target: Digest) -> Option<u64> {
     let target = known.manifest(target)?;
     let there = held.and_then(|held| known.manifest(held)).unwrap_or_default();
-    let there: BTreeSet<Digest> = there.entries().iter().filter_map(|entry| file(&entry.kind)).map(|(id, _)| id).collect();
+    let there: BTreeSet<Digest> =
+        there.entries().iter().filter_map(|entry| file(&entry.kind)).map(|(id, _)| id).collect();
     let lacking = target.entries().iter().filter_map(|entry| file(&entry.kind)).filter(|(id, _)| !there.contains(id));
     Some(lacking.map(|(_, size)| size).fold(0, u64::saturating_add))
 }

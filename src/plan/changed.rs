@@ -24,12 +24,7 @@ pub struct Changed(pub Vec<String>);
 /// # Errors
 ///
 /// Everything that changed since.
-pub fn keep_to(
-    saved: &Saved,
-    now: &Basis,
-    books: &Books,
-    made: Result<Plan, Blocked>,
-) -> Result<Plan, Changed> {
+pub fn keep_to(saved: &Saved, now: &Basis, books: &Books, made: Result<Plan, Blocked>) -> Result<Plan, Changed> {
     let Some(planned) = &saved.planned else { return Err(Changed(vec!["the file has no plan".to_owned()])) };
     let was = &planned.plan;
     let mut lines = basis(&saved.basis, now, books, was.goal.mode == Mode::Barrier);
@@ -191,4 +186,117 @@ pub fn host(host: &HostName, was: Expect, seen: &Observation) -> Option<String> 
     let short = |map: Option<crate::model::digest::Digest>| or_none(map.map(|map| map.short()));
     let (before, after) = (short(was.active), short(seen.active));
     (seen.active != was.active).then(|| format!("{host} serves the map {after}, and served {before} when planned"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::policy::Policy;
+    use crate::config::sections;
+    use crate::model::books::Hold;
+    use crate::model::time::Time;
+    use crate::plan::facts::{Facts, Load};
+    use crate::plan::fixture::{books, done, group, policy, site, wmf};
+    use crate::plan::saved::Planned;
+    use crate::plan::{forward, hosts};
+    use expect_test::{Expect as Text, expect};
+
+    fn made(policy: &Policy, books: &Books, now: u64) -> Result<Plan, Blocked> {
+        let goal = forward::promote(site(policy, books, now), &group("group0"), &wmf(11), "x", None)?;
+        hosts::plan(site(policy, books, now), goal, None)
+    }
+
+    fn saved(policy: &Policy, books: &Books) -> Saved {
+        let plan = made(policy, books, 1).expect("it is planned");
+        let (content, rollback, past, overruled) = (Vec::new(), Vec::new(), None, BTreeMap::new());
+        let facts = Facts { content, load: Load::default(), rollback, past, overruled, changes: true };
+        Saved {
+            program: String::new(),
+            by: "a@ci".to_owned(),
+            at: Time(1),
+            command: Vec::new(),
+            basis: Basis::of(policy, books),
+            playbook: None,
+            planned: Some(Planned { line: Vec::new(), plan, facts }),
+        }
+    }
+
+    /// What is said once `change` was made.
+    fn check(change: impl Fn(&mut Policy, &mut Books), want: Text) {
+        let (mut policy, mut books) = (policy(3), crate::plan::fixture::books(&policy(3)));
+        policy.files.insert("groups.yaml".to_owned(), sections::of_yaml("hosts: 1\nlimits: 2\n"));
+        let saved = saved(&policy, &books);
+        change(&mut policy, &mut books);
+        let kept = keep_to(&saved, &Basis::of(&policy, &books), &books, made(&policy, &books, 9));
+        let said = kept.map_or_else(|changed| changed.0.join("\n"), |_| "it is kept to".to_owned());
+        want.assert_eq(&said);
+    }
+
+    #[test]
+    fn each_thing_is_named() {
+        check(|_, _| {}, expect!["it is kept to"]);
+        check(|_, books| books.hosts.clear(), expect!["it is kept to"]);
+        let yaml = |text: &'static str| {
+            move |policy: &mut Policy, _: &mut Books| {
+                policy.files.insert("groups.yaml".to_owned(), sections::of_yaml(text));
+            }
+        };
+        check(yaml("hosts: 1\nlimits: 3\n"), expect!["groups.yaml was changed: limits"]);
+        check(yaml("# x\nhosts: 1\nlimits: 2\ngates: []\n"), expect!["groups.yaml was changed: all, gates"]);
+        let list = |policy: &mut Policy, _: &mut Books| {
+            policy.files.insert("dblists/all.dblist".to_owned(), sections::of_list("enwiki"));
+        };
+        check(list, expect!["dblists/all.dblist is read now and was not then"]);
+        check(
+            |_, books| books.id = crate::model::ids::BooksId(8),
+            expect!["these are other books than those that it was made from"],
+        );
+        let held = |_: &mut Policy, books: &mut Books| {
+            books.hold = Some(Hold { by: "a".into(), reason: "why".into(), since: Time(5) });
+        };
+        check(held, expect!["a hold is set by a since 1970-01-01T00:00:00Z: why"]);
+        let promoted = |policy: &mut Policy, books: &mut Books| {
+            let goal = made(policy, books, 5).expect("it is planned").goal;
+            done(books, goal, 6);
+        };
+        check(
+            promoted,
+            expect![[r#"
+            r1 was undertaken since: promote by operator@deploy1001 at 1970-01-01T00:00:00Z: x
+            the wanted state was s1 then and is s2 now
+            what is to be served or held is another for 3 hosts: mw[2001-2003].codfw.wmnet"#]],
+        );
+        check(|policy, _| drop(policy.hosts.pop_last()), expect!["1 host: no longer in scope: mw2003.codfw.wmnet"]);
+        let waves = |policy: &mut Policy, _: &mut Books| {
+            let roles = policy.hosts.first_entry().map(|host| host.into_mut());
+            roles.into_iter().for_each(|host| host.roles = [crate::config::policy::Role::Appserver].into());
+        };
+        check(waves, expect!["the waves are others"]);
+        check(|policy, _| policy.soak.wave_ms = 1, expect!["the gates or their times are others"]);
+        let pinned = |policy: &mut Policy, _: &mut Books| {
+            let pin = policy.pins.wikis.first_entry().map(|pin| pin.into_mut());
+            pin.into_iter().for_each(|pin| pin.reason = "another".to_owned());
+        };
+        check(pinned, expect!["the pin of labswiki is another: 1.27.0-wmf.9 instead of 1.27.0-wmf.9"]);
+        let content = |_: &mut Policy, books: &mut Books| {
+            let wanted = books.snapshots.values_mut().flat_map(|snapshot| snapshot.wanted.values_mut());
+            wanted.take(1).for_each(|id| *id = crate::model::digest::Digest::of(b"other"));
+        };
+        check(content, expect!["wmf-config is 6f9b6927228a in the plan and 3f796163ebf9 now"]);
+    }
+
+    #[test]
+    fn what_hosts_showed_comes_along() {
+        let policy = policy(3);
+        let books = books(&policy);
+        let mut saved = saved(&policy, &books);
+        let seen = Expect { incarnation: crate::model::ids::Incarnation(4), active: None };
+        let planned = saved.planned.as_mut().expect("it has one");
+        planned.plan.hosts.values_mut().take(1).for_each(|part| part.expect = Some(seen));
+        let kept =
+            keep_to(&saved, &Basis::of(&policy, &books), &books, made(&policy, &books, 9)).expect("it is kept to");
+        let expected: Vec<_> = kept.hosts.values().map(|part| part.expect).collect();
+        assert_eq!(expected, [Some(seen), None, None]);
+        assert_eq!(kept.goal.rollout.at, Time(9), "it is of now");
+    }
 }

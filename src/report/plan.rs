@@ -81,7 +81,11 @@ fn known(plan: &Plan, facts: &Facts) -> Vec<String> {
     let unseen: Vec<HostName> =
         plan.hosts.iter().filter(|(_, part)| part.expect.is_none()).map(|(host, _)| host.clone()).collect();
     if !unseen.is_empty() {
-        lines.push(format!("not seen: {} ({}), taken as they show themselves", count(unseen.len(), "host"), fold(&unseen)));
+        lines.push(format!(
+            "not seen: {} ({}), taken as they show themselves",
+            count(unseen.len(), "host"),
+            fold(&unseen)
+        ));
     }
     lines.push(format!("to bring: {}", load(plan.hosts.len(), facts.load)));
     lines.push(match (is_finished_by_another(&plan.goal), facts.rollback.as_slice()) {
@@ -99,7 +103,9 @@ fn known(plan: &Plan, facts: &Facts) -> Vec<String> {
 fn load(hosts: usize, load: Load) -> String {
     let unknown = |n| format!("unknown for {}", count(n, "host"));
     let known = match (load.hosts, load.bytes) {
-        _ if load.unknown == hosts => return format!("{}, which nobody looked at or whose content is not here", unknown(hosts)),
+        _ if load.unknown == hosts => {
+            return format!("{}, which nobody looked at or whose content is not here", unknown(hosts));
+        }
         (0, _) => "nothing".to_owned(),
         (n, bytes) => format!("at most {} to {}", super::words::bytes(bytes), count(n, "host")),
     };
@@ -110,7 +116,15 @@ fn load(hosts: usize, load: Load) -> String {
 }
 
 fn time(plan: &Plan, past: Option<Past>) -> String {
-    let kind = kind(&plan.goal);
+    let kind = match plan.goal.rollout.kind {
+        Kind::Promote => "promotion",
+        Kind::Rollback => "rollback",
+        Kind::Pin => "pin",
+        Kind::Unpin => "unpin",
+        Kind::Sync => "sync",
+        Kind::Undo => "undo",
+        Kind::Converge => "convergence",
+    };
     match past {
         None => "unknown, a view has no journal".to_owned(),
         Some(Past { runs: 0, .. }) => format!("unknown, no past {kind} to tell from"),
@@ -127,7 +141,8 @@ fn time(plan: &Plan, past: Option<Past>) -> String {
 pub fn file_text(file: &PlanFile) -> String {
     let saved = &file.saved;
     let (by, command) = (Untrusted(&saved.by), shown(&saved.command));
-    let mut text = format!("plan {} of {} by {by}, pointsman {}\n", file.digest, moment(saved.at), Untrusted(&saved.program));
+    let mut text =
+        format!("plan {} of {} by {by}, pointsman {}\n", file.digest, moment(saved.at), Untrusted(&saved.program));
     let _ = writeln!(text, "$ pointsman {command}");
     text + &saved_text(saved)
 }
