@@ -128,6 +128,10 @@ fn make(seat: &Seat, mut command: Command, output: Option<&Path>, detailed: bool
 
 fn save(seat: &Seat, file: &Path, plan: &PlanFile) -> anyhow::Result<()> {
     whole::write_new(file, &plan.to_bytes())?;
+    // In a directory that others can write, for instance.
+    if let Err(why) = read(file) {
+        seat.printer.talk(&format!("warning: as it lies there it will not be applied: {why}"));
+    }
     let (name, digest) = (file.display(), plan.digest);
     if seat.json {
         let body = serde_json::json!({"file": name.to_string(), "digest": digest});

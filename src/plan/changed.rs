@@ -33,7 +33,7 @@ pub fn keep_to(saved: &Saved, now: &Basis, books: &Books, made: Result<Plan, Blo
         Err(_) if !lines.is_empty() => return Err(Changed(lines)),
         Err(blocked) => return Err(Changed(vec![format!("it can't be planned any more: {blocked}")])),
     };
-    lines.extend(plans(was, &plan));
+    plans(was, &plan, &mut lines);
     if lines.is_empty() && was.kept_to() != plan.kept_to() {
         lines.push("the plan that is made now is another one".to_owned());
     }
@@ -108,9 +108,9 @@ fn configuration(was: &Basis, now: &Basis) -> Vec<String> {
     lines
 }
 
-/// What is different between two plans, by what can be named.
-fn plans(was: &Plan, now: &Plan) -> Vec<String> {
-    let mut lines = content(was, now);
+/// What is different between two plans, by what can be named; what only follows from something named is not said again.
+fn plans(was: &Plan, now: &Plan, lines: &mut Vec<String>) {
+    lines.extend(content(was, now));
     lines.extend(pins(was, now));
     lines.extend(scope(was, now));
     let other = |host: &&HostName| match (was.hosts.get(*host), now.hosts.get(*host)) {
@@ -131,7 +131,6 @@ fn plans(was: &Plan, now: &Plan) -> Vec<String> {
             false => "gates have found something else against the version".to_owned(),
         });
     }
-    lines
 }
 
 fn content(was: &Plan, now: &Plan) -> Vec<String> {
@@ -157,7 +156,8 @@ fn pins(was: &Plan, now: &Plan) -> Vec<String> {
         (None, Some(pin)) => Some(format!("{subject} is pinned on {} now: {}", pin.version, pin.reason)),
         (Some(_), None) => Some(format!("{subject} is not pinned any more")),
         (Some(was), Some(now)) if (&was.version, &was.reason) != (&now.version, &now.reason) => {
-            Some(format!("the pin of {subject} is another: {} instead of {}", now.version, was.version))
+            let of = |pin: &Pin| format!("{} ({})", pin.version, pin.reason);
+            Some(format!("the pin of {subject} is another: {} now, and {} in the plan", of(now), of(was)))
         }
         _ => None,
     };
@@ -262,9 +262,8 @@ mod tests {
         check(
             promoted,
             expect![[r#"
-            r1 was undertaken since: promote by operator@deploy1001 at 1970-01-01T00:00:00Z: x
-            the wanted state was s1 then and is s2 now
-            what is to be served or held is another for 3 hosts: mw[2001-2003].codfw.wmnet"#]],
+                r1 was undertaken since: promote by operator@deploy1001 at 1970-01-01T00:00:00Z: x
+                the wanted state was s1 then and is s2 now"#]],
         );
         check(|policy, _| drop(policy.hosts.pop_last()), expect!["1 host: no longer in scope: mw2003.codfw.wmnet"]);
         let waves = |policy: &mut Policy, _: &mut Books| {
@@ -277,7 +276,12 @@ mod tests {
             let pin = policy.pins.wikis.first_entry().map(|pin| pin.into_mut());
             pin.into_iter().for_each(|pin| pin.reason = "another".to_owned());
         };
-        check(pinned, expect!["the pin of labswiki is another: 1.27.0-wmf.9 instead of 1.27.0-wmf.9"]);
+        check(
+            pinned,
+            expect![
+                "the pin of labswiki is another: 1.27.0-wmf.9 (another) now, and 1.27.0-wmf.9 (stays behind) in the plan"
+            ],
+        );
         let content = |_: &mut Policy, books: &mut Books| {
             let wanted = books.snapshots.values_mut().flat_map(|snapshot| snapshot.wanted.values_mut());
             wanted.take(1).for_each(|id| *id = crate::model::digest::Digest::of(b"other"));

@@ -318,6 +318,9 @@ fn a_plan_that_was_touched_is_not_read() {
     fs::set_permissions(desk.path("b.plan"), PermissionsExt::from_mode(0o666)).expect("chmod");
     apply(&site, &desk, "b.plan").ends(2).says("writable by everybody");
     apply(&site, &desk, "none.plan").ends(2).says("none.plan");
+    fs::create_dir(desk.path("open")).expect("made");
+    fs::set_permissions(desk.path("open"), PermissionsExt::from_mode(0o777)).expect("chmod");
+    plan(&site, &desk, "open/a.plan", PROMOTE).says("warning: as it lies there it will not be applied");
     assert_eq!(site.digest(), before);
 }
 
@@ -407,6 +410,7 @@ fn a_detailed_exit_code_says_whether_anything_would_change() {
     assert!(!desk.path("a.plan").exists());
     site.run(&["plan", "rollback", "--yes"]).ends(2).says("pointsman apply");
     site.run(&["plan", "show", &file, "-o", "x"]).ends(2);
+    site.run(&["plan", "rollback", "--from-fleet", "-o", &file]).ends(2).says("nothing was saved");
 }
 
 #[test]
