@@ -170,7 +170,7 @@ fn facts(order: &Order<'_>, plan: &Plan, sight: &Sight<'_>, taken: &[Taken], sta
     let known = Known { staged, store: sight.deploy.map(|deploy| &deploy.content) };
     let files = |change: ContentChange| {
         let taken = taken.iter().find(|taken| taken.component == change.component && Some(taken.id) == change.to);
-        ContentChange { files: taken.map(|taken| counts(taken)), ..change }
+        ContentChange { files: taken.map(counts), ..change }
     };
     Facts {
         content: facts::content(sight.books, &plan.goal).into_iter().map(files).collect(),

@@ -92,18 +92,18 @@ fn a_promotion_is_planned_shown_and_applied_once() {
     shows(
         &shown.stdout,
         expect![[r#"
-        plan DIGEST of MOMENT by WHO
-        $ pointsman promote group0 1.27.0-wmf.11 '--message=train of the week'
-        r3 promote (plan DIGEST): train of the week
-          group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11
-          pinned, stepped around: testwiki (1.27.0-wmf.9)
-          wave 1: 1 host (mw1017.eqiad.wmnet)
-          wave 2: 1 host (mw1018.eqiad.wmnet)
-          wave 3: 1 host (mw1019.eqiad.wmnet)
-          to bring: nothing
-          a rollback afterwards would restore: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10
-          time: unknown, no past promote to tell from
-    "#]],
+            plan DIGEST of MOMENT by WHO
+            $ pointsman promote group0 1.27.0-wmf.11 '--message=train of the week'
+            r3 promote (plan DIGEST): train of the week
+              group0: 1 wiki 1.27.0-wmf.10 -> 1.27.0-wmf.11
+              pinned, stepped around: testwiki (1.27.0-wmf.9)
+              wave 1: 1 host (mw1017.eqiad.wmnet)
+              wave 2: 1 host (mw1018.eqiad.wmnet)
+              wave 3: 1 host (mw1019.eqiad.wmnet)
+              to bring: nothing
+              a rollback afterwards would restore: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10
+              time: unknown, no past promotion to tell from
+        "#]],
     );
     site.run(&[&["plan"], PROMOTE, &["-o", &desk.file("a.plan")]].concat()).ends(2).says("is there already");
     site.run(&["apply", &desk.file("a.plan")]).ends(4).says("there is no terminal");
@@ -416,12 +416,11 @@ fn a_detailed_exit_code_says_whether_anything_would_change() {
 #[test]
 fn a_playbook_is_kept_to_with_its_first_plan() {
     let (site, desk) = (Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n"), Desk::new());
-    let text = format!(
-        "name: two\nvariables:\n  version: {{type: version}}\nstages:\n  - name: ready\n    check: {{versions: [$version]}}\n  \
-         - name: first\n    promote: {{group: group0, version: $version, message: one}}\n  \
-         - name: second\n    promote: {{group: group1, version: $version, message: two}}\n"
-    );
-    site.write("playbooks/two.yaml", &text);
+    let text = "name: two\nvariables:\n  version: {type: version}\nstages:\n  - name: ready\n    \
+        check: {versions: [$version]}\n  - name: first\n    \
+        promote: {group: group0, version: $version, message: one}\n  - name: second\n    \
+        promote: {group: group1, version: $version, message: two}\n";
+    site.write("playbooks/two.yaml", text);
     let version = format!("version={V11}");
     let run = ["run", "two", "--var", version.as_str()];
     site.run(&[&["plan", "--detailed-exitcode"], &run[..]].concat()).ends(9);
@@ -434,12 +433,32 @@ fn a_playbook_is_kept_to_with_its_first_plan() {
         .hides("group1: 3 wikis");
     site.write("playbooks/two.yaml", &text.replace("message: two", "message: three"));
     refused(&site, &desk, "a.plan", &["the playbook two was changed"]);
-    site.write("playbooks/two.yaml", &text);
+    site.write("playbooks/two.yaml", text);
     site.run(&["apply", &desk.file("a.plan")]).ends(4).says("not confirmed");
     assert_eq!(site.counts(), ".10: 7");
     apply(&site, &desk, "a.plan").ends(0).says("p1: two is done");
     assert_eq!(site.counts(), ".10: 2, .11: 5");
     refused(&site, &desk, "a.plan", &["r2 was undertaken since: promote"]);
+}
+
+#[test]
+fn what_changes_while_a_playbook_is_on_its_way_is_seen_at_its_first_plan() {
+    let (site, desk) = (Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n"), Desk::new());
+    // Somebody pins a wiki between the beginning and the promotion, which would otherwise step around it.
+    let (program, at) = (env!("CARGO_BIN_EXE_pointsman"), site.path("").display().to_string());
+    let pin = format!("{program} -C {at} pin enwiki {V9} --reason x --yes");
+    site.write("pin.sh", &format!("#!/bin/sh\nHOME={} exec {pin}\n", desk.0.path().display()));
+    fs::set_permissions(site.path("pin.sh"), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let text = format!(
+        "name: disturbed\nstages:\n  - {{name: pin, notify: {{argv: [{at}pin.sh]}}}}\n  \
+         - {{name: first, promote: {{group: group0, version: {V11}, message: one}}}}\n"
+    );
+    site.write("playbooks/disturbed.yaml", &text);
+    plan(&site, &desk, "a.plan", &["run", "disturbed"]);
+    apply(&site, &desk, "a.plan").ends(6).says("r2 was undertaken since: pin").says("p1: paused");
+    assert_eq!(site.counts(), ".9: 1, .10: 6", "nothing was promoted");
+    site.run(&["resume"]).ends(0).says("p1: disturbed is done");
+    assert_eq!(site.counts(), ".9: 1, .10: 4, .11: 2", "by a person's will it goes on as things are");
 }
 
 #[test]
