@@ -443,9 +443,8 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Lint(_) => "lint",
         Outcome::GoBack(_) => "goes back",
         Outcome::GateFailed(_) => "gate failed",
-        Outcome::Held(_) => "held",
+        Outcome::Held(_) | Outcome::Changed(_) => "held",
         Outcome::Paused { .. } => "paused",
-        Outcome::Changed(_) => "changed",
         Outcome::Stopped => "stopped",
     }
 }

@@ -1,5 +1,6 @@
 //! Saved plans: what is shown of them, that exactly they are carried out, and what they are refused for.
 
+mod playbooks;
 mod schema;
 
 use crate::gated;
@@ -411,89 +412,4 @@ fn a_detailed_exit_code_says_whether_anything_would_change() {
     site.run(&["plan", "rollback", "--yes"]).ends(2).says("pointsman apply");
     site.run(&["plan", "show", &file, "-o", "x"]).ends(2);
     site.run(&["plan", "rollback", "--from-fleet", "-o", &file]).ends(2).says("nothing was saved");
-}
-
-#[test]
-fn a_playbook_is_kept_to_with_its_first_plan() {
-    let (site, desk) = (Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n"), Desk::new());
-    let text = "name: two\nvariables:\n  version: {type: version}\nstages:\n  - name: ready\n    \
-        check: {versions: [$version]}\n  - name: first\n    \
-        promote: {group: group0, version: $version, message: one}\n  - name: second\n    \
-        promote: {group: group1, version: $version, message: two}\n";
-    site.write("playbooks/two.yaml", text);
-    let version = format!("version={V11}");
-    let run = ["run", "two", "--var", version.as_str()];
-    site.run(&[&["plan", "--detailed-exitcode"], &run[..]].concat()).ends(9);
-    plan(&site, &desk, "a.plan", &run).says("group1: 3 wikis");
-    let shown = site.run(&["plan", "show", &desk.file("a.plan")]).ends(0);
-    shown
-        .says("stage second: 1 command")
-        .says("what is kept to of its stages")
-        .says("group0: 2 wikis")
-        .hides("group1: 3 wikis");
-    site.write("playbooks/two.yaml", &text.replace("message: two", "message: three"));
-    refused(&site, &desk, "a.plan", &["the playbook two was changed"]);
-    site.write("playbooks/two.yaml", text);
-    site.run(&["apply", &desk.file("a.plan")]).ends(4).says("not confirmed");
-    assert_eq!(site.counts(), ".10: 7");
-    apply(&site, &desk, "a.plan").ends(0).says("p1: two is done");
-    assert_eq!(site.counts(), ".10: 2, .11: 5");
-    refused(&site, &desk, "a.plan", &["r2 was undertaken since: promote"]);
-}
-
-#[test]
-fn what_changes_while_a_playbook_is_on_its_way_is_seen_at_its_first_plan() {
-    let (site, desk) = (Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n"), Desk::new());
-    // Somebody pins a wiki between the beginning and the promotion, which would otherwise step around it.
-    let (program, at) = (env!("CARGO_BIN_EXE_pointsman"), site.path("").display().to_string());
-    let pin = format!("{program} -C {at} pin enwiki {V9} --reason x --yes");
-    site.write("pin.sh", &format!("#!/bin/sh\nHOME={} exec {pin}\n", desk.0.path().display()));
-    fs::set_permissions(site.path("pin.sh"), PermissionsExt::from_mode(0o755)).expect("chmod");
-    let text = format!(
-        "name: disturbed\nstages:\n  - {{name: pin, notify: {{argv: [{at}pin.sh]}}}}\n  \
-         - {{name: first, promote: {{group: group0, version: {V11}, message: one}}}}\n"
-    );
-    site.write("playbooks/disturbed.yaml", &text);
-    plan(&site, &desk, "a.plan", &["run", "disturbed"]);
-    apply(&site, &desk, "a.plan").ends(6).says("r2 was undertaken since: pin").says("p1: paused");
-    assert_eq!(site.counts(), ".9: 1, .10: 6", "nothing was promoted");
-    site.run(&["resume"]).ends(0).says("p1: disturbed is done");
-    assert_eq!(site.counts(), ".9: 1, .10: 4, .11: 2", "by a person's will it goes on as things are");
-}
-
-#[test]
-fn saved_plans_are_of_the_published_schema() {
-    let (site, desk) = (Site::small(""), Desk::new());
-    let schema = site.run(&["plan", "schema"]).ends(0).stdout;
-    let schema: serde_json::Value = serde_json::from_str(&schema).expect("it is JSON");
-    site.promote("group0", V11).ends(0);
-    site.run(&["pin", &site.hosts()[0], V9, "--reason", "held", "--yes"]).ends(0);
-    plan(&site, &desk, "promote.plan", &["promote", "group1", V11, "-m", "x"]);
-    plan(&site, &desk, "back.plan", &["rollback"]);
-    site.stage("wmf-config/limits.json", "{\"a\": 2}\n");
-    plan(&site, &desk, "sync.plan", &["sync-common", "--from-staging"]);
-    for name in ["promote.plan", "back.plan", "sync.plan"] {
-        let file: serde_json::Value = serde_json::from_str(&desk.text(name)).expect("it is JSON");
-        assert_eq!(schema::wrong(&schema, &file), Vec::<String>::new(), "{name}");
-        let shown = site.run(&["plan", "show", &desk.file(name), "--json"]).ends(0).stdout;
-        let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
-        assert_eq!(
-            (&shown["type"], &shown["digest"], &shown["saved"]),
-            (&"plan-file".into(), &file["digest"], &file["saved"])
-        );
-        // What is read is really held against it.
-        for (place, value) in
-            [("/saved/basis/wanted", "s3"), ("/saved/planned/plan/goal/mode", "sideways"), ("/digest", "")]
-        {
-            let mut broken = file.clone();
-            *broken.pointer_mut(place).expect("it is there") = match value {
-                "" => serde_json::Value::Null,
-                value => value.into(),
-            };
-            assert!(!schema::wrong(&schema, &broken).is_empty(), "{place}");
-        }
-        let mut more = file.clone();
-        more["saved"]["more"] = 1.into();
-        assert!(!schema::wrong(&schema, &more).is_empty());
-    }
 }

@@ -1,6 +1,47 @@
-//! As much of JSON Schema as our schemas use. A word that is not known here fails, so that nothing is passed over.
+//! Saved plans against the schema that is published.
+//!
+//! As much of JSON Schema as our schemas use is known here; any other word fails, so that nothing is passed over.
 
+use super::{Desk, plan};
+use crate::site::{Site, V9, V11};
 use serde_json::Value;
+
+#[test]
+fn saved_plans_are_of_the_published_schema() {
+    let (site, desk) = (Site::small(""), Desk::new());
+    let schema = site.run(&["plan", "schema"]).ends(0).stdout;
+    let schema: Value = serde_json::from_str(&schema).expect("it is JSON");
+    site.promote("group0", V11).ends(0);
+    site.run(&["pin", &site.hosts()[0], V9, "--reason", "held", "--yes"]).ends(0);
+    plan(&site, &desk, "promote.plan", &["promote", "group1", V11, "-m", "x"]);
+    plan(&site, &desk, "back.plan", &["rollback"]);
+    site.stage("wmf-config/limits.json", "{\"a\": 2}\n");
+    plan(&site, &desk, "sync.plan", &["sync-common", "--from-staging"]);
+    for name in ["promote.plan", "back.plan", "sync.plan"] {
+        let file: Value = serde_json::from_str(&desk.text(name)).expect("it is JSON");
+        assert_eq!(wrong(&schema, &file), Vec::<String>::new(), "{name}");
+        let shown = site.run(&["plan", "show", &desk.file(name), "--json"]).ends(0).stdout;
+        let shown: Value = serde_json::from_str(&shown).expect("it is JSON");
+        assert_eq!(
+            (&shown["type"], &shown["digest"], &shown["saved"]),
+            (&"plan-file".into(), &file["digest"], &file["saved"])
+        );
+        // What is read is really held against it.
+        for (place, value) in
+            [("/saved/basis/wanted", "s3"), ("/saved/planned/plan/goal/mode", "sideways"), ("/digest", "")]
+        {
+            let mut broken = file.clone();
+            *broken.pointer_mut(place).expect("it is there") = match value {
+                "" => Value::Null,
+                value => value.into(),
+            };
+            assert!(!wrong(&schema, &broken).is_empty(), "{place}");
+        }
+        let mut more = file.clone();
+        more["saved"]["more"] = 1.into();
+        assert!(!wrong(&schema, &more).is_empty());
+    }
+}
 
 /// What is wrong with `value` by `schema`, a line each.
 pub fn wrong(schema: &Value, value: &Value) -> Vec<String> {
