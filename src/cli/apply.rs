@@ -9,13 +9,16 @@ use super::seat::Seat;
 use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
+use crate::drive::clock;
 use crate::drive::deploy::Deploy;
 use crate::drive::look::Look;
 use crate::model::books::Books;
 use crate::plan::changed::{self, Changed};
-use crate::plan::goal::Mode;
-use crate::plan::saved::{Basis, Saved};
+use crate::plan::facts;
+use crate::plan::goal::{Mode, Site};
+use crate::plan::saved::{Basis, Planned, Saved};
 use crate::report;
+use crate::store::Store;
 use crate::ui::prompt;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -53,6 +56,7 @@ impl Apply {
             return Err(not_ours().into());
         }
         seat.printer.step(&format!("plan {}", file.digest));
+        seat.printer.step(&format!("$ pointsman {}", report::plan::shown(&file.saved.command)));
         let saved = Rc::new(file.saved);
         match &mut command {
             Command::Run(run) => run.keep_to(saved, self.yes),
@@ -67,10 +71,14 @@ impl Apply {
 
 /// Refuses when anything is another one than when the plan was saved; looks at books and hosts, and changes nothing.
 pub fn unchanged(seat: &Seat, deploy: &Deploy, order: &Order<'_>, saved: &Saved) -> anyhow::Result<()> {
-    let books = seat.read_books(&deploy.policy)?;
-    let books = crate::store::Store::load(&books)?;
+    let books = seat.read_books(&deploy.policy)?.load()?;
     let made = dry::planned(&deploy.policy, &books, order);
-    changed::keep_to(saved, &Basis::of(&deploy.policy, &books), &books, made)?;
+    let plan = changed::keep_to(saved, &Basis::of(&deploy.policy, &books), &books, made)?;
+    let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
+    let follow = |planned: &Planned| facts::follow(site, &plan.goal, &order.overruled, &planned.facts);
+    if !saved.planned.as_ref().is_some_and(follow) {
+        return Err(Changed(vec!["what the file shows beside the plan does not follow from it".to_owned()]).into());
+    }
     same_hosts(seat, deploy, saved)
 }
 

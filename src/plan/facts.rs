@@ -118,6 +118,15 @@ pub fn content(books: &Books, goal: &Goal) -> Vec<ContentChange> {
     gone.chain(moved).map(change).collect()
 }
 
+/// Whether what is shown of a plan's effect is what follows from it: what could be taken back, the content, the gates that
+/// are overruled. What was measured then, hosts and times, is of then.
+pub fn follow(site: Site<'_>, goal: &Goal, overruled: &BTreeMap<GateName, String>, shown: &Facts) -> bool {
+    let moved = |change: &ContentChange| (change.component.clone(), change.from, change.to);
+    let content: Vec<_> = content(site.books, goal).iter().map(moved).collect();
+    let same_content = shown.content.iter().map(moved).eq(content);
+    shown.overruled == *overruled && shown.rollback == rollback(site, goal) && same_content
+}
+
 /// Whether `plan` would change anything, as far as was seen: maps, pins, content, or a host that is not there yet.
 /// `stale` says how many hosts are not as wanted.
 pub fn changes_anything(books: &Books, plan: &Plan, stale: usize) -> bool {
