@@ -9,7 +9,6 @@ use crate::site::{Ran, Site, V9, V10, V11, ran};
 use expect_test::{Expect, expect};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
