@@ -333,7 +333,10 @@ pub fn dry(
     }
     if let Some(why) = closed {
         seat.printer.talk(&format!("now it would be refused: {why}"));
-        return Ok(Exit::Refused);
+        // What is saved is for another hour.
+        if kept.is_none() {
+            return Ok(Exit::Refused);
+        }
     }
     seat.printer.talk("dry run: nothing was changed; stages after the first are planned by what the books hold now");
     Ok(first.unwrap_or(Exit::Done))

@@ -7,7 +7,7 @@ use super::back::{self, Scope};
 use super::forward::afterwards;
 use super::goal::{Change, Goal, Mode, Site, changes};
 use super::hosts::Plan;
-use crate::model::books::{Books, Kind};
+use crate::model::books::Books;
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::names::GateName;
@@ -136,11 +136,6 @@ pub fn changes_anything(books: &Books, plan: &Plan, stale: usize) -> bool {
     let left_out = goal.mode == Mode::Barrier && !plan.excluded.is_empty();
     let moves = !goal.changes.is_empty() || pins || !content(books, goal).is_empty();
     moves || left_out || elsewhere || stale > 0
-}
-
-/// Whether a further rollback only finishes this one.
-pub fn is_finished_by_another(goal: &Goal) -> bool {
-    goal.rollout.kind == Kind::Rollback
 }
 
 #[cfg(test)]

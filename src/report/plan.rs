@@ -7,7 +7,7 @@ use crate::model::digest::Digest;
 use crate::model::names::HostName;
 use crate::model::ranges::fold;
 use crate::model::words::count;
-use crate::plan::facts::{ContentChange, Facts, FileCounts, Load, Past, is_finished_by_another};
+use crate::plan::facts::{ContentChange, Facts, FileCounts, Load, Past};
 use crate::plan::gates::{self, span};
 use crate::plan::goal::{Change, Goal, PinFate, PinNote};
 use crate::plan::hosts::Plan;
@@ -88,7 +88,7 @@ fn known(plan: &Plan, facts: &Facts) -> Vec<String> {
         ));
     }
     lines.push(format!("to bring: {}", load(plan.hosts.len(), facts.load)));
-    lines.push(match (is_finished_by_another(&plan.goal), facts.rollback.as_slice()) {
+    lines.push(match (plan.goal.rollout.kind == Kind::Rollback, facts.rollback.as_slice()) {
         (true, _) => "afterwards promotions are held, and a further rollback finishes this one".to_owned(),
         (false, []) => "a rollback afterwards would restore: nothing".to_owned(),
         (false, changes) => format!("a rollback afterwards would restore: {}", joined(changes)),

@@ -34,6 +34,21 @@ fn a_playbook_is_kept_to_with_its_first_plan() {
 }
 
 #[test]
+fn a_playbook_can_be_planned_for_another_hour_and_not_applied_in_this_one() {
+    let (site, desk) = (Site::small(""), Desk::new());
+    site.write("playbooks/frozen.yaml", &format!(
+        "name: frozen\nfreeze: [{{timezone: Europe/Berlin, from: \"2000-01-01\", to: \"2199-01-01\", reason: for ever}}]\n\
+         stages: [{{name: a, promote: {{group: group0, version: \"{V11}\", message: m}}}}]\n"
+    ));
+    plan(&site, &desk, "a.plan", &["run", "frozen"]).says("now it would be refused").says("for ever");
+    let before = site.digest();
+    apply(&site, &desk, "a.plan").ends(10).says("for ever");
+    assert_eq!(site.digest(), before);
+    plan(&site, &desk, "b.plan", &["run", "frozen", "--override-freeze", "the fix can't wait"]);
+    apply(&site, &desk, "b.plan").ends(0);
+}
+
+#[test]
 fn what_changes_while_a_playbook_is_on_its_way_is_seen_at_its_first_plan() {
     let (site, desk) = (Site::small("soak: {wave: 0s, group: 0s, watch: 0s}\n"), Desk::new());
     // Somebody pins a wiki between the beginning and the promotion, which would otherwise step around it.
