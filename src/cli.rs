@@ -5,6 +5,7 @@
 mod abort;
 mod acting;
 mod agent;
+mod apply;
 mod approve;
 mod audience;
 mod blocker;
@@ -43,6 +44,7 @@ mod rollback;
 mod run;
 mod seat;
 mod simulate;
+mod staged;
 mod status;
 mod sync_common;
 mod sync_file;
@@ -53,6 +55,7 @@ mod usage;
 mod watch;
 mod whole;
 mod wishes;
+mod words;
 
 use crate::model::version::VERSION;
 use clap::{Parser, Subcommand};
@@ -91,6 +94,7 @@ enum Command {
     Promote(promote::Promote),
     Run(run::Run),
     Plan(plan::Plan),
+    Apply(apply::Apply),
     Resume(resume::Resume),
     Abort(abort::Abort),
     Watch(watch::Watch),
@@ -160,6 +164,7 @@ impl Command {
             Self::Promote(command) => command.run(seat),
             Self::Run(command) => command.run(seat),
             Self::Plan(command) => command.run(seat),
+            Self::Apply(command) => command.run(seat),
             Self::Resume(command) => command.run(seat),
             Self::Abort(command) => command.run(seat),
             Self::Watch(command) => command.run(seat),

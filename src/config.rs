@@ -21,6 +21,7 @@ pub mod ranges;
 pub mod rates;
 pub mod raw;
 mod resolve;
+pub mod sections;
 pub mod select;
 mod stages;
 mod store;

@@ -14,6 +14,7 @@ mod cut;
 pub mod deletions;
 pub mod deploy;
 pub mod doctor;
+pub mod estimate;
 pub mod filelint;
 pub mod gating;
 pub mod hook;

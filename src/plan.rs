@@ -7,13 +7,16 @@
 
 pub mod assess;
 pub mod back;
+pub mod changed;
 pub mod content;
+pub mod facts;
 pub mod forward;
 pub mod gates;
 pub mod goal;
 pub mod hosts;
 pub mod lint;
 pub mod needs;
+pub mod saved;
 pub mod soaked;
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! What all commands that act share: their options, the run, and how its outcome is said.
 
+use super::apply;
 use super::audience::Terminal;
 use super::dry;
 use super::ended::say;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::staged::Staged;
 use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
+use crate::plan::saved::Saved;
 use clap::Args;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Options of every command that acts.
 #[derive(Args)]
@@ -27,6 +31,12 @@ pub struct Acting {
     /// Take the lock from whoever holds it
     #[arg(long)]
     pub take_over: bool,
+    /// Where a dry run puts the plan that it shows.
+    #[arg(skip)]
+    pub kept: Option<dry::Kept>,
+    /// The saved plan that is carried out, and nothing else.
+    #[arg(skip)]
+    pub saved: Option<Rc<Saved>>,
 }
 
 impl Acting {
@@ -34,24 +44,40 @@ impl Acting {
     pub fn dry(&self) -> bool {
         self.dry_run || self.view.is_some()
     }
+
+    /// Whether staging is only looked at, at first.
+    pub fn looks_first(&self) -> bool {
+        self.dry() || self.saved.is_some()
+    }
 }
 
 /// Carries out an order, or shows what it would do.
 pub fn run(seat: &Seat, acting: &Acting, order: Order<'_>) -> anyhow::Result<Exit> {
-    run_with(seat, acting, order, &Wishes::default())
+    run_with(seat, acting, order, &Wishes::default(), &Staged::nothing())
 }
 
-/// The same, with wishes.
-pub fn run_with(seat: &Seat, acting: &Acting, mut order: Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
-    if let Some(file) = &acting.view {
-        return dry::offline(seat, file, &order, wishes);
-    }
-    if acting.dry_run {
-        return dry::run(seat, &order, wishes);
+/// The same, with wishes, and about content of staging.
+pub fn run_with(
+    seat: &Seat,
+    acting: &Acting,
+    order: Order<'_>,
+    wishes: &Wishes,
+    staged: &Staged<'_>,
+) -> anyhow::Result<Exit> {
+    if acting.dry() {
+        return dry::run(seat, acting, &order, wishes, staged.taken);
     }
     let mut deploy = seat.deploy()?;
     wishes.heed(&mut deploy.policy);
-    order.take_over |= acting.take_over;
+    let take_over = order.take_over || acting.take_over;
+    let order = Order { take_over, saved: acting.saved.as_deref(), ..order };
+    if let Some(saved) = order.saved {
+        apply::unchanged(seat, &deploy, &order, saved)?;
+        if !apply::agreed(seat, saved, acting.yes)? {
+            return Ok(Exit::Paused);
+        }
+        (staged.keep)()?;
+    }
     let ended = carry_out(seat, &deploy, acting.yes, &order)?;
     watch::after(seat, &deploy, ended, wishes.detach)
 }
@@ -63,7 +89,10 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
         false => seat.books(&deploy.policy)?,
     };
     let mut terminal = Terminal::new(seat, yes);
+    let planned = order.saved.and_then(|saved| saved.planned.as_ref());
+    terminal.facts = planned.map(|planned| planned.facts.clone());
     let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order));
+    // What stays of the last wave comes before how it ended.
     drop(terminal);
     let ended = ended??;
     say(seat, &ended, &store)?;

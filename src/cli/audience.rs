@@ -6,6 +6,7 @@ use crate::drive::run::{Audience, Step};
 use crate::model::names::HostName;
 use crate::model::stale::StaleReason;
 use crate::model::words::count;
+use crate::plan::facts::Facts;
 use crate::plan::gates::span;
 use crate::plan::hosts::Plan;
 use crate::report;
@@ -24,6 +25,8 @@ pub struct Terminal<'a> {
     pub seat: &'a Seat,
     /// Whether the answer to every question is yes.
     pub yes: bool,
+    /// What a saved plan was shown with.
+    pub facts: Option<Facts>,
     /// How far it has come.
     pub progress: Progress<'a>,
 }
@@ -31,14 +34,14 @@ pub struct Terminal<'a> {
 impl<'a> Terminal<'a> {
     /// A person at `seat`; with `yes` nothing is asked.
     pub fn new(seat: &'a Seat, yes: bool) -> Self {
-        Self { seat, yes, progress: Progress::new(&seat.printer, clock::now) }
+        Self { seat, yes, facts: None, progress: Progress::new(&seat.printer, clock::now) }
     }
 }
 
 impl Audience for Terminal<'_> {
     fn ask(&mut self, plan: &Plan) -> oneshot::Receiver<bool> {
         self.progress.end();
-        self.seat.printer.talk(report::plan::text(plan).trim_end());
+        self.seat.printer.talk(report::plan::text(plan, self.facts.as_ref()).trim_end());
         let (answer, owed) = oneshot::channel();
         if self.yes {
             let _ = answer.send(true);

@@ -62,10 +62,11 @@ pub fn answer() {
     CompleteEnv::with_factory(|| offering(Cli::command(), "")).var(VARIABLE).complete();
 }
 
-/// The command with what may be offered; `path` is where it stands: `gate suggest`.
+/// The command with what may be offered; `path` is where it stands: `gate suggest`. What is planned takes the same arguments.
 fn offering(command: Command, path: &str) -> Command {
+    let itself = path.strip_prefix("plan ").unwrap_or(path);
     let offered = |argument: Arg| {
-        let found = OFFERED.iter().find(|(at, name, _)| *at == path && argument.get_id() == *name);
+        let found = OFFERED.iter().find(|(at, name, _)| *at == itself && argument.get_id() == *name);
         match found {
             Some((_, _, source)) => argument.add(ArgValueCandidates::new(|| candidates(*source))),
             None => argument,
@@ -189,7 +190,8 @@ mod tests {
         // And none that names hosts, groups or versions was forgotten.
         for (at, name) in &arguments {
             let names = ["group", "version", "versions", "hosts", "host"].contains(&name.as_str());
-            let offered = OFFERED.iter().any(|(command, argument, _)| command == at && argument == name);
+            let itself = at.strip_prefix("plan ").unwrap_or(at);
+            let offered = OFFERED.iter().any(|(command, argument, _)| *command == itself && argument == name);
             assert!(!names || offered || at == "init" || at == "simulate", "{at}: {name}");
         }
     }

@@ -23,7 +23,7 @@ pub struct Converge {
     #[arg(long, conflicts_with = "hosts")]
     forward: bool,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl Converge {

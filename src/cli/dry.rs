@@ -1,47 +1,91 @@
 //! Dry runs: the same goals and plans, over doors that can only look.
 
+use super::acting::Acting;
 use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
 use super::wishes::Wishes;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
-use crate::drive::clock;
 use crate::drive::deploy::who;
+use crate::drive::estimate::{self, Known};
 use crate::drive::look::{Look, LookError, Looked};
+use crate::drive::staging::Taken;
+use crate::drive::{clock, deploy::Deploy};
 use crate::model::books::Books;
+use crate::model::component::Component;
 use crate::model::names::HostName;
 use crate::model::protocol::{Level, Observation};
 use crate::model::stale::StaleReason;
 use crate::plan::assess;
-use crate::plan::goal::{Mode, Site};
+use crate::plan::facts::{self, ContentChange, Facts, FileCounts, Past};
+use crate::plan::goal::{Blocked, Mode, Site};
 use crate::plan::hosts::{Plan, plan};
+use crate::plan::saved::{Basis, Planned, Playbook};
 use crate::report;
 use crate::report::status::{Look as Seen, StatusView};
 use crate::store::Store;
 use anyhow::Context;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
-/// Plans by the books and by what the hosts show now.
-pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+/// Where what was shown is put for whoever saves it.
+pub type Kept = Rc<RefCell<Shown>>;
+
+/// What was shown.
+#[derive(Default)]
+pub struct Shown {
+    /// What it was made from.
+    pub basis: Option<Basis>,
+    /// The first plan; its line is for whoever knows it.
+    pub planned: Option<Planned>,
+    /// The playbook that it is of.
+    pub playbook: Option<Playbook>,
+    /// Whether anything would change.
+    pub changes: bool,
+}
+
+/// What a plan is made from, and what was seen beside it.
+struct Sight<'a> {
+    policy: &'a Policy,
+    books: &'a Books,
+    looked: BTreeMap<HostName, Looked>,
+    deploy: Option<&'a Deploy>,
+    past: Option<Past>,
+}
+
+/// Plans by the books and by what the hosts show now, or by what `status --json` wrote.
+pub fn run(seat: &Seat, acting: &Acting, order: &Order<'_>, wishes: &Wishes, taken: &[Taken]) -> anyhow::Result<Exit> {
+    if let Some(file) = &acting.view {
+        return offline(seat, file, acting, order, wishes, taken);
+    }
     let mut deploy = seat.deploy()?;
     wishes.heed(&mut deploy.policy);
-    let books = seat.read_books(&deploy.policy)?.load()?;
+    let store = seat.read_books(&deploy.policy)?;
+    let books = store.load()?;
     let plan = planned(&deploy.policy, &books, order)?;
     let asked = plan.hosts.iter().map(|(host, part)| (host.clone(), part.prove())).collect();
     let limits = &deploy.policy.limits;
     let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
     let looked = seat.block_on(look.at(&asked, Level::L2))?;
-    Ok(say(seat, &books, &plan, &looked))
+    let past = Some(estimate::past(&store, &books, plan.goal.rollout.kind)?);
+    let sight = Sight { policy: &deploy.policy, books: &books, looked, deploy: Some(&deploy), past };
+    Ok(say(seat, acting, order, plan, &sight, taken))
 }
 
-/// Plans by what `status --json` wrote.
-pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+fn offline(
+    seat: &Seat,
+    file: &Path,
+    acting: &Acting,
+    order: &Order<'_>,
+    wishes: &Wishes,
+    taken: &[Taken],
+) -> anyhow::Result<Exit> {
     let mut policy = seat.policy()?;
     wishes.heed(&mut policy);
-    let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let view = StatusView::read(&bytes).with_context(|| format!("failed to read {}", file.display()))?;
+    let view = view(file)?;
     let plan = planned(&policy, &view.books, order)?;
     let looked = view.observed.into_iter().filter_map(|(host, seen)| {
         let part = plan.hosts.get(&host)?;
@@ -56,35 +100,92 @@ pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> 
     if !looked.is_empty() {
         seat.printer.talk(&format!("hosts are judged by their markers in {}; no files were compared", file.display()));
     }
-    Ok(say(seat, &view.books, &plan, &looked))
+    let sight = Sight { policy: &policy, books: &view.books, looked, deploy: None, past: None };
+    Ok(say(seat, acting, order, plan, &sight, taken))
 }
 
-fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> anyhow::Result<Plan> {
+/// What `status --json` wrote.
+pub fn view(file: &Path) -> anyhow::Result<StatusView> {
+    let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
+    StatusView::read(&bytes).with_context(|| format!("failed to read {}", file.display()))
+}
+
+/// The books that a command plans by: those of the view where there is one.
+pub fn books(seat: &Seat, policy: &Policy, view: Option<&Path>) -> anyhow::Result<Books> {
+    match view {
+        Some(file) => Ok(self::view(file)?.books),
+        None => Ok(seat.read_books(policy)?.load()?),
+    }
+}
+
+/// The plan of an order by these books, which asks no host.
+pub fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> Result<Plan, Blocked> {
     let by = who();
     let site = Site { policy, books, now: clock::now(), by: &by };
-    Ok(plan(site, (order.goal)(site)?, order.only.as_ref())?)
+    plan(site, (order.goal)(site)?, order.only.as_ref())
 }
 
-fn say(seat: &Seat, books: &Books, plan: &Plan, looked: &BTreeMap<HostName, Looked>) -> Exit {
+fn say(seat: &Seat, acting: &Acting, order: &Order<'_>, mut plan: Plan, sight: &Sight<'_>, taken: &[Taken]) -> Exit {
+    estimate::expect(&mut plan, &sight.looked);
+    let stale = stale(sight.books, &plan, &sight.looked);
+    let facts = facts(order, &plan, sight, taken, stale.len());
     match seat.json {
-        true => seat.printer.event("plan", &report::plan::json(plan)),
-        false => seat.printer.data(report::plan::text(plan).trim_end()),
+        true => seat.printer.event("plan", &report::plan::json(&plan, &facts)),
+        false => seat.printer.data(report::plan::text(&plan, Some(&facts)).trim_end()),
     }
-    let stale = stale(books, plan, looked);
     if !seat.json {
-        say_stale(seat, &stale);
+        let moved = |component: &Component| facts.content.iter().any(|change| change.component == *component);
+        // That hosts lack what this brings to all of them needs no line for each.
+        let told = |reason: &StaleReason| match reason {
+            StaleReason::NotReady(lacking) => !lacking.iter().all(|(component, _)| moved(component)),
+            _ => true,
+        };
+        let told = stale.iter().filter(|(_, reason)| told(reason));
+        say_stale(seat, &told.map(|(host, reason)| (host.clone(), reason.clone())).collect());
     }
-    let unseen = plan.hosts.len() - looked.len();
+    let unseen = plan.hosts.len() - sight.looked.len();
     if unseen > 0 {
         seat.printer.talk(&format!("{unseen} of {} hosts were not looked at", plan.hosts.len()));
     }
     seat.printer.talk("dry run: nothing was changed");
-    match (stale.is_empty(), plan.goal.mode) {
+    let exit = match (stale.is_empty(), plan.goal.mode) {
         (true, _) => Exit::Done,
         (false, Mode::Barrier) => Exit::Stale,
         // What goes back repairs what it can and leaves the rest behind.
         (false, Mode::Each) => Exit::Done,
+    };
+    if let Some(kept) = &acting.kept {
+        let mut kept = kept.borrow_mut();
+        kept.changes |= facts.changes;
+        kept.basis.get_or_insert_with(|| Basis::of(sight.policy, sight.books));
+        kept.planned.get_or_insert(Planned { line: Vec::new(), plan, facts });
     }
+    exit
+}
+
+fn facts(order: &Order<'_>, plan: &Plan, sight: &Sight<'_>, taken: &[Taken], stale: usize) -> Facts {
+    let by = who();
+    let site = Site { policy: sight.policy, books: sight.books, now: clock::now(), by: &by };
+    let staged = taken.iter().map(|taken| (taken.id, &taken.manifest)).collect();
+    let known = Known { staged, store: sight.deploy.map(|deploy| &deploy.content) };
+    let files = |change: ContentChange| {
+        let taken = taken.iter().find(|taken| taken.component == change.component && Some(taken.id) == change.to);
+        ContentChange { files: taken.map(counts), ..change }
+    };
+    Facts {
+        content: facts::content(sight.books, &plan.goal).into_iter().map(files).collect(),
+        load: estimate::load(&known, plan, &sight.looked),
+        rollback: facts::rollback(site, &plan.goal),
+        past: sight.past,
+        overruled: order.overruled.clone(),
+        changes: facts::changes_anything(sight.books, plan, stale),
+    }
+}
+
+/// How many files of what was taken are others than are wanted so far.
+pub fn counts(taken: &Taken) -> FileCounts {
+    let diff = &taken.diff;
+    FileCounts { added: diff.added.len(), changed: diff.changed.len(), removed: diff.removed.len() }
 }
 
 /// Hosts that would stop a forward move, or be repaired or left behind by another.

@@ -112,6 +112,11 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
             }
         }
         Outcome::Stopped => say("stopped: no new step was begun; pointsman converge finishes it"),
+        Outcome::Changed(lines) => {
+            say("the plan is stale, nothing was switched:");
+            lines.iter().for_each(|line| say(&format!("  {line}")));
+            say(&format!("  hint: {}", exit::PLAN_AGAIN));
+        }
     }
 }
 

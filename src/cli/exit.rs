@@ -6,6 +6,7 @@ use super::usage::Usage;
 use crate::config::diagnostic::Diagnostics;
 use crate::drive::act::{ActError, Ended};
 use crate::drive::run::{RunError, Signalled};
+use crate::plan::changed::Changed;
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
 use crate::rollout::effect::{Left, Outcome};
@@ -27,10 +28,14 @@ pub enum Exit {
     Paused = 4,
     /// Somebody else holds the lock, or took over.
     Locked = 5,
+    /// What a saved plan was made from changed since.
+    Changed = 6,
     /// Stale or unreachable hosts, nothing was switched.
     Stale = 7,
     /// Done, but hosts are owed.
     Owed = 8,
+    /// A plan would change something.
+    Changes = 9,
     /// Refused by policy.
     Refused = 10,
     /// Stopped by SIGINT.
@@ -42,14 +47,16 @@ pub enum Exit {
 impl Exit {
     /// The exit of a number, as the books keep it; what is none is an error of ours.
     pub fn of_number(code: u8) -> Self {
-        const ALL: [Exit; 10] = [
+        const ALL: [Exit; 12] = [
             Exit::Done,
             Exit::Usage,
             Exit::Held,
             Exit::Paused,
             Exit::Locked,
+            Exit::Changed,
             Exit::Stale,
             Exit::Owed,
+            Exit::Changes,
             Exit::Refused,
             Exit::Stopped,
             Exit::Terminated,
@@ -69,6 +76,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome) -> Exit {
         Outcome::Lint(_) => Exit::Ours,
         Outcome::GoBack(_) | Outcome::GateFailed(_) | Outcome::Held(_) => Exit::Held,
         Outcome::Paused { .. } => Exit::Paused,
+        Outcome::Changed(_) => Exit::Changed,
         Outcome::Stopped => Exit::Stopped,
     }
 }
@@ -132,11 +140,15 @@ fn of_error(error: &anyhow::Error) -> Exit {
         if cause.downcast_ref::<Elsewhere>().is_some() {
             return Exit::Locked;
         }
+        if cause.downcast_ref::<Changed>().is_some() {
+            return Exit::Changed;
+        }
         if cause.downcast_ref::<Diagnostics>().is_some() || cause.downcast_ref::<Usage>().is_some() {
             return Exit::Usage;
         }
         match cause.downcast_ref::<ActError>() {
             Some(ActError::Blocked(blocked)) => return of_blocked(blocked),
+            Some(ActError::Changed(_)) => return Exit::Changed,
             Some(ActError::Run(RunError::Store(error))) => return of_store(error),
             Some(ActError::Run(RunError::Killed(signalled))) => return of_signal(*signalled),
             _ => {}
@@ -180,6 +192,9 @@ fn say(seat: &Seat, error: &anyhow::Error) {
 const REBUILD: &str = "pointsman books rebuild makes them anew from what the hosts keep, and pointsman rollback \
                        --from-fleet also goes back";
 
+/// What to type when a saved plan is not kept to.
+pub const PLAN_AGAIN: &str = "plan it again with pointsman plan, and look at what is different";
+
 /// What to type, where the error knows it.
 fn hint(error: &anyhow::Error) -> Option<String> {
     for cause in error.chain() {
@@ -189,8 +204,12 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(Elsewhere { id, .. }) = cause.downcast_ref::<Elsewhere>() {
             return Some(format!("wait for it, or end it: pointsman abort {id}"));
         }
+        if cause.downcast_ref::<Changed>().is_some() {
+            return Some(PLAN_AGAIN.to_owned());
+        }
         let store = match cause.downcast_ref::<ActError>() {
             Some(ActError::Blocked(blocked)) => return blocked.hint.clone(),
+            Some(ActError::Changed(_)) => return Some(PLAN_AGAIN.to_owned()),
             Some(ActError::Run(RunError::Store(error))) => Some(error),
             _ => cause.downcast_ref::<StoreError>(),
         };
@@ -267,6 +286,7 @@ mod tests {
             (Outcome::GateFailed(Vec::new()), 3),
             (Outcome::Held(Vec::new()), 3),
             (Outcome::Paused { why: Vec::new(), begun: true }, 4),
+            (Outcome::Changed(Vec::new()), 6),
             (Outcome::Stopped, 130),
         ] {
             assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");

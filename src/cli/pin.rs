@@ -36,7 +36,7 @@ pub struct Pin {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Time>,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// Let a pinned wiki or host go: it runs again what its group runs
@@ -49,7 +49,7 @@ pub struct Unpin {
     #[arg(long, default_value = "no longer needed")]
     reason: String,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl Pin {

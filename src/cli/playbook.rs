@@ -5,6 +5,7 @@
 
 mod stages;
 
+use super::dry::Kept;
 use super::exit::{Exit, settle};
 use super::seat::Seat;
 use super::usage::Usage;
@@ -17,15 +18,18 @@ use crate::model::books::{Books, Record};
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
+use crate::plan::saved::Saved;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
+use crate::report::plan::shown;
 use crate::store::Store;
 use crate::store::sqlstore::SqlStore;
 use anyhow::Context;
 use clap::Parser;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Another process runs it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,8 @@ pub struct Player<'a> {
     machine: Machine<'a>,
     /// Held while this process runs it, so that no other one does.
     alive: Option<File>,
+    /// What the first line that makes a plan is kept to, until that line comes.
+    saved: Option<Rc<Saved>>,
 }
 
 impl<'a> Player<'a> {
@@ -70,7 +76,15 @@ impl<'a> Player<'a> {
         store.note(clock::now(), 0, &[Record::Playbook(record)])?;
         seat.printer
             .talk(&format!("{id}: {} begins; pointsman resume {id} goes on after an interruption", playbook.name));
-        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive: Some(alive) })
+        Ok(Self {
+            seat,
+            policy,
+            store,
+            playbook,
+            machine: Machine::new(playbook, run),
+            alive: Some(alive),
+            saved: None,
+        })
     }
 
     /// A run that was begun before; an error when another process runs it.
@@ -101,7 +115,12 @@ impl<'a> Player<'a> {
         let sign = sign(policy, run.id);
         let elsewhere = policy.store.is_some() && run.status != PlaybookStatus::Paused && !sign.exists();
         let alive = if elsewhere { None } else { hold(policy, run.id)? };
-        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive })
+        Ok(Self { seat, policy, store, playbook, machine: Machine::new(playbook, run), alive, saved: None })
+    }
+
+    /// The same run, whose first plan must be the saved one.
+    pub fn keeping_to(self, saved: Option<Rc<Saved>>) -> Self {
+        Self { saved, ..self }
     }
 
     /// Goes on to the end, or until it pauses.
@@ -153,7 +172,7 @@ impl<'a> Player<'a> {
     }
 
     /// Takes back what is left to be taken back.
-    fn back(&self, why: &str) -> anyhow::Result<Event> {
+    fn back(&mut self, why: &str) -> anyhow::Result<Event> {
         let lines = match back::lines(self.machine.run(), &self.store.load()?, why) {
             Ok(lines) => lines,
             Err(why) => {
@@ -200,12 +219,13 @@ impl<'a> Player<'a> {
     }
 
     /// Runs commands until one fails; the code of that, else the gravest.
-    fn all(&self, lines: &[Vec<String>]) -> u8 {
+    fn all(&mut self, lines: &[Vec<String>]) -> u8 {
         let seat = self.seat.of_playbook(self.machine.run().id);
         let mut worst = Exit::Done;
         for line in lines {
             seat.printer.talk(&format!("$ pointsman {}", shown(line)));
-            match settle(&seat, command(line).and_then(|command| command.run(&seat))) {
+            let command = command(line).map(|command| self.kept_to(line, command));
+            match settle(&seat, command.and_then(|command| command.run(&seat))) {
                 Exit::Done => {}
                 Exit::Owed => worst = Exit::Owed,
                 other => return other as u8,
@@ -215,18 +235,24 @@ impl<'a> Player<'a> {
     }
 }
 
+impl Player<'_> {
+    /// The command of a line, which does only what was saved if that is the line.
+    fn kept_to(&mut self, line: &[String], mut command: Command) -> Command {
+        let is_it = |saved: &mut Rc<Saved>| saved.planned.as_ref().is_some_and(|p| line.starts_with(&p.line));
+        if let Some(acting) = command.acting() {
+            acting.saved = self.saved.take_if(is_it);
+            // Whoever began the run agreed to it.
+            acting.yes |= acting.saved.is_some();
+        }
+        command
+    }
+}
+
 /// A line as the program reads it.
-fn command(line: &[String]) -> anyhow::Result<Command> {
+pub fn command(line: &[String]) -> anyhow::Result<Command> {
     let words = std::iter::once("pointsman".to_owned()).chain(line.iter().cloned());
     let cli = Cli::try_parse_from(words).map_err(|error| Usage(error.to_string().trim().to_owned()))?;
     Ok(cli.command)
-}
-
-/// A line as a person would type it.
-fn shown(line: &[String]) -> String {
-    let plain = |word: &String| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.,:/%".contains(&b));
-    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
-    crate::config::diagnostic::escaped(&line.iter().map(quoted).collect::<Vec<_>>().join(" "))
 }
 
 /// The file whose lock shows that a process of this machine runs a playbook.
@@ -278,29 +304,58 @@ pub fn answer(seat: &Seat, store: &mut SqlStore, id: PlaybookId, yes: bool, reas
     Ok(Exit::Done)
 }
 
-/// Every stage with its plan as far as it can be known; only looks.
-pub fn dry(seat: &Seat, playbook: &Playbook, closed: Option<&str>) -> anyhow::Result<Exit> {
+/// Every stage with its plan as far as it can be known; only looks. What it shows is kept for whoever saves it.
+pub fn dry(
+    seat: &Seat,
+    playbook: &Playbook,
+    closed: Option<&str>,
+    view: Option<&Path>,
+    kept: Option<&Kept>,
+) -> anyhow::Result<Exit> {
     let (mut at, mut first) = (Some(0), None);
     while let Some(stage) = at.and_then(|at| playbook.stages.get(at)) {
-        seat.printer.data(&format!("stage {}: {}", stage.name, stages::words(stage)));
+        let mut lines = vec![format!("stage {}: {}", stage.name, stages::words(stage))];
+        seat.printer.data(&lines[0]);
         if let Verb::Commands(commands) = &stage.verb {
             for line in &commands.lines {
-                seat.printer.data(&format!("  pointsman {}", shown(line)));
-                let plans = ["promote", "sync-common", "sync-file", "rollback", "pin", "unpin", "converge", "undo"];
-                if plans.contains(&line[0].as_str()) {
-                    let mut dry = line.clone();
-                    dry.insert(1, "--dry-run".to_owned());
-                    let exit = settle(seat, command(&dry).and_then(|command| command.run(seat)));
-                    first.get_or_insert(exit);
-                }
+                lines.push(format!("  pointsman {}", shown(line)));
+                seat.printer.data(&lines[lines.len() - 1]);
+                let exit = dry_line(seat, line, view, kept);
+                first = first.or(exit);
             }
+        }
+        if let Some(kept) = kept {
+            let mut kept = kept.borrow_mut();
+            kept.changes |= matches!(stage.verb, Verb::Run(_));
+            kept.playbook.iter_mut().for_each(|playbook| playbook.stages.extend(lines.clone()));
         }
         at = stage.next;
     }
     if let Some(why) = closed {
         seat.printer.talk(&format!("now it would be refused: {why}"));
-        return Ok(Exit::Refused);
+        // What is saved is for another hour.
+        if kept.is_none() {
+            return Ok(Exit::Refused);
+        }
     }
     seat.printer.talk("dry run: nothing was changed; stages after the first are planned by what the books hold now");
     Ok(first.unwrap_or(Exit::Done))
+}
+
+/// The plan of a line, where it has one.
+fn dry_line(seat: &Seat, line: &[String], view: Option<&Path>, kept: Option<&Kept>) -> Option<Exit> {
+    let mut command = match command(line) {
+        Ok(command) => command,
+        Err(error) => return Some(settle(seat, Err(error))),
+    };
+    let acting = command.acting()?;
+    acting.dry_run = true;
+    acting.view = view.map(Path::to_owned);
+    acting.kept = kept.cloned();
+    let exit = settle(seat, command.run(seat));
+    if let Some(kept) = kept {
+        let mut kept = kept.borrow_mut();
+        kept.planned.iter_mut().filter(|planned| planned.line.is_empty()).for_each(|p| p.line = line.to_vec());
+    }
+    Some(exit)
 }

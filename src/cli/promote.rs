@@ -3,8 +3,10 @@
 use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
+use super::staged::Staged;
 use super::usage::{Usage, duration};
 use super::wishes::Wishes;
+use super::words::Words;
 use crate::drive::act::Order;
 use crate::model::names::{GateName, Group, Version};
 use crate::plan::forward;
@@ -54,7 +56,7 @@ pub struct Promote {
     #[arg(long = "accept", value_name = "BLOCKER=REASON", value_parser = named::<String>)]
     accepted: Vec<(String, String)>,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// `NAME=REASON`, the reason not empty.
@@ -81,6 +83,17 @@ impl Promote {
         let overruled = self.overruled.iter().cloned().collect();
         let order = Order { overruled, ..Order::new(format!("promote {} {}", self.group, self.version), &goal) };
         let wishes = Wishes { soak_ms: self.soak, watch_ms: self.watch, detach: self.detach, ..Wishes::default() };
-        acting::run_with(seat, &self.acting, order, &wishes)
+        acting::run_with(seat, &self.acting, order, &wishes, &Staged::nothing())
+    }
+
+    /// The command as words.
+    pub fn words(&self) -> Vec<String> {
+        let Self { group, version, message, again, reason, soak, watch, detach, overruled, accepted, acting: _ } = self;
+        let ms = |ms: &Option<u64>| ms.map(|ms| format!("{ms}ms"));
+        let words = Words::new("promote").plain(Some(group)).plain(Some(version));
+        let words = words.options("message", Some(message)).flag("again", *again).options("reason", reason);
+        let words = words.options("soak", ms(soak)).options("watch", ms(watch)).flag("detach", *detach);
+        let words = words.options("override", overruled.iter().map(|(gate, why)| format!("{gate}={why}")));
+        words.options("accept", accepted.iter().map(|(id, why)| format!("{id}={why}"))).last(None::<String>)
     }
 }

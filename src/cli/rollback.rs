@@ -3,7 +3,9 @@
 use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
+use super::staged::Staged;
 use super::wishes::Wishes;
+use super::words::Words;
 use crate::drive::act::Order;
 use crate::drive::salvage;
 use crate::model::ids::SnapshotId;
@@ -39,7 +41,7 @@ pub struct Rollback {
     #[arg(short, long, value_name = "MSG", default_value = "rollback")]
     message: String,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl Rollback {
@@ -65,6 +67,14 @@ impl Rollback {
         let goal = |site: crate::plan::goal::Site<'_>| back::rollback(site, &scope, &self.message);
         let order = Order { take_over: true, ..Order::new(format!("rollback: {}", self.message), &goal) };
         let repair_budget_ms = self.repair_budget.map(|seconds| u64::from(seconds) * 1000);
-        acting::run_with(seat, &self.acting, order, &Wishes { repair_budget_ms, ..Wishes::default() })
+        let wishes = Wishes { repair_budget_ms, ..Wishes::default() };
+        acting::run_with(seat, &self.acting, order, &wishes, &Staged::nothing())
+    }
+
+    /// The command as words.
+    pub fn words(&self) -> Vec<String> {
+        let Self { group, to, from_fleet, repair_budget, message, acting: _ } = self;
+        let words = Words::new("rollback").plain(group.as_ref()).options("to", to).flag("from-fleet", *from_fleet);
+        words.options("repair-budget", repair_budget).options("message", Some(message)).last(None::<String>)
     }
 }

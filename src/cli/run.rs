@@ -1,21 +1,31 @@
 //! `run`: a playbook from its first stage on.
 
+use super::apply;
+use super::dry::{self, Kept};
 use super::exit::Exit;
 use super::playbook::{self, Player};
 use super::seat::Seat;
 use super::usage::Usage;
+use super::words::Words;
 use crate::config::playbook::load;
+use crate::config::playbook::spec::Playbook;
+use crate::config::policy::Policy;
 use crate::drive::clock;
 use crate::drive::deploy::who;
 use crate::model::books::Books;
+use crate::model::digest::Digest;
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRun, PlaybookStatus};
+use crate::plan::changed::Changed;
+use crate::plan::saved::{Basis, Playbook as Planned, Saved};
 use crate::playbook::windows;
+use crate::report;
 use crate::store::Store;
 use anyhow::Context;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Run a playbook: ordered stages over the same verbs as here
 ///
@@ -34,9 +44,18 @@ pub struct Run {
     /// Show every stage with its plan; change not one byte, on no host and not in the books
     #[arg(long)]
     dry_run: bool,
+    /// Plan offline from what `status --json` wrote, with neither hosts nor books; implies --dry-run
+    #[arg(long, value_name = "FILE")]
+    view: Option<PathBuf>,
     /// Run in a freeze or outside of the allowed hours; the reason is written down
     #[arg(long, value_name = "REASON")]
     override_freeze: Option<String>,
+    /// Where a dry run puts what it shows.
+    #[arg(skip)]
+    kept: Option<Kept>,
+    /// The saved plan that is carried out, and whether nothing is asked.
+    #[arg(skip)]
+    saved: Option<(Rc<Saved>, bool)>,
 }
 
 /// `NAME=VALUE`.
@@ -46,9 +65,21 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl Run {
-    /// One that only shows.
-    pub(super) fn dry(playbook: PathBuf, vars: Vec<(String, String)>) -> Self {
-        Self { playbook, vars, dry_run: true, override_freeze: None }
+    /// Only shows, and keeps what it shows.
+    pub fn only_show(&mut self, kept: Kept) {
+        (self.dry_run, self.kept) = (true, Some(kept));
+    }
+
+    /// Runs as it was planned, or not at all; `yes`: without asking.
+    pub fn keep_to(&mut self, saved: Rc<Saved>, yes: bool) {
+        self.saved = Some((saved, yes));
+    }
+
+    /// The command as words.
+    pub fn words(&self) -> Vec<String> {
+        let Self { playbook, vars, override_freeze, dry_run: _, view: _, kept: _, saved: _ } = self;
+        let words = Words::new("run").options("var", vars.iter().map(|(name, value)| format!("{name}={value}")));
+        words.options("override-freeze", override_freeze).last(Some(playbook.display()))
     }
 
     /// Runs the command.
@@ -63,13 +94,26 @@ impl Run {
         let now = clock::now();
         let closed = windows::closed(&playbook, now).filter(|_| playbook.stages.iter().any(|stage| stage.is_forward()));
         let closed = closed.filter(|_| self.override_freeze.is_none());
-        if self.dry_run {
-            return playbook::dry(seat, &playbook, closed.as_deref());
+        if self.dry_run || self.view.is_some() {
+            if let Some(kept) = &self.kept {
+                let books = dry::books(seat, &policy, self.view.as_deref())?;
+                let (digest, vars, stages) = (Digest::of(text.as_bytes()), playbook.vars.clone(), Vec::new());
+                kept.borrow_mut().basis = Some(Basis::of(&policy, &books));
+                kept.borrow_mut().playbook = Some(Planned { digest, vars, stages });
+            }
+            return playbook::dry(seat, &playbook, closed.as_deref(), self.view.as_deref(), self.kept.as_ref());
         }
         if let Some(why) = closed {
             seat.printer.talk(&format!("{}: {why}", playbook.name));
             seat.printer.talk("  hint: wait, or --override-freeze REASON");
             return Ok(Exit::Refused);
+        }
+        if let Some((saved, yes)) = &self.saved {
+            self.as_planned(seat, &policy, &playbook, &text, saved)?;
+            seat.printer.talk(report::plan::saved_text(saved).trim_end());
+            if !apply::asked(seat, *yes)? {
+                return Ok(Exit::Paused);
+            }
         }
         let store = seat.books(&policy)?;
         let books = store.load()?;
@@ -92,7 +136,32 @@ impl Run {
             seen: books.rollouts.keys().next_back().map_or(0, |id| id.0),
             stages: BTreeMap::new(),
         };
-        Player::begin(seat, &policy, store, &playbook, run)?.play()
+        let player = Player::begin(seat, &policy, store, &playbook, run)?;
+        player.keeping_to(self.saved.map(|(saved, _)| saved)).play()
+    }
+
+    /// Refuses when the playbook, or what its plan was made from, is another one than was saved.
+    fn as_planned(
+        &self,
+        seat: &Seat,
+        policy: &Policy,
+        playbook: &Playbook,
+        text: &str,
+        saved: &Saved,
+    ) -> anyhow::Result<()> {
+        let was = saved.playbook.as_ref();
+        let mut lines = Vec::new();
+        if was.is_none_or(|was| was.digest != Digest::of(text.as_bytes())) {
+            lines.push(format!("the playbook {} was changed", self.playbook.display()));
+        } else if was.is_none_or(|was| was.vars != playbook.vars) {
+            lines.push("the playbook's variables have other values".to_owned());
+        }
+        if !lines.is_empty() {
+            return Err(Changed(lines).into());
+        }
+        let books = seat.read_books(policy)?.load()?;
+        let forward = playbook.stages.iter().any(|stage| stage.is_forward());
+        apply::same_basis(seat, policy, &books, saved, forward)
     }
 }
 

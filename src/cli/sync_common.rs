@@ -1,17 +1,20 @@
 //! `sync-common`: hosts get the content that the books want; with `--from-staging` the books want what staging has.
 
 use super::acting::{self, Acting};
+use super::dry;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::staged::{self, Staged};
+use super::wishes::Wishes;
+use super::words::Words;
 use crate::drive::act::Order;
 use crate::drive::deletions;
 use crate::drive::staging::{self, Taken};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
-use crate::model::words::count;
 use crate::plan::content;
+use crate::report::plan::file_counts;
 use crate::report::words;
-use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::ui::prompt;
 use clap::Args;
@@ -39,7 +42,7 @@ pub struct SyncCommon {
     #[arg(long, requires = "from_staging")]
     delete: bool,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl SyncCommon {
@@ -60,18 +63,19 @@ impl SyncCommon {
 
     fn take_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
         let deploy = seat.deploy()?;
-        let books = match seat.read_books(&deploy.policy) {
-            Ok(store) => Some(store.load()?),
+        let books = match dry::books(seat, &deploy.policy, self.acting.view.as_deref()) {
+            Ok(books) => Some(books),
             Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoBooks(_))) => None,
             Err(error) => return Err(error),
         };
         let wanted = books.as_ref().and_then(|books| books.wanted());
         let components = staging::components(&deploy.policy)?;
-        if !self.acting.dry() {
+        if !self.acting.looks_first() {
             // The content store lies beside the books; both are made on first use.
             seat.books(&deploy.policy)?;
         }
-        let taken = staging::take(&deploy, wanted, &components, !self.acting.dry())?;
+        let take = |keep| staging::take(&deploy, wanted, &components, keep);
+        let taken = take(!self.acting.looks_first())?;
         let news = news(&taken, wanted.map(|wanted| &wanted.wanted));
         say(seat, &news);
         if !self.delete {
@@ -80,14 +84,27 @@ impl SyncCommon {
         let initial = staging::map(&deploy.policy)?;
         if news.is_empty() && wanted.is_some() {
             seat.printer.talk("staging holds what the books want already");
-        } else if !self.acting.dry() && !self.acting.yes && !prompt::confirm("Take this as the wanted content?")? {
+        } else if !self.acting.looks_first()
+            && !self.acting.yes
+            && !prompt::confirm("Take this as the wanted content?")?
+        {
             seat.printer.talk("nothing was changed: not confirmed");
             return Ok(Exit::Paused);
         }
-        let content: BTreeMap<Component, Digest> = taken.iter().map(|t| (t.component.clone(), t.id)).collect();
+        let content = staged::ids(&taken);
         let goal =
             |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
-        acting::run(seat, &self.acting, Order::new("sync-common --from-staging", &goal))
+        let keep = || Ok(staged::the_same(&taken, &take(true)?)?);
+        let staged = Staged { taken: &taken, keep: &keep };
+        let order = Order::new("sync-common --from-staging", &goal);
+        acting::run_with(seat, &self.acting, order, &Wishes::default(), &staged)
+    }
+
+    /// The command as words.
+    pub fn words(&self) -> Vec<String> {
+        let Self { hosts, from_staging, message, delete, acting: _ } = self;
+        let words = Words::new("sync-common").flag("from-staging", *from_staging).flag("delete", *delete);
+        words.options("message", Some(message)).last(hosts)
     }
 }
 
@@ -102,14 +119,7 @@ pub fn say(seat: &Seat, news: &[&Taken]) {
         let diff = &taken.diff;
         let names: Vec<String> =
             diff.changed.iter().chain(&diff.added).chain(&diff.removed).map(ToString::to_string).collect();
-        seat.printer.talk(&format!(
-            "{} {}: {} added, {} changed, {} removed ({})",
-            taken.component,
-            taken.id.short(),
-            count(diff.added.len(), "file"),
-            diff.changed.len(),
-            diff.removed.len(),
-            words::names(&names)
-        ));
+        let (component, id, files) = (&taken.component, taken.id.short(), file_counts(&dry::counts(taken)));
+        seat.printer.talk(&format!("{component} {id}: {files} ({})", words::names(&names)));
     }
 }

@@ -1,17 +1,21 @@
 //! `sync-file`: single files or directories, linted first.
 
 use super::acting::{self, Acting};
+use super::dry;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::staged::{self, Staged};
 use super::sync_common::say;
 use super::usage::Usage;
+use super::wishes::Wishes;
+use super::words::Words;
 use crate::drive::act::Order;
+use crate::drive::staging::Taken;
 use crate::drive::{deletions, filelint, staging};
 use crate::model::component::Component;
-use crate::model::digest::Digest;
 use crate::plan::content;
-use crate::store::Store;
 use crate::tree::content::ContentError;
+use crate::tree::path::RelPath;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,7 +42,7 @@ pub struct SyncFile {
     #[arg(long)]
     delete: bool,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// A path that is nowhere, or of what was never synced, was typed wrongly.
@@ -64,38 +68,43 @@ impl SyncFile {
             Some(hosts) => Some(seat.hosts(&deploy.policy, Some(hosts))?),
             None => None,
         };
-        let books = seat.read_books(&deploy.policy)?.load()?;
+        let books = dry::books(seat, &deploy.policy, self.acting.view.as_deref())?;
         let Some(wanted) = books.wanted() else {
             return Err(
                 Usage("the books are empty: pointsman sync-common --from-staging comes first".to_owned()).into()
             );
         };
-        if self.acting.dry() {
-            let names: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
-            seat.printer.talk(&format!("would sync {}", names.join(", ")));
-            let goal = |site: crate::plan::goal::Site<'_>| {
-                content::converge(site, crate::plan::goal::Extent::Wanted, &self.message)
+        let take = |keep: bool| -> anyhow::Result<Vec<Taken>> {
+            let one = |(component, paths): (&Component, &Vec<RelPath>)| {
+                staging::take_paths(&deploy, wanted, component, paths, keep).map_err(meant)
             };
-            return acting::run(seat, &self.acting, Order { only, ..Order::new("sync-file", &goal) });
+            sorted.iter().map(one).collect()
+        };
+        let taken = take(!self.acting.looks_first())?;
+        say(seat, &taken.iter().collect::<Vec<_>>());
+        if !self.delete {
+            deletions::check(&taken.iter().collect::<Vec<_>>(), deploy.policy.limits.delete_percent_max)?;
         }
-        let mut content: BTreeMap<Component, Digest> = BTreeMap::new();
-        for (component, paths) in &sorted {
-            let taken = staging::take_paths(&deploy, wanted, component, paths).map_err(meant)?;
-            say(seat, &[&taken]);
-            if !self.delete {
-                deletions::check(&[&taken], deploy.policy.limits.delete_percent_max)?;
-            }
-            content.insert(component.clone(), taken.id);
-        }
+        let content = staged::ids(&taken);
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
-        acting::run(seat, &self.acting, Order { only, ..Order::new("sync-file", &goal) })
+        let order = Order { only, ..Order::new("sync-file", &goal) };
+        let keep = || Ok(staged::the_same(&taken, &take(true)?)?);
+        let staged = Staged { taken: &taken, keep: &keep };
+        acting::run_with(seat, &self.acting, order, &Wishes::default(), &staged)
+    }
+
+    /// The command as words.
+    pub fn words(&self) -> Vec<String> {
+        let Self { paths, hosts, message, delete, acting: _ } = self;
+        let words = Words::new("sync-file").options("hosts", hosts).options("message", Some(message));
+        words.flag("delete", *delete).last(paths.iter().map(|path| path.display()))
     }
 
     fn lint_fails(
         &self,
         seat: &Seat,
         root: &std::path::Path,
-        sorted: &BTreeMap<Component, Vec<crate::tree::path::RelPath>>,
+        sorted: &BTreeMap<Component, Vec<RelPath>>,
     ) -> anyhow::Result<bool> {
         let mut failed = false;
         for (component, paths) in sorted {

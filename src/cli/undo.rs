@@ -21,7 +21,7 @@ pub struct Undo {
     #[arg(short, long, value_name = "MSG", default_value = "undo")]
     message: String,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl Undo {

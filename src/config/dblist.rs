@@ -28,7 +28,7 @@ pub struct Asked<'a> {
 pub struct Lists<'a> {
     read: Reader<'a>,
     /// Texts as they were read, by path.
-    pub texts: BTreeMap<PathBuf, String>,
+    texts: BTreeMap<PathBuf, String>,
     done: BTreeMap<PathBuf, Option<BTreeSet<Wiki>>>,
     /// Lists that are being worked out, outermost first.
     open: Vec<PathBuf>,

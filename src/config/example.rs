@@ -117,7 +117,9 @@ fn a_site_is_found_loaded_and_not_trusted_when_others_can_write_it() {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("chmod");
     };
     let said = || match find(Some(site.path())).and_then(|file| load(&file)) {
-        Ok(policy) => format!("{} groups, digest {}", policy.groups.len(), policy.digest.short()),
+        Ok(policy) => {
+            format!("{} groups, list {}", policy.groups.len(), policy.files["dblists/all.dblist"]["all"].short())
+        }
         Err(mistakes) => mistakes.to_string().replace(&site.path().to_string_lossy().into_owned(), "SITE"),
     };
     expect![[r#"
@@ -129,9 +131,9 @@ fn a_site_is_found_loaded_and_not_trusted_when_others_can_write_it() {
     write("groups.yaml", text, 0o644);
     write("dblists/all.dblist", "enwiki\n", 0o644);
     let first = said();
-    expect!["1 groups, digest 0b6385e5f83a"].assert_eq(&first);
+    expect!["1 groups, list 4bf242bfedf2"].assert_eq(&first);
     write("dblists/all.dblist", "enwiki\ndewiki\n", 0o644);
-    assert_ne!(said(), first, "the digest covers dblists");
+    assert_ne!(said(), first, "dblists are known by their digests");
     write("dblists/all.dblist", "enwiki\n", 0o666);
     expect!["SITE/groups.yaml:2:17: cannot read SITE/dblists/all.dblist: it is writable by everybody: type `chmod o-w SITE/dblists/all.dblist`"].assert_eq(&said());
     write("groups.yaml", text, 0o646);

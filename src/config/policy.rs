@@ -3,11 +3,12 @@
 //! Invariant: a value of this type is consistent: groups are disjoint and cover every wiki, every name has passed its
 //! grammar, every path is absolute or normalised. No reader of it checks again.
 
+use super::sections::Files;
 use crate::gate::spec::Gate;
 use crate::model::books::Pins;
 use crate::model::component::{ArtefactRule, Component};
-use crate::model::digest::Digest;
 use crate::model::names::{Group, HostName, UserName, Wiki};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,8 +20,8 @@ use std::path::PathBuf;
 pub struct Policy {
     /// The groups.yaml it was read from, absolute.
     pub file: PathBuf,
-    /// Digest over the bytes of groups.yaml and of every dblist it read, in order of their names.
-    pub digest: Digest,
+    /// What it was read from: groups.yaml, dblists and what else it names, by section.
+    pub files: Files,
     /// Where hosts serve from, absolute, the same path on each: `/srv/mediawiki`.
     pub root: PathBuf,
     /// Where the agent keeps its state on hosts, absolute, outside of `root`.
@@ -123,7 +124,7 @@ pub enum MirrorSource {
 }
 
 /// How long gates are asked at least and at most, ms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Soak {
     /// After each wave, at least.
     pub wave_ms: u64,

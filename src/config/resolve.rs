@@ -11,16 +11,16 @@ use super::mirrors;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
+use super::sections::{self, Files};
 use super::stages;
 use super::store;
 use super::wikis;
 use crate::model::component::{ArtefactRule, Component};
-use crate::model::digest::Digest;
 use crate::model::limits::{
     LINE_BYTES_MAX, SITE_LIMIT_MS_MAX, SITE_PARALLEL_HOSTS_MAX, SSH_KEEP_S, SSH_KEEP_S_MAX, TREE_FILES_MAX,
 };
 use crate::model::names::{HostName, NameError, Wiki};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::path::{Component as Part, Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,6 +28,14 @@ use std::str::FromStr;
 pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Option<Policy> {
     let file = std::path::absolute(sink.file()).unwrap_or_else(|_| sink.file().to_owned());
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
+    let files = RefCell::new(Files::from([(super::FILE_NAME.to_owned(), sections::of_yaml(text))]));
+    let beside = sink.file().parent().unwrap_or(Path::new("")).to_owned();
+    let noted = |path: &Path| {
+        let text = read(path)?;
+        files.borrow_mut().insert(sections::name(path, [&base, &beside]), sections::of_list(&text));
+        Ok(text)
+    };
+    let read: Reader<'_> = &noted;
     let mut lists = Lists::new(read);
     let deploy = raw.deploy.as_ref().and_then(|deploy| directories(&deploy.value, &base, sink));
     let store = raw.deploy.as_ref().and_then(|deploy| store::store(&deploy.value, &base, sink));
@@ -53,7 +61,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let mirrors = mirrors::mirrors(raw.mirrors.as_deref().unwrap_or_default(), &hosts, &base, sink);
     let [root, state, staging, books] = deploy?;
     Some(Policy {
-        digest: digest(sink.file(), text, &lists.texts),
+        files: files.into_inner(),
         file,
         root,
         state,
@@ -74,20 +82,6 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         environments,
         mirrors,
     })
-}
-
-/// Over every file's name (relative to groups.yaml) and bytes, each with its length before it.
-fn digest(file: &Path, text: &str, texts: &BTreeMap<PathBuf, String>) -> Digest {
-    let base = file.parent().unwrap_or(Path::new(""));
-    let mut bytes = Vec::new();
-    let lists = texts.iter().map(|(path, text)| (path.strip_prefix(base).unwrap_or(path), text.as_str()));
-    for (path, text) in [(Path::new(super::FILE_NAME), text)].into_iter().chain(lists) {
-        for part in [path.as_os_str().as_encoded_bytes(), text.as_bytes()] {
-            bytes.extend((part.len() as u64).to_le_bytes());
-            bytes.extend(part);
-        }
-    }
-    Digest::of(&bytes)
 }
 
 /// A text of a strict grammar; what does not pass is noted.

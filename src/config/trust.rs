@@ -35,10 +35,19 @@ impl Invoker {
 /// `PermissionDenied` with the reason and what to type, `FileTooLarge`, `InvalidData` when it is not UTF-8, or the
 /// system's own.
 pub fn read(path: &Path, invoker: Invoker) -> Result<String> {
+    read_at_most(path, invoker, CONFIG_BYTES_MAX)
+}
+
+/// The same of a file that may be of another size, bytes.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_at_most(path: &Path, invoker: Invoker, bytes_max: u64) -> Result<String> {
     let mut bytes = Vec::new();
-    open(path, invoker)?.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > CONFIG_BYTES_MAX {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {CONFIG_BYTES_MAX} bytes")));
+    open(path, invoker)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes")));
     }
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

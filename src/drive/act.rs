@@ -8,9 +8,11 @@ use super::run::{Audience, Gates, Run, RunError, Signalled};
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::{GateName, HostName};
+use crate::plan::changed::{Changed, keep_to};
 use crate::plan::content;
 use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
+use crate::plan::saved::{Basis, Saved};
 use crate::rollout::effect::{Left, Outcome};
 use crate::rollout::machine::{Machine, Operator};
 use crate::store::Store;
@@ -36,13 +38,15 @@ pub struct Order<'a> {
     pub overruled: BTreeMap<GateName, String>,
     /// What is wanted.
     pub goal: GoalOf<'a>,
+    /// A saved plan: nothing but this is done.
+    pub saved: Option<&'a Saved>,
 }
 
 impl<'a> Order<'a> {
     /// An order to all hosts that takes nobody's lock and adopts no host.
     pub fn new(reason: impl Into<String>, goal: GoalOf<'a>) -> Self {
-        let (only, overruled) = (None, BTreeMap::new());
-        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only, overruled, goal }
+        let (only, overruled, saved) = (None, BTreeMap::new(), None);
+        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only, overruled, goal, saved }
     }
 }
 
@@ -73,6 +77,9 @@ pub enum ActError {
     /// It can't be planned.
     #[error(transparent)]
     Blocked(#[from] Blocked),
+    /// It is not what was planned.
+    #[error(transparent)]
+    Changed(#[from] Changed),
     /// The books, a signal.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -133,7 +140,11 @@ struct Held<'a> {
 impl Held<'_> {
     async fn carry_out(&mut self, order: &Order<'_>) -> Result<Ended, ActError> {
         let books = self.store.load()?;
-        let plan = self.plan(&books, order.goal, order.only.as_ref())?;
+        let plan = self.plan(&books, order.goal, order.only.as_ref());
+        let plan = match order.saved {
+            Some(saved) => keep_to(saved, &Basis::of(&self.deploy.policy, &books), &books, plan)?,
+            None => plan?,
+        };
         let operator = Operator {
             epoch: self.epoch,
             seq: super::look::nonce() >> 32,
@@ -176,11 +187,11 @@ impl Held<'_> {
         self.run(&mut machine).await.map(Some)
     }
 
-    fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, ActError> {
+    fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, Blocked> {
         let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
         let mut goal = goal(site)?;
         goal.rollout.playbook = self.deploy.playbook;
-        Ok(plan(site, goal, only)?)
+        plan(site, goal, only)
     }
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {

@@ -44,7 +44,8 @@ mod tests {
     fn taken(removed: usize, files_before: usize) -> Taken {
         let path = |n: usize| format!("f{n:03}").parse().expect("a path");
         let diff = TreeDiff { removed: (0..removed).map(path).collect(), ..TreeDiff::default() };
-        Taken { component: "wmf-config".parse().expect("a component"), id: Digest::of(b"x"), diff, files_before }
+        let (component, manifest) = ("wmf-config".parse().expect("a component"), Default::default());
+        Taken { component, id: Digest::of(b"x"), manifest, diff, files_before }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Taken {
     pub component: Component,
     /// Its content id.
     pub id: Digest,
+    /// Its content.
+    pub manifest: Manifest,
     /// Against the wanted content; everything is added when there is none.
     pub diff: TreeDiff,
     /// How many files and links the wanted content has.
@@ -84,17 +86,19 @@ pub fn take(
         };
         let failed = |source| StagingError::Tree { component: component.clone(), source };
         let manifest = manifest.map_err(failed)?;
-        taken(&deploy.content, wanted, component, &manifest).map_err(failed)
+        taken(&deploy.content, wanted, component, manifest).map_err(failed)
     };
     components.iter().map(one).collect()
 }
 
-/// Takes single files or directories into a component whose other content stays as the books want it.
+/// Takes single files or directories into a component whose other content stays as the books want it. With `keep` false
+/// nothing is written, only looked at.
 pub fn take_paths(
     deploy: &Deploy,
     wanted: &Snapshot,
     component: &Component,
     paths: &[RelPath],
+    keep: bool,
 ) -> Result<Taken, StagingError> {
     let failed = |source| StagingError::Tree { component: component.clone(), source };
     let none = || StagingError::Path(format!("{component} was never synced: pointsman sync-common --from-staging"));
@@ -102,15 +106,18 @@ pub fn take_paths(
     let base = deploy.content.manifest(*id).map_err(failed)?.ok_or_else(none)?;
     let source = deploy.policy.staging.join(component.to_string());
     let excluded = excluded(&deploy.policy, component);
-    let manifest = deploy.content.import_paths(&base, &source, paths, &excluded).map_err(failed)?;
-    taken(&deploy.content, Some(wanted), component, &manifest).map_err(failed)
+    let manifest = match keep {
+        true => deploy.content.import_paths(&base, &source, paths, &excluded),
+        false => deploy.content.look_paths(&base, &source, paths, &excluded),
+    };
+    taken(&deploy.content, Some(wanted), component, manifest.map_err(failed)?).map_err(failed)
 }
 
 fn taken(
     content: &ContentStore,
     wanted: Option<&Snapshot>,
     component: &Component,
-    manifest: &Manifest,
+    manifest: Manifest,
 ) -> Result<Taken, ContentError> {
     let before = match wanted.and_then(|wanted| wanted.wanted.get(component)) {
         Some(id) => content.manifest(*id)?,
@@ -118,13 +125,13 @@ fn taken(
     };
     let files_before = before.as_ref().map_or(0, |before| before.entries().len());
     let diff = match before {
-        Some(before) => diff(&before, manifest),
+        Some(before) => diff(&before, &manifest),
         None => {
             let all = manifest.entries().iter().map(|entry| entry.path.clone());
             TreeDiff { added: all.collect(), changed: Vec::new(), removed: Vec::new() }
         }
     };
-    Ok(Taken { component: component.clone(), id: manifest.id(), diff, files_before })
+    Ok(Taken { component: component.clone(), id: manifest.id(), manifest, diff, files_before })
 }
 
 /// What a version's tree in staging does not bring: hosts build it.

@@ -11,6 +11,7 @@ pub mod probe;
 pub mod signatures;
 
 use crate::model::names::{GateName, Group, HostName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -38,7 +39,7 @@ pub struct Gate {
 }
 
 /// When a gate is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// Before a promotion switches anything.

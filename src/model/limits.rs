@@ -49,6 +49,10 @@ pub const HOOK_MS_MAX: u64 = 3_600_000;
 pub const STATE_BYTES_MAX: usize = 16 << 20;
 /// The largest stat index of one component, bytes.
 pub const INDEX_BYTES_MAX: usize = 256 << 20;
+/// The largest saved plan, bytes.
+pub const PLAN_BYTES_MAX: u64 = 64 << 20;
+/// Undertakings of the past that a plan's time is estimated from.
+pub const PAST_RUNS_MAX: usize = 9;
 /// Rollouts, and snapshots, that are loaded with the books; older ones are read when they are asked for.
 pub const BOOKS_RECENT_MAX: usize = 200;
 /// How long a command waits for another one that is writing to the books, ms.

@@ -9,6 +9,7 @@ use super::digest::Digest;
 use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::Version;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,7 +24,7 @@ pub struct Stamp {
 }
 
 /// What the sender believes of the host, as this epoch's observe returned it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expect {
     /// Another one: the host was rebuilt.
     pub incarnation: Incarnation,

@@ -7,7 +7,7 @@ use crate::model::ids::{BooksId, Generation, Incarnation};
 use crate::model::limits::FENCE_EPOCH_LEAP_MAX;
 use crate::model::names::HostName;
 use crate::model::planted::{Bug, planted};
-use crate::model::protocol::{Observation, Readiness, Refusal};
+use crate::model::protocol::{Expect, Observation, Readiness, Refusal};
 use crate::model::stale::StaleReason;
 
 /// Who it is: another installation, another owner, a twin. `None`: the host that the books know, or a new one.
@@ -67,6 +67,11 @@ pub fn fenced(books: &Books, fence: Generation) -> StaleReason {
         true => StaleReason::AbsurdFence { epoch: fence.epoch },
         false => StaleReason::BooksBehind { fence },
     }
+}
+
+/// What a command to the host that showed this names; `None`: it has no state yet.
+pub fn expect(seen: &Observation) -> Option<Expect> {
+    Some(Expect { incarnation: seen.incarnation?, active: seen.active })
 }
 
 /// Whether all that was asked for is there.

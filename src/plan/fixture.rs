@@ -52,7 +52,7 @@ pub fn policy(hosts: usize) -> Policy {
     let name = |i: usize| format!("mw{:04}.codfw.wmnet", 2001 + i).parse::<HostName>().expect("a host");
     Policy {
         file: PathBuf::from("/site/groups.yaml"),
-        digest: Digest::of(b""),
+        files: BTreeMap::new(),
         root: PathBuf::from("/srv/mediawiki"),
         state: PathBuf::from("/var/lib/pointsman"),
         staging: PathBuf::from("/srv/staging"),

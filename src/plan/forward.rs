@@ -4,7 +4,7 @@ use super::back;
 use super::gates;
 use super::goal::{Blocked, Extent, Goal, Mode, PinFate, PinNote, Site, Why, changes};
 use crate::config::policy::GroupPolicy;
-use crate::model::books::{Kind, Pin, Pins, Rollout, Snapshot, Status};
+use crate::model::books::{Books, Kind, Pin, Pins, Rollout, Snapshot, Status};
 use crate::model::component::Component;
 use crate::model::map::VersionMap;
 use crate::model::names::{Group, HostName, Version, Wiki};
@@ -163,14 +163,20 @@ fn forward(site: Site<'_>, kind: Kind, map: VersionMap, pins: Pins, notes: Vec<P
     }
 }
 
-/// What a rollback would need once `goal` is reached: that is what must be proven before.
-fn fallback(site: Site<'_>, goal: &Goal) -> BTreeSet<Version> {
-    let mut books = site.books.clone();
+/// The books as they will stand once `goal` is reached.
+pub fn afterwards(books: &Books, goal: &Goal) -> Books {
+    let mut books = books.clone();
     let done = Rollout { status: Status::Done, ..goal.rollout.clone() };
     books.snapshots.insert(goal.snapshot.id, goal.snapshot.clone());
     books.rollouts.insert(done.id, done);
-    let before = site.books.wanted().map(|s| s.map.clone()).unwrap_or_default();
     books.current = Some(goal.snapshot.id);
+    books
+}
+
+/// What a rollback would need once `goal` is reached: that is what must be proven before.
+fn fallback(site: Site<'_>, goal: &Goal) -> BTreeSet<Version> {
+    let books = afterwards(site.books, goal);
+    let before = site.books.wanted().map(|s| s.map.clone()).unwrap_or_default();
     let target = back::restored(Site { books: &books, ..site }, &back::Scope::Last).map(|r| r.map).unwrap_or_default();
     // A host that is let go, or held on another version, would go back to the one that it was held on.
     let held = site.books.wanted().into_iter().flat_map(|before| before.pins.hosts.values());

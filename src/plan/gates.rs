@@ -15,11 +15,12 @@ use crate::model::names::{GateName, Group, HostName, Version, Wiki};
 use crate::model::time::Time;
 use crate::model::verdict::Judgement;
 use crate::model::words::count;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a promotion is gated; nothing at all for every other move.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Gating {
     /// In the order of groups.yaml.
     pub gates: Vec<PlannedGate>,
@@ -32,7 +33,7 @@ pub struct Gating {
 }
 
 /// A gate's part in a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedGate {
     /// Which.
     pub name: GateName,

@@ -7,6 +7,7 @@ use crate::model::map::VersionMap;
 use crate::model::names::{Group, Version};
 use crate::model::time::Time;
 use crate::model::words::count;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +26,7 @@ pub struct Site<'a> {
 }
 
 /// How hosts move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// All are proven before any is switched, wave after wave; too many failures and all go back.
@@ -35,7 +36,7 @@ pub enum Mode {
 }
 
 /// How much of the wanted content each host is brought and proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extent {
     /// What the host will serve: enough to move, and nothing else can be in the way.
@@ -45,7 +46,7 @@ pub enum Extent {
 }
 
 /// Wikis of one group that move from one version to another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Which group.
     pub group: Group,
@@ -66,7 +67,7 @@ impl fmt::Display for Change {
 }
 
 /// What happens to a pin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PinFate {
     /// The move goes around it.
@@ -82,7 +83,7 @@ pub enum PinFate {
 }
 
 /// A pin and what happens to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PinNote {
     /// The wiki's or host's name.
     pub subject: String,
@@ -93,7 +94,7 @@ pub struct PinNote {
 }
 
 /// A wanted state and the way there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Goal {
     /// The undertaking as it will stand in the books, status [`Status::Open`].
     pub rollout: Rollout,

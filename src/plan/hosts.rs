@@ -8,11 +8,13 @@ use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::Expect;
+use crate::model::time::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Immutable once made; its id is the digest of its JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Immutable once made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What is wanted.
     pub goal: Goal,
@@ -27,7 +29,7 @@ pub struct Plan {
 }
 
 /// One host's part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostPlan {
     /// Digest of the map it will serve.
     pub map: Digest,
@@ -40,9 +42,28 @@ pub struct HostPlan {
 }
 
 impl Plan {
-    /// The plan's name: the digest of its JSON.
+    /// The plan's name: the digest of its JSON, whoever makes it and when.
     pub fn id(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).expect("a plan has only string keys"))
+        Digest::of(&serde_json::to_vec(&self.of_nobody()).expect("a plan has only string keys"))
+    }
+
+    /// The same plan, made by nobody at no time.
+    fn of_nobody(&self) -> Plan {
+        let mut plan = self.clone();
+        (plan.goal.rollout.by, plan.goal.rollout.at) = (String::new(), Time(0));
+        plan.goal.snapshot.at = Time(0);
+        plan
+    }
+
+    /// What of it is kept to when it is carried out later: all but who makes it, when, for which run of a playbook, what
+    /// hosts showed (that is compared host by host), and from when to when pins are.
+    pub fn kept_to(&self) -> Plan {
+        let mut plan = self.of_nobody();
+        plan.goal.rollout.playbook = None;
+        plan.hosts.values_mut().for_each(|part| part.expect = None);
+        let pins = &mut plan.goal.snapshot.pins;
+        pins.wikis.values_mut().chain(pins.hosts.values_mut()).for_each(|pin| (pin.since, pin.until) = (Time(0), None));
+        plan
     }
 }
 

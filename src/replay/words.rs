@@ -54,7 +54,7 @@ pub fn ended(name: &str, outcome: &Result<Outcome, Blocked>) -> (ActEnd, Vec<Str
         Ok(Outcome::GateFailed(why)) => (ActEnd::RolledBack, why.clone(), none()),
         Ok(Outcome::Held(why)) => (ActEnd::Held, why.clone(), none()),
         Ok(Outcome::Paused { why, .. }) => (ActEnd::Paused, why.clone(), none()),
-        Ok(Outcome::Lint(why)) => (ActEnd::Held, why.clone(), none()),
+        Ok(Outcome::Lint(why) | Outcome::Changed(why)) => (ActEnd::Held, why.clone(), none()),
         Ok(Outcome::Denied | Outcome::Stopped) => (ActEnd::Held, Vec::new(), none()),
     }
 }

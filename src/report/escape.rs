@@ -23,6 +23,12 @@ impl fmt::Display for Untrusted<'_> {
     }
 }
 
+/// The same without an end, for lines that people wrote and that are shown whole.
+pub fn whole(text: &str) -> String {
+    let shown = |c: char| if is_hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
 /// Whether a terminal or a reader may be led astray by it. Bidirectional controls are those of Unicode's UAX 9.
 fn is_hostile(c: char) -> bool {
     c.is_control()

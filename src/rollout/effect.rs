@@ -182,6 +182,8 @@ pub enum Outcome {
         /// Whether hosts were switched before, which stay so.
         begun: bool,
     },
+    /// Hosts are not as they were when the plan was made, a line each; nothing was switched.
+    Changed(Vec<String>),
     /// A person stopped it; the fleet may be on two states.
     Stopped,
 }

@@ -5,6 +5,7 @@ use crate::model::ids::Generation;
 use crate::model::protocol::{Expect, Observation};
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
+use crate::plan::assess;
 use std::collections::VecDeque;
 
 /// What is being waited for from a host.
@@ -69,8 +70,7 @@ impl HostState {
 
     /// What a mutating command names: the host as this epoch's observe returned it.
     pub fn expect(&self) -> Option<Expect> {
-        let (seen, _) = self.seen.as_ref()?;
-        Some(Expect { incarnation: seen.incarnation?, active: seen.active })
+        self.seen.as_ref().and_then(|(seen, _)| assess::expect(seen))
     }
 
     /// Whether nothing more is to come from it.

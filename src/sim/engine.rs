@@ -443,7 +443,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Lint(_) => "lint",
         Outcome::GoBack(_) => "goes back",
         Outcome::GateFailed(_) => "gate failed",
-        Outcome::Held(_) => "held",
+        Outcome::Held(_) | Outcome::Changed(_) => "held",
         Outcome::Paused { .. } => "paused",
         Outcome::Stopped => "stopped",
     }

@@ -111,7 +111,7 @@ pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
     let (path, inputs) = (ARTEFACTS.0.to_owned(), vec!["languages".to_owned()]);
     Policy {
         file: PathBuf::from("/site/groups.yaml"),
-        digest: Digest::of(b""),
+        files: BTreeMap::new(),
         root: PathBuf::from("/srv/mediawiki"),
         state: PathBuf::from("/var/lib/pointsman"),
         staging: PathBuf::from("/srv/staging"),

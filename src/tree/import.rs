@@ -59,9 +59,40 @@ impl ContentStore {
     ) -> Result<Manifest> {
         let tree = open(component_dir)?;
         let held = self.begin()?;
+        let (manifest, staged) = self.read_paths(base, (component_dir, tree.as_fd()), paths, excluded, true)?;
+        self.place(&held, &staged)?;
+        self.keep_manifest(&held, &manifest)?;
+        Ok(manifest)
+    }
+
+    /// The manifest that [`Self::import_paths`] would give; writes nothing, takes no lock.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::import_paths`].
+    pub fn look_paths(
+        &self,
+        base: &Manifest,
+        component_dir: &Path,
+        paths: &[RelPath],
+        excluded: &[String],
+    ) -> Result<Manifest> {
+        let tree = open(component_dir)?;
+        Ok(self.read_paths(base, (component_dir, tree.as_fd()), paths, excluded, false)?.0)
+    }
+
+    /// Reads `paths` of a source over `base`; with `stage`, files that the store lacks are staged for it.
+    fn read_paths(
+        &self,
+        base: &Manifest,
+        (component_dir, tree): (&Path, BorrowedFd<'_>),
+        paths: &[RelPath],
+        excluded: &[String],
+        stage: bool,
+    ) -> Result<(Manifest, BTreeMap<Digest, PathBuf>)> {
         let mut found = BTreeMap::new();
         for path in paths {
-            let below = scan::walk_below(tree.as_fd(), path, excluded)?;
+            let below = scan::walk_below(tree, path, excluded)?;
             if below.is_empty() && !base.entries().iter().any(|entry| entry.path.is_within(path.as_str())) {
                 return Err(ContentError::NoSuchPath(path.to_string()));
             }
@@ -69,17 +100,14 @@ impl ContentStore {
         }
         let found: Vec<Found> = found.into_values().collect();
         let index = self.index(component_dir);
-        let read = read_all(&Reading { store: self, tree: tree.as_fd(), index: &index, stage: true }, &found)?;
+        let read = read_all(&Reading { store: self, tree, index: &index, stage }, &found)?;
         let stays = |entry: &&Entry| !paths.iter().any(|path| entry.path.is_within(path.as_str()));
         let kept: Vec<Entry> = base.entries().iter().filter(stays).cloned().collect();
         if let Some(lacking) = kept.iter().find(|entry| !self.has(entry)) {
             return Err(ContentError::Lacking(lacking.path.to_string()));
         }
         let entries = kept.into_iter().chain(read.entries).collect();
-        let manifest = filled(component_dir, Manifest::new(entries)?)?;
-        self.place(&held, &read.staged)?;
-        self.keep_manifest(&held, &manifest)?;
-        Ok(manifest)
+        Ok((filled(component_dir, Manifest::new(entries)?)?, read.staged))
     }
 
     /// The manifest that [`Self::import`] would give; writes nothing, takes no lock.

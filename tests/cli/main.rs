@@ -17,6 +17,7 @@ mod killed;
 mod lost;
 mod machines;
 mod mirrors;
+mod plans;
 mod playbooks;
 mod played;
 mod policies;

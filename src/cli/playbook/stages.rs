@@ -16,6 +16,7 @@ use crate::plan::gates::span;
 use crate::playbook::back;
 use crate::playbook::budget::{Broken, exceeded};
 use crate::playbook::machine::Event;
+use crate::report::plan::shown;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use anyhow::Context;
@@ -37,9 +38,9 @@ pub fn words(stage: &Stage) -> String {
         Verb::Run(run) => {
             let what = if run.on_hosts { "host" } else { "item" };
             let (targets, waves) = (count(stage.targets, what), count(run.waves.len(), "wave"));
-            format!("run {} over {targets} in {waves}, {} at a time", super::shown(&run.argv), run.parallel)
+            format!("run {} over {targets} in {waves}, {} at a time", shown(&run.argv), run.parallel)
         }
-        Verb::Notify(Notify::Argv(argv)) => format!("run {}", super::shown(argv)),
+        Verb::Notify(Notify::Argv(argv)) => format!("run {}", shown(argv)),
         Verb::Notify(Notify::Sal(line)) => format!("note {line}"),
     }
 }
@@ -68,7 +69,7 @@ impl Player<'_> {
     }
 
     /// Watches what the promotion before moved, and nothing that others did since.
-    fn soak(&self, before: &[Stage], ms: u64) -> anyhow::Result<Event> {
+    fn soak(&mut self, before: &[Stage], ms: u64) -> anyhow::Result<Event> {
         let promotes = before.iter().rev().find_map(|stage| match &stage.verb {
             Verb::Commands(Commands { moves: Moves::Promote(group, version), .. }) => Some((group, version)),
             _ => None,
