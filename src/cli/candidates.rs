@@ -24,7 +24,7 @@ type Names = Vec<(String, String)>;
 type Source = fn(&Policy, Option<&Books>) -> Names;
 
 /// Arguments that name something of the site, by command; those of clap's own kinds need no entry.
-const OFFERED: [(&str, &str, Source); 30] = [
+const OFFERED: [(&str, &str, Source); 31] = [
     ("promote", "group", groups),
     ("promote", "version", versions),
     ("rollback", "group", groups),
@@ -52,6 +52,7 @@ const OFFERED: [(&str, &str, Source); 30] = [
     ("approve", "what", rollouts),
     ("deny", "what", rollouts),
     ("gate suggest", "name", gates),
+    ("blocker add", "version", versions),
     ("run", "playbook", playbooks),
     ("resume", "id", playbook_runs),
     ("abort", "id", playbook_runs),

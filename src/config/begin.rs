@@ -114,9 +114,11 @@ const REST: &str = "\
 #           - {wiki: enwiki, path: /wiki/Main_Page, expect: {status: 200}}
 ";
 
-/// A text as YAML reads it back, whatever is in it: JSON's texts are YAML's.
+/// A text as YAML reads it back, whatever is in it: JSON's texts are YAML's, but for control characters that JSON lets stand.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    let plain = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(plain).collect()
 }
 
 fn directories(found: &Found) -> String {

@@ -159,7 +159,7 @@ mod tests {
             warn  tools: there is no php
                   mend: apt-get install php-cli
             BAD   mw[2001-2002].codfw.wmnet: permission denied
-                  mend: ssh\nmw
+                  mend: ssh\u{a}mw
             1 thing to mend first: hosts"#]]
         .assert_eq(&format!("{}\n{}", text.join("\n"), summary(&findings)));
         assert_eq!(summary(&findings[..2]), "all is well");

@@ -212,7 +212,10 @@ mod tests {
         (0..3).for_each(|n| proving.begin(&host(n), "observe", Time(0)));
         proving.end(&host(0), true);
         proving.end(&host(1), false);
-        assert_eq!(proving.line(Time(2500), 0, 80), "proving: 1 of 3 answered, 1 failed, waits for mw2002 2 s");
+        assert_eq!(
+            proving.line(Time(2500), 0, 80),
+            "[######              ] proving: 1 of 3 answered, 1 failed, waits for mw2002 2 s"
+        );
         assert_eq!(proving.summary(Time(2500)), "proving: 1 of 3 answered, 1 failed in 3 s");
     }
 

@@ -235,7 +235,7 @@ mod tests {
                 mw1017.eqiad.wmnet {}
                 mw2001.codfw.wmnet {}
                 mw2002.codfw.wmnet {}
-                list:5:1: `-oProxyCommand=x`: not a host name: it may not begin or end a label with `-`"#]],
+                list:5:1: `-oProxyCommand=x`: not a host name: no part may start or end with `-`"#]],
         );
     }
 
@@ -281,7 +281,7 @@ web[a:c].example
                 mw03.codfw.example {Appserver} user=deploy port=2222
                 passed over: line 8: [appservers:vars]
                 list:7:1: `db1.codfw.example`: its port is not a number from 1 to 65535
-                list:11:1: `web[a-c].example`: it is not a range like `[2001-2020]`"#]],
+                list:11:1: `web[a-c].example`: `a-c` is not a number or a range of numbers, as in `[2001-2003,2007]`"#]],
         );
     }
 

@@ -75,7 +75,7 @@ fn what_was_found_is_written_with_what_was_concluded() {
             datacenter: "main"
 
         # Wikis and hosts that stay on a version whatever is promoted or rolled back.
-        # wikiversions.json has: 1.27.0-wmf.9 1 wiki, 1.27.0-wmf.10 2 wikis.
+        # wikiversions.json has: 1.27.0-wmf.10 2 wikis, 1.27.0-wmf.9 1 wiki.
         # These few are alone on theirs; are they pinned?
         # pins:
         #   - {wiki: labswiki, version: "1.27.0-wmf.9", reason: WHY, owner: WHO}
@@ -102,7 +102,7 @@ fn what_is_written_is_a_groups_yaml() {
 #[test]
 fn names_that_yaml_would_read_otherwise_stay_names() {
     let mut odd = found();
-    odd.staging = "/srv/a: {b} # c \"d\" 'e' \u{7f}".to_owned();
+    odd.staging = "/srv/a: {b} # c \"d\" 'e'".to_owned();
     odd.configuration = vec!["yes".to_owned()];
     odd.ssh_config = Some(PathBuf::from("/etc/ssh/a b: c"));
     odd.hosts = some_hosts("1e3 0x10 no");
