@@ -33,6 +33,17 @@ fn made(site: &Site, arguments: &[&str]) -> Vec<String> {
     calls.lines().filter(makes).map(str::to_owned).collect()
 }
 
+/// A host's C library may be older than the one here, or another one.
+#[test]
+fn s25_what_runs_on_hosts_needs_no_library_of_theirs() {
+    for program in [env!("CARGO_BIN_EXE_pointsman"), env!("CARGO_BIN_EXE_pointsman-agent")] {
+        let ldd = Command::new("ldd").arg(program).output().expect("ldd comes with the C library");
+        let said = format!("{}{}", String::from_utf8_lossy(&ldd.stdout), String::from_utf8_lossy(&ldd.stderr));
+        assert!(said.contains("statically linked") || said.contains("not a dynamic executable"), "{program}: {said}");
+        assert!(!said.contains("=>"), "{program}: {said}");
+    }
+}
+
 #[test]
 fn s06_nothing_is_made_in_a_directory_for_temporary_files() {
     let site = Site::unsynced("");
