@@ -19,6 +19,7 @@ pub mod hook;
 pub mod items;
 pub mod look;
 pub mod mirrors;
+pub mod notify;
 mod offered;
 pub mod proxies;
 pub mod ready;

@@ -15,6 +15,7 @@ pub mod history;
 pub mod junit;
 pub mod markdown;
 pub mod nagios;
+pub mod notice;
 pub mod plan;
 pub mod policytests;
 pub mod recording;

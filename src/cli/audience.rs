@@ -55,6 +55,8 @@ impl Audience for Terminal<'_> {
             Told::Wave { number, of, hosts } => {
                 self.progress.begin(&format!("wave {number} of {of}: {}", count(*hosts, "host")), *hosts);
             }
+            // Its hosts were said one by one, and what follows is said next.
+            Told::WaveDone { .. } => {}
             Told::Repairing { host, reason } => {
                 self.progress.line(&format!("{host}: {}; repairing it", report::stale::reason(reason)));
             }

@@ -19,6 +19,7 @@ use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
+use crate::report::notice;
 use crate::store::Store;
 use crate::store::sqlstore::SqlStore;
 use anyhow::Context;
@@ -175,6 +176,7 @@ impl<'a> Player<'a> {
             PlaybookStatus::Paused => {
                 self.seat.printer.talk(&format!("{id}: paused: {}", run.why));
                 self.seat.printer.talk(&format!("  hint: pointsman resume {id}, or pointsman abort {id} --rollback"));
+                self.seat.notifier(self.policy).tell([notice::run_paused(clock::now(), run)]);
             }
             PlaybookStatus::GoingBack => {
                 self.seat.printer.talk(&format!("{id}: goes back and is not through: {}", run.why));

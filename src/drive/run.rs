@@ -11,6 +11,7 @@ use super::offered::{Offered, Way};
 use super::proxies::Proxies;
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
+use crate::model::books::{Record, Status};
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
 use crate::model::limits::SIGNATURES_MS_MAX;
@@ -18,6 +19,7 @@ use crate::model::names::{GateName, HostName};
 use crate::model::protocol::{Command, Reply};
 use crate::model::time::Time;
 use crate::plan::hosts::Plan;
+use crate::report::notice;
 use crate::rollout::effect::{Effect, Event, GateCall, Outcome, Told};
 use crate::rollout::machine::Machine;
 use crate::store::Store;
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
         loop {
             let mut events = Vec::new();
             for effect in effects {
-                if let Some(outcome) = self.execute(effect, &mut events)? {
+                if let Some(outcome) = self.execute(effect, machine.plan(), &mut events)? {
                     self.proxies.close().await;
                     return Ok(outcome);
                 }
@@ -129,20 +131,44 @@ impl<'a> Run<'a> {
     }
 
     /// Executes one effect; an outcome ends the run. What can be answered at once goes to `events`.
-    fn execute(&mut self, effect: Effect, events: &mut Vec<Event>) -> Result<Option<Outcome>, StoreError> {
+    fn execute(&mut self, effect: Effect, plan: &Plan, events: &mut Vec<Event>) -> Result<Option<Outcome>, StoreError> {
         match effect {
-            Effect::Persist(records) => self.store.append(clock::now(), self.epoch, &records)?,
+            Effect::Persist(records) => {
+                self.store.append(clock::now(), self.epoch, &records)?;
+                self.recorded(plan, &records);
+            }
             Effect::Send { host, command, deadline_ms } => self.send(host, command, deadline_ms),
             Effect::Ask(plan) => events.push(if self.audience.ask(&plan) { Event::Approved } else { Event::Denied }),
             Effect::Depool(host) => self.depool(host),
             Effect::Gate(call) => self.gate(*call)?,
-            Effect::Tell(told) => self.audience.tell(&told),
+            Effect::Tell(told) => {
+                self.deploy.notifier.tell(notice::told(clock::now(), &plan.goal.rollout, &told));
+                self.audience.tell(&told);
+            }
             Effect::Finish(outcome) => {
+                self.deploy.notifier.tell(notice::ended(clock::now(), plan, &outcome));
                 self.traffic();
                 return Ok(Some(outcome));
             }
         }
         Ok(None)
+    }
+
+    /// Tells those who are not here what is on the books now.
+    fn recorded(&self, plan: &Plan, records: &[Record]) {
+        for record in records {
+            let notice = match record {
+                Record::Opened { .. } => notice::opened(clock::now(), plan),
+                Record::Ended { rollout, status: Status::WentBack, .. } => {
+                    // Without books there is nobody to name, and what follows here says so.
+                    let books = self.store.load().ok();
+                    let taken_back = books.as_ref().and_then(|books| books.rollouts.get(rollout));
+                    taken_back.map(|rollout| notice::went_back(clock::now(), rollout, &plan.goal.rollout))
+                }
+                _ => None,
+            };
+            self.deploy.notifier.tell(notice);
+        }
     }
 
     fn send(&mut self, host: HostName, command: Box<Command>, deadline_ms: u64) {
@@ -210,6 +236,7 @@ impl<'a> Run<'a> {
         };
         if !records.is_empty() {
             self.store.append(clock::now(), self.epoch, &records)?;
+            self.deploy.notifier.asked(self.store, &records);
         }
         told.iter().for_each(|told| self.audience.tell(told));
         Ok(events)

@@ -75,6 +75,7 @@ pub fn policy(hosts: usize) -> Policy {
         web: Web::default(),
         environments: Vec::new(),
         mirrors: Vec::new(),
+        notify: Vec::new(),
     }
 }
 

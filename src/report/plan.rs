@@ -74,6 +74,9 @@ pub fn json(plan: &Plan) -> Value {
 pub fn told_json(told: &Told) -> Value {
     match told {
         Told::Wave { number, of, hosts } => json!({"step": "wave", "number": number, "of": of, "hosts": hosts}),
+        Told::WaveDone { number, of, proven, hosts } => {
+            json!({"step": "wave-done", "number": number, "of": of, "proven": proven, "hosts": hosts})
+        }
         Told::Repairing { host, reason } => json!({"step": "repairing", "host": host, "reason": reason}),
         Told::Switched(host) => json!({"step": "switched", "host": host}),
         Told::Fresh(host) => json!({"step": "proven", "host": host}),

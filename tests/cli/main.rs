@@ -15,6 +15,7 @@ mod killed;
 mod lost;
 mod machines;
 mod mirrors;
+mod notified;
 mod playbooks;
 mod played;
 mod policies;

@@ -16,6 +16,7 @@ use crate::plan::gates::span;
 use crate::playbook::back;
 use crate::playbook::budget::{Broken, exceeded};
 use crate::playbook::machine::Event;
+use crate::report::notice;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use anyhow::Context;
@@ -131,6 +132,7 @@ impl Player<'_> {
         let deny = format!("pointsman approve {id} -m WHY, or pointsman deny {id} -m WHY");
         self.seat.printer.talk(&format!("{id}: {}: {text}", stage.name));
         self.seat.printer.talk(&format!("  hint: {deny}"));
+        self.seat.notifier(self.policy).tell([notice::stage_asked(clock::now(), self.machine.run(), text)]);
         let until = clock::now().0.saturating_add(within_ms);
         let store = &self.store;
         self.seat.block_on(async {
