@@ -36,6 +36,7 @@ mod replay;
 mod resume;
 mod rollback;
 mod run;
+mod schema;
 mod seat;
 mod simulate;
 mod status;
@@ -119,6 +120,7 @@ enum Command {
     Coverage(coverage::Coverage),
     Agent(agent::Agent),
     Config(config::Config),
+    Schema(schema::Schema),
     Demo(demo::Demo),
     #[command(name = "demo-web", hide = true)]
     DemoWeb(demo::DemoWeb),
@@ -183,6 +185,7 @@ impl Command {
             Self::Coverage(command) => command.run(seat),
             Self::Agent(command) => command.run(seat),
             Self::Config(command) => command.run(seat),
+            Self::Schema(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
             Self::DemoWeb(command) => command.run(seat),
         }

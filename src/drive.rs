@@ -26,6 +26,7 @@ pub mod ready;
 pub mod run;
 pub mod salvage;
 pub mod staging;
+pub mod trace;
 pub mod watch;
 pub mod world;
 

@@ -9,6 +9,7 @@ use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
+use crate::drive::trace;
 use crate::store::Store;
 use clap::Args;
 use std::path::PathBuf;
@@ -66,5 +67,8 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
     let mut terminal = Terminal::new(seat, yes);
     let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order))??;
     say(seat, &ended, &store.head()?);
+    if let Err(error) = seat.block_on(trace::send(&store, ended.plan.goal.rollout.id))? {
+        seat.printer.talk(&format!("warning: its trace was not sent: {error}"));
+    }
     Ok(ended)
 }

@@ -9,6 +9,7 @@ use crate::plan::gates::span;
 use crate::plan::hosts::Plan;
 use crate::report;
 use crate::report::escape::Untrusted;
+use crate::report::events::Event;
 use crate::rollout::effect::Told;
 use crate::ui::progress::Progress;
 use crate::ui::prompt;
@@ -48,7 +49,7 @@ impl Audience for Terminal<'_> {
 
     fn tell(&mut self, told: &Told) {
         if self.seat.json {
-            self.seat.printer.event("step", &report::plan::told_json(told));
+            self.seat.event(&Event::Step(told.into()));
             return;
         }
         match told {

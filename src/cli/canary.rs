@@ -6,7 +6,8 @@ use super::usage::{Usage, duration};
 use super::whole;
 use crate::drive::canary::{Check, canary};
 use crate::model::verdict::Verdict;
-use crate::report::canary::{CanaryView, gate_json, json, lines};
+use crate::report::canary::{CanaryView, lines};
+use crate::report::events::{self, Event};
 use crate::report::{junit, nagios, textfile};
 use anyhow::Context;
 use clap::Args;
@@ -91,10 +92,10 @@ fn say(seat: &Seat, view: &CanaryView) -> Exit {
     let exit = code(view);
     if seat.json {
         for (host, stale) in &view.stale {
-            seat.printer.event("stale", &serde_json::json!({"host": host, "reason": stale.reason}));
+            seat.event(&Event::Stale { host: host.clone(), reason: stale.reason.clone() });
         }
-        view.gates.iter().for_each(|gate| seat.printer.event("gate", &gate_json(gate)));
-        seat.printer.event("canary", &json(view, exit as u8));
+        view.gates.iter().for_each(|asked| seat.event(&events::gate(asked)));
+        seat.event(&events::canary(view, exit as u8));
         return exit;
     }
     lines(view).iter().for_each(|line| seat.printer.data(line));

@@ -12,6 +12,7 @@ use crate::model::protocol::Level;
 use crate::model::stale::StaleReason;
 use crate::plan::assess;
 use crate::report;
+use crate::report::events::Event;
 use crate::store::Store;
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +88,7 @@ impl Check {
                 None => report::stale::now_line(host, reason),
             };
             match seat.json {
-                true => seat.printer.event("stale", &serde_json::json!({"host": host, "reason": reason})),
+                true => seat.event(&Event::Stale { host: host.clone(), reason: reason.clone() }),
                 false => seat.printer.data(&line),
             }
             if let (false, Some(lacks)) = (seat.json, lacks(reason, &looked[host])) {
@@ -97,7 +98,7 @@ impl Check {
         let mut levels = ready::levels(looked);
         levels.retain(|host, _| !stale.contains_key(host));
         for (host, level) in levels.iter().filter(|_| seat.json) {
-            seat.printer.event("ready", &serde_json::json!({"host": host, "level": level}));
+            seat.event(&Event::Ready { host: host.clone(), level: *level });
         }
         seat.printer.talk(&report::stale::ready_of(looked.len() - stale.len(), looked.len(), &levels));
     }

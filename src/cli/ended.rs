@@ -8,6 +8,7 @@ use crate::model::names::HostName;
 use crate::model::words::count;
 use crate::plan::hosts::Plan;
 use crate::report;
+use crate::report::events::{self, Event};
 use crate::rollout::effect::{Left, Outcome};
 use crate::store::Verified;
 use std::collections::BTreeMap;
@@ -19,10 +20,8 @@ pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
     }
     if seat.json {
         let code = exit::of_ended(ended) as u8;
-        let mut event = report::plan::ended_json(&ended.plan, &ended.outcome, code);
-        event["round_trips_max"] = ended.round_trips_max.into();
-        event["journal"] = serde_json::json!({"events": journal.events, "head": journal.head});
-        seat.printer.event("ended", &event);
+        let end = events::Ended::new(&ended.plan, &ended.outcome, code, ended.round_trips_max, journal);
+        seat.event(&Event::Ended(end));
         return;
     }
     say_outcome(seat, &ended.plan, &ended.outcome);

@@ -19,6 +19,7 @@ use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
+use crate::report::events;
 use crate::report::notice;
 use crate::store::Store;
 use crate::store::sqlstore::SqlStore;
@@ -185,8 +186,7 @@ impl<'a> Player<'a> {
             _ => {}
         }
         if self.seat.json {
-            let body = serde_json::json!({"id": id.to_string(), "status": status, "why": run.why, "code": code});
-            self.seat.printer.event("playbook", &body);
+            self.seat.event(&events::Event::Playbook { id: id.to_string(), status, why: run.why.clone(), code });
         }
         Exit::of_number(code)
     }

@@ -10,6 +10,7 @@ use crate::fleet::{Fleet, runtime};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
 use crate::report::escape::Untrusted;
+use crate::report::events::Event;
 use crate::store::keeper;
 use crate::store::sqlstore::SqlStore;
 use crate::store::writer::Firm;
@@ -65,6 +66,13 @@ impl Seat {
         let Self { site, json, printer, notifier, .. } = self;
         let (site, printer, notifier) = (site.clone(), printer.clone(), notifier.clone());
         Self { site, json: *json, printer, playbook: Some(id), notifier }
+    }
+
+    /// One event of the JSON stream.
+    pub fn event(&self, event: &Event) {
+        let mut body = serde_json::to_value(event).expect("an event has only string keys");
+        let kind = body["type"].take();
+        self.printer.event(kind.as_str().unwrap_or_default(), &body);
     }
 
     /// Reads groups.yaml.

@@ -15,11 +15,12 @@ use super::playbook::{PlaybookRecord, PlaybookRun};
 use super::protocol::Readiness;
 use super::stale::{Stale, StaleReason};
 use super::time::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The wanted state of the fleet and its history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Books {
     /// Which books.
     pub id: BooksId,
@@ -45,7 +46,7 @@ pub struct Books {
 }
 
 /// The holder of the lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
     /// Its epoch.
     pub epoch: u64,
@@ -58,7 +59,7 @@ pub struct Lock {
 }
 
 /// A reason that stops forward moves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// Who set it.
     pub by: String,
@@ -69,7 +70,7 @@ pub struct Hold {
 }
 
 /// A wanted state: which wiki runs what, at which content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Its name.
     pub id: SnapshotId,
@@ -84,7 +85,7 @@ pub struct Snapshot {
 }
 
 /// Wikis and hosts that are held on a version.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Pins {
     /// Held everywhere.
     pub wikis: BTreeMap<Wiki, Pin>,
@@ -93,7 +94,7 @@ pub struct Pins {
 }
 
 /// Why something is held on a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pin {
     /// On which.
     pub version: Version,
@@ -110,7 +111,7 @@ pub struct Pin {
 }
 
 /// Where a pin was declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PinSource {
     /// By the `pin` command.
@@ -120,7 +121,7 @@ pub enum PinSource {
 }
 
 /// What kind of undertaking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Groups to a version.
@@ -140,7 +141,7 @@ pub enum Kind {
 }
 
 /// How an undertaking stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Begun and not ended; after a crash `converge` ends it.
@@ -161,7 +162,7 @@ pub enum Status {
 pub const BY_THE_WATCH: &str = "by the watch";
 
 /// An undertaking in the books.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// Its name.
     pub id: RolloutId,
@@ -193,7 +194,7 @@ pub struct Rollout {
 }
 
 /// What the books know of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HostRow {
     /// Its installation, as last accepted.
     pub incarnation: Option<Incarnation>,
@@ -216,7 +217,7 @@ pub struct HostRow {
 }
 
 /// Something that the fleet has and this host does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Owed {
     /// In words: `switch to s12`.
     pub what: String,

@@ -2,12 +2,13 @@
 
 use super::digest::Digest;
 use super::names::{NameError, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// One directory below the deploy root: a version's tree (`php-1.27.0-wmf.11`) or shared configuration (`wmf-config`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Component {
     /// Configuration that all versions share, by its directory's name.
@@ -56,7 +57,7 @@ impl fmt::Display for Component {
 }
 
 /// What every version tree must hold beside its code, because each host builds it: localisation, for instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArtefactRule {
     /// The directory that the build step fills, relative to the version's tree, normalised: `cache/l10n`.
@@ -68,7 +69,7 @@ pub struct ArtefactRule {
 }
 
 /// What a host is asked to hold and to prove.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Want {
     /// Which directory.
     pub component: Component,

@@ -1,5 +1,6 @@
 //! Content digests: 256-bit BLAKE3 values, written as 64 hexadecimal digits and shown short as the first 12.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use std::str::FromStr;
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// A BLAKE3 digest of some bytes (<https://github.com/BLAKE3-team/BLAKE3-specs>), 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 

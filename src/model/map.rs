@@ -6,11 +6,12 @@
 use super::digest::Digest;
 use super::limits::MAP_BYTES_MAX;
 use super::names::{Version, Wiki};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Wiki to version, for every wiki.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct VersionMap(pub BTreeMap<Wiki, Version>);
 

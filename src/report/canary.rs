@@ -11,7 +11,6 @@ use crate::model::stale::Stale;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
 use crate::model::words::count;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a canary check found.
@@ -119,31 +118,6 @@ pub fn lines(view: &CanaryView) -> Vec<String> {
     let stale = view.stale.iter().map(|(host, stale)| stale::line(host, stale, view.now));
     let blamed = view.blamed.iter().map(|sentence| format!("  {}", Untrusted(sentence)));
     stale.chain(view.gates.iter().map(Asked::line)).chain(blamed).collect()
-}
-
-/// A gate for programs.
-pub fn gate_json(gate: &Asked) -> Value {
-    json!({
-        "gate": gate.name,
-        "kind": gate.kind,
-        "enforces": gate.enforces,
-        "verdict": gate.verdict(),
-        "judgement": gate.judgement,
-    })
-}
-
-/// The end for programs, with the exit code.
-pub fn json(view: &CanaryView, code: u8) -> Value {
-    json!({
-        "hosts": view.hosts.len(),
-        "canaries": view.canaries,
-        "levels": view.levels,
-        "stale": view.stale.len(),
-        "well": view.is_well(),
-        "took_ms": view.took_ms,
-        "blamed": view.blamed,
-        "code": code,
-    })
 }
 
 #[cfg(test)]

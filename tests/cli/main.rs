@@ -22,6 +22,7 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+mod schemas;
 mod security;
 #[path = "../../src/store/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest")]
@@ -33,4 +34,5 @@ mod stopped;
 mod story;
 mod timeline;
 mod together;
+mod traced;
 mod week;

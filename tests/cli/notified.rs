@@ -84,7 +84,7 @@ fn a_train_and_its_way_back_are_told_by_their_effect() {
     site.run(&["rollback"]).ends(0).says("nothing to do");
     let train = "r2 promote group0 1.27.0-wmf.11";
     let told = log(&site);
-    assert_eq!(told[0], format!("{train}: approved, by WHO: train of the week"), "{told:#?}");
+    assert_eq!(told[0], format!("{train}: approved, by WHO: train"), "{told:#?}");
     for wave in 1..=3 {
         assert_eq!(told[wave], format!("{train}: wave {wave} of 3 is done: 1 of 1 host proven"), "{told:#?}");
     }
@@ -115,7 +115,7 @@ fn a_fleet_that_was_taken_back_is_told_once_it_is() {
     site.promote("group0", V11).ends(3);
     let told = log(&site);
     let train = "r2 promote group0 1.27.0-wmf.11";
-    assert_eq!(told[0], format!("{train}: approved, by WHO: train of the week"));
+    assert_eq!(told[0], format!("{train}: approved, by WHO: train"));
     assert_eq!(told[1..], [format!("{train}: was taken back by r3: too many hosts failed to switch")], "{told:#?}");
 }
 

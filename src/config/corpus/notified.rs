@@ -114,9 +114,8 @@ fn mistakes_are_named_with_their_place() {
     check(
         "name: a, to: syslog, on: [rollback]",
         expect![[r#"
-        groups.yaml:23:31: at least one occasion must stand here; without the key it is all of them
-        groups.yaml:23:32: `rollback` is not known here
-          hint: one of approved, wave-done, gate-failed, paused, rolled-back, owed, ended"#]],
+            groups.yaml:23:32: `rollback` is not known here
+              hint: one of approved, wave-done, gate-failed, paused, rolled-back, owed, ended"#]],
     );
     check(
         "name: a, to: syslog, on: []",

@@ -120,10 +120,10 @@ fn each_end_is_said_by_its_effect() {
     check(
         ended(AT, &plan, &Outcome::Paused { why: why(), begun: false }),
         expect![[r#"
-        paused r1 promote group0 1.27.0-wmf.11: paused, a person is needed: errors Fails: ratio 4.1
-          logout Fails: 3 of 3
-          hint: nothing was switched; then once more
-    "#]],
+            paused r1 promote group0 1.27.0-wmf.11: paused, a person is needed: errors Fails: ratio 4.1
+              logout Fails: 3 of 3
+              hint: nothing was switched; when that is settled, the same command once more
+        "#]],
     );
     check(
         ended(AT, &plan, &Outcome::Stopped),
@@ -164,8 +164,8 @@ fn waves_waits_and_ways_back_are_said() {
     check(
         [went_back(AT, &rollout, &back)],
         expect![[r#"
-        rolled-back r1 promote group0 1.27.0-wmf.11: was taken back by r1, by operator@deploy1001: train, T119517
-    "#]],
+            rolled-back r1 promote group0 1.27.0-wmf.11: was taken back by r1: train, T119517
+        "#]],
     );
 }
 
