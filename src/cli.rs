@@ -28,6 +28,7 @@ mod hold;
 mod hosts;
 mod journal;
 mod lock;
+mod outputs;
 mod pin;
 mod plan;
 mod playbook;

@@ -5,6 +5,7 @@ use super::dry;
 use super::ended::say;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::usage::Usage;
 use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
@@ -23,6 +24,9 @@ pub struct Acting {
     /// Plan offline from what `status --json` wrote, with neither hosts nor books; implies --dry-run
     #[arg(long, value_name = "FILE")]
     pub view: Option<PathBuf>,
+    /// With --dry-run or --view: write JUnit XML, one case a host that would take part
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
@@ -45,11 +49,15 @@ pub fn run(seat: &Seat, acting: &Acting, order: Order<'_>) -> anyhow::Result<Exi
 
 /// The same, with wishes.
 pub fn run_with(seat: &Seat, acting: &Acting, mut order: Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+    let junit = acting.junit.as_deref();
     if let Some(file) = &acting.view {
-        return dry::offline(seat, file, &order, wishes);
+        return dry::offline(seat, file, &order, wishes, junit);
     }
     if acting.dry_run {
-        return dry::run(seat, &order, wishes);
+        return dry::run(seat, &order, wishes, junit);
+    }
+    if junit.is_some() {
+        return Err(Usage("--junit is about a plan: it needs --dry-run or --view".to_owned()).into());
     }
     let mut deploy = seat.deploy()?;
     wishes.heed(&mut deploy.policy);

@@ -3,6 +3,7 @@
 use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::whole;
 use super::wishes::Wishes;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Plans by the books and by what the hosts show now.
-pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes, junit: Option<&Path>) -> anyhow::Result<Exit> {
     let mut deploy = seat.deploy()?;
     wishes.heed(&mut deploy.policy);
     let books = seat.read_books(&deploy.policy)?.load()?;
@@ -33,11 +34,17 @@ pub fn run(seat: &Seat, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Ex
     let limits = &deploy.policy.limits;
     let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
     let looked = seat.block_on(look.at(&asked, Level::L2))?;
-    Ok(say(seat, &books, &plan, &looked))
+    say(seat, &books, &plan, &looked, junit)
 }
 
 /// Plans by what `status --json` wrote.
-pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> anyhow::Result<Exit> {
+pub fn offline(
+    seat: &Seat,
+    file: &Path,
+    order: &Order<'_>,
+    wishes: &Wishes,
+    junit: Option<&Path>,
+) -> anyhow::Result<Exit> {
     let mut policy = seat.policy()?;
     wishes.heed(&mut policy);
     let bytes = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
@@ -56,7 +63,7 @@ pub fn offline(seat: &Seat, file: &Path, order: &Order<'_>, wishes: &Wishes) -> 
     if !looked.is_empty() {
         seat.printer.talk(&format!("hosts are judged by their markers in {}; no files were compared", file.display()));
     }
-    Ok(say(seat, &view.books, &plan, &looked))
+    say(seat, &view.books, &plan, &looked, junit)
 }
 
 fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> anyhow::Result<Plan> {
@@ -65,12 +72,22 @@ fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> anyhow::Result<
     Ok(plan(site, (order.goal)(site)?, order.only.as_ref())?)
 }
 
-fn say(seat: &Seat, books: &Books, plan: &Plan, looked: &BTreeMap<HostName, Looked>) -> Exit {
+fn say(
+    seat: &Seat,
+    books: &Books,
+    plan: &Plan,
+    looked: &BTreeMap<HostName, Looked>,
+    junit: Option<&Path>,
+) -> anyhow::Result<Exit> {
     match seat.json {
         true => seat.printer.event("plan", &report::plan::json(plan)),
         false => seat.printer.data(report::plan::text(plan).trim_end()),
     }
     let stale = stale(books, plan, looked);
+    if let Some(file) = junit {
+        let xml = report::junit::plan(plan, &stale, &looked.keys().collect()).context("failed to write JUnit XML")?;
+        whole::write(file, xml.as_bytes())?;
+    }
     if !seat.json {
         say_stale(seat, &stale);
     }
@@ -79,12 +96,12 @@ fn say(seat: &Seat, books: &Books, plan: &Plan, looked: &BTreeMap<HostName, Look
         seat.printer.talk(&format!("{unseen} of {} hosts were not looked at", plan.hosts.len()));
     }
     seat.printer.talk("dry run: nothing was changed");
-    match (stale.is_empty(), plan.goal.mode) {
+    Ok(match (stale.is_empty(), plan.goal.mode) {
         (true, _) => Exit::Done,
         (false, Mode::Barrier) => Exit::Stale,
         // What goes back repairs what it can and leaves the rest behind.
         (false, Mode::Each) => Exit::Done,
-    }
+    })
 }
 
 /// Hosts that would stop a forward move, or be repaired or left behind by another.
