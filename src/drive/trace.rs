@@ -118,7 +118,10 @@ mod tests {
     #[test]
     fn headers_are_decoded_and_what_is_none_is_refused_without_being_shown() {
         let read = headers("authorization=Bearer%20a+b, x-scope = 1").expect("they are some");
-        assert_eq!((&read["authorization"], &read["x-scope"]), (&"Bearer a+b".parse().expect("a value"), &"1".parse().expect("a value")));
+        assert_eq!(
+            (&read["authorization"], &read["x-scope"]),
+            (&"Bearer a+b".parse().expect("a value"), &"1".parse().expect("a value"))
+        );
         for wrong in ["CANARY", "a b=CANARY", "x=CANARY%0d%0aHost:y"] {
             let why = headers(wrong).expect_err(wrong);
             assert!(why.contains(HEADERS) && !why.contains("CANARY"), "{why}");

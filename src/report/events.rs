@@ -95,6 +95,13 @@ pub enum Event {
         /// The exit code.
         code: u8,
     },
+    /// A line that a playbook has for people.
+    Note {
+        /// Of which run: `p3`.
+        id: String,
+        /// The line.
+        text: String,
+    },
     /// An open blocker.
     Blocker {
         /// Its name.
@@ -304,11 +311,8 @@ impl Behind {
 
 impl From<&BTreeMap<HostName, Left>> for Behind {
     fn from(left: &BTreeMap<HostName, Left>) -> Self {
-        let owed = |left: &Left| Owed {
-            reason: left.reason.clone(),
-            serves: left.serves.clone(),
-            depooled: left.depooled,
-        };
+        let owed =
+            |left: &Left| Owed { reason: left.reason.clone(), serves: left.serves.clone(), depooled: left.depooled };
         Self::Owed(left.iter().map(|(host, left)| (host.clone(), owed(left))).collect())
     }
 }
@@ -380,4 +384,45 @@ pub fn schema(version: u32) -> Value {
 /// The JSON Schema of what `status --json` writes.
 pub fn status_schema() -> Value {
     schema_of::<StatusView>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::Fault;
+    use boon::{Compiler, Schemas};
+
+    fn host() -> HostName {
+        "mw2020.codfw.wmnet".parse().expect("a host")
+    }
+
+    /// What no test of the command line brings about.
+    fn rare() -> Vec<Event> {
+        let (why, sentence) = ("x".to_owned(), "x".to_owned());
+        let steps = [
+            Told::Collected { host: host(), collected: Err(why) },
+            Told::Mirror(sentence),
+            Told::Brought([("proxies".to_owned(), 7)].into()),
+        ];
+        let stale = || BTreeMap::from([(host(), StaleReason::Fault(Fault::Refused))]);
+        let reasons = || vec!["a".to_owned(), "b".to_owned()];
+        let outcomes = [Outcome::Lint(reasons()), Outcome::GoBack(stale()), Outcome::Held(reasons()), Outcome::Stopped];
+        let journal = Verified { events: 3, head: Digest::of(b"") };
+        let plan = crate::plan::fixture::promotion();
+        let ended = |outcome: &Outcome| Event::Ended(Ended::new(&plan, outcome, 3, 7, &journal));
+        steps.iter().map(|told| Event::Step(told.into())).chain(outcomes.iter().map(ended)).collect()
+    }
+
+    #[test]
+    fn what_happens_rarely_is_of_the_schema_too() {
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler.add_resource("events.json", schema(1)).expect("it has a name");
+        let index = compiler.compile("events.json", &mut schemas).unwrap_or_else(|why| panic!("{why:#}"));
+        for event in rare() {
+            let mut line = serde_json::to_value(&event).expect("it is plain");
+            assert!(schemas.validate(&line, index).is_err(), "it has no `v` yet: {line}");
+            line["v"] = 1.into();
+            schemas.validate(&line, index).unwrap_or_else(|why| panic!("{line}\n{why:#}"));
+        }
+    }
 }

@@ -49,7 +49,11 @@ pub fn xml(view: &CanaryView) -> Result<String, SerializeError> {
 /// # Errors
 ///
 /// The writer's own, which text in memory does not cause.
-pub fn plan(plan: &Plan, stale: &BTreeMap<HostName, StaleReason>, seen: &BTreeSet<&HostName>) -> Result<String, SerializeError> {
+pub fn plan(
+    plan: &Plan,
+    stale: &BTreeMap<HostName, StaleReason>,
+    seen: &BTreeSet<&HostName>,
+) -> Result<String, SerializeError> {
     let name = format!("{} {}", plan.goal.rollout.id, history::kind(plan.goal.rollout.kind));
     let mut hosts = TestSuite::new(name);
     for host in plan.hosts.keys() {

@@ -185,9 +185,8 @@ fn span_of<'a>(steps: impl Iterator<Item = &'a Step>) -> Option<(Time, Time)> {
 
 /// A command to a host, and its answer if one came.
 fn commanded(step: &Step) -> Vec<Value> {
-    let event = |at: Time, name: String, more: Vec<Value>| {
-        json!({"timeUnixNano": nanos(at), "name": name, "attributes": more})
-    };
+    let event =
+        |at: Time, name: String, more: Vec<Value>| json!({"timeUnixNano": nanos(at), "name": name, "attributes": more});
     let sent = event(step.sent, format!("{} sent", step.command), Vec::new());
     let answered = step.outcome.as_ref().map(|(at, outcome)| {
         let result = attribute("pointsman.result", &json!(plain(outcome)));
@@ -199,7 +198,9 @@ fn commanded(step: &Step) -> Vec<Value> {
 /// The last word of each gate, and its first failure.
 fn judged(gates: Option<&BTreeMap<GateName, GateRow>>) -> Vec<Value> {
     let rows = gates.into_iter().flatten();
-    let said = rows.flat_map(|(_, row)| row.failed.iter().chain(row.last.iter().filter(|last| row.failed.as_ref() != Some(*last))));
+    let said = rows.flat_map(|(_, row)| {
+        row.failed.iter().chain(row.last.iter().filter(|last| row.failed.as_ref() != Some(*last)))
+    });
     said.map(|judgement| {
         let attributes = [
             ("pointsman.gate", json!(judgement.gate)),

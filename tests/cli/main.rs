@@ -16,6 +16,7 @@ mod lost;
 mod machines;
 mod mirrors;
 mod notified;
+mod outputs;
 mod playbooks;
 mod played;
 mod policies;

@@ -127,7 +127,7 @@ fn a_failed_gate_and_a_wait_for_a_person_are_told_with_what_to_type() {
     secret(&site, "url", &url);
     notify(&site, "  - {name: chat, to: webhook, form: json, url: file:url, on: [paused, gate-failed, rolled-back]}\n");
     answers(&site, "plugin", 2);
-    let mut waits = Running::start(&site, &["promote", "group0", V11, "--yes", "-m", "train"]);
+    let waits = Running::start(&site, &["promote", "group0", V11, "--yes", "-m", "train"]);
     let asked = received.recv().expect("it is told while it waits");
     assert_eq!((&asked["on"], &asked["type"], &asked["v"]), (&"paused".into(), &"notice".into(), &1.into()));
     assert_eq!(asked["hint"], "pointsman approve r2 -m WHY, or pointsman deny r2 -m WHY");
@@ -194,4 +194,44 @@ fn the_examples_of_the_page_are_read_and_it_names_every_key_and_occasion() {
     for word in all {
         assert!(text.contains(&format!("`{word}`")), "`{word}` is not named");
     }
+}
+
+#[test]
+fn a_playbook_that_waits_for_a_person_is_told_and_so_is_that_it_paused() {
+    let (url, received) = web(Some("200 OK"));
+    let site = Site::small("");
+    secret(&site, "url", &url);
+    notify(&site, "  - {name: chat, to: webhook, form: irc-bridge, gateway: releng, url: file:url, on: [paused]}\n");
+    site.write(
+        "playbooks/ask.yaml",
+        "name: ask\nstages:\n  - name: manager\n    approve: {text: is the train to go}\n",
+    );
+    let waits = Running::start(&site, &["run", "ask"]);
+    let asked = received.recv().expect("it is told while it waits");
+    let hint = "pointsman approve p1 -m WHY, or pointsman deny p1 -m WHY";
+    let text = format!("playbook p1: waits for a person's approval: is the train to go ({hint})");
+    assert_eq!((&asked["text"], &asked["gateway"]), (&text.into(), &"releng".into()));
+    site.run(&["deny", "p1", "-m", "not today"]).ends(0);
+    let ended = waits.ends(4);
+    assert!(ended.contains("p1: paused"), "{ended}");
+    let paused = received.recv().expect("it is told");
+    let text = paused["text"].as_str().expect("a text");
+    assert!(text.starts_with("playbook p1: paused: ") && text.contains("pointsman resume p1"), "{text}");
+}
+
+#[test]
+fn what_the_watch_takes_back_is_told_from_the_gate_to_the_end() {
+    let gates = ["name: plugin, kind: command, argv: [checks/plugin.sh], at: [watch]"];
+    let site = site("wave: 1ms, group: 1ms, max: 1h, watch: 1h", &gates);
+    notify(&site, SAL);
+    let mut watched = Running::start(&site, &["promote", "group0", V11, "--yes", "-m", "train"]);
+    watched.says("watching r2");
+    answers(&site, "plugin", 2);
+    watched.ends(3);
+    let told = log(&site);
+    let train = "r2 promote group0 1.27.0-wmf.11";
+    assert!(told[5].starts_with(&format!("{train}: a gate failed; everything is taken back: plugin")), "{told:#?}");
+    assert!(told[6].starts_with("r3 rollback group0 1.27.0-wmf.11: begun, by WHO: by the watch: plugin"), "{told:#?}");
+    assert!(told[7].starts_with("r3 rollback group0 1.27.0-wmf.11: rolled back: group0: 2 wikis"), "{told:#?}");
+    assert_eq!(told.len(), 8, "{told:#?}");
 }

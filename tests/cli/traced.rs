@@ -28,7 +28,9 @@ fn collector(answer: Option<&'static str>) -> (String, Receiver<(String, Value)>
             reader.read_exact(&mut body).expect("the whole body");
             let _ = sent.send((head, serde_json::from_slice(&body).expect("it is JSON")));
             match answer {
-                Some(line) => drop(write!(stream, "HTTP/1.1 {line}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}")),
+                Some(line) => {
+                    drop(write!(stream, "HTTP/1.1 {line}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"))
+                }
                 None => held.push(stream),
             }
         }

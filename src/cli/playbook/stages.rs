@@ -16,6 +16,7 @@ use crate::plan::gates::span;
 use crate::playbook::back;
 use crate::playbook::budget::{Broken, exceeded};
 use crate::playbook::machine::Event;
+use crate::report::events::Event as Written;
 use crate::report::notice;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -227,7 +228,10 @@ impl Player<'_> {
             Notify::Sal(line) => {
                 let (by, text) = (self.machine.run().by.clone(), line.clone());
                 self.store.note(clock::now(), 0, &[Record::Note { by, text }])?;
-                self.seat.printer.data(line);
+                match self.seat.json {
+                    true => self.seat.event(&Written::Note { id, text: line.clone() }),
+                    false => self.seat.printer.data(line),
+                }
             }
             Notify::Argv(argv) => {
                 let within = self.policy.limits.command_ms_max;

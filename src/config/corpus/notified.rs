@@ -95,6 +95,10 @@ fn mistakes_are_named_with_their_place() {
     );
     check("name: a, to: sal, argv: []", expect!["groups.yaml:23:30: a program must stand here"]);
     check("name: a, to: sal, argv: [-x]", expect!["groups.yaml:23:30: the first argument is the program to run"]);
+}
+
+#[test]
+fn mistakes_of_mail_syslog_and_occasions_are_too() {
     check(
         "name: a, to: mail, from: p@deploy1, recipients: []",
         expect!["groups.yaml:23:54: 1 to 20 addresses must stand here, not 0"],

@@ -106,8 +106,7 @@ fn tell(to: Vec<NotifierPolicy>, notices: Vec<Notice>) -> Vec<String> {
     let notifier = Notifier::new(to, Arc::new(move |why: &str| heard.lock().expect("ours").push(why.to_owned())));
     notifier.tell(notices);
     drop(notifier);
-    let said = said.lock().expect("ours").clone();
-    said
+    said.lock().expect("ours").clone()
 }
 
 fn two() -> Vec<Notice> {

@@ -3,19 +3,10 @@
 use super::*;
 use crate::model::fault::Fault;
 use crate::model::stale::StaleReason;
-use crate::plan::fixture::{books, group, policy, site, wmf};
-use crate::plan::{forward, hosts};
+use crate::plan::fixture::promotion as plan;
 use expect_test::{Expect, expect};
 
 const AT: Time = Time(1_453_402_560_000);
-
-fn plan() -> Plan {
-    let policy = policy(12);
-    let books = books(&policy);
-    let site = site(&policy, &books, 1);
-    let goal = forward::promote(site, &group("group0"), &wmf(11), "train, T119517", None).expect("it is planned");
-    hosts::plan(site, goal, None).expect("it is planned")
-}
 
 fn rollback() -> Plan {
     let mut plan = plan();
@@ -29,6 +20,10 @@ fn left(plan: &Plan) -> BTreeMap<HostName, Left> {
         (host.clone(), Left { reason, serves: BTreeMap::new(), depooled: false })
     };
     plan.hosts.keys().take(NOTICE_LINES_MAX + 2).map(left).collect()
+}
+
+fn why() -> Vec<String> {
+    vec!["errors Fails: ratio 4.1".to_owned(), "logout Fails: 3 of 3".to_owned()]
 }
 
 fn check(notices: impl IntoIterator<Item = Notice>, want: Expect) {
@@ -67,7 +62,6 @@ fn what_is_begun_is_said_when_it_moves_something() {
 
 #[test]
 fn each_end_is_said_by_its_effect() {
-    let why = || vec!["errors Fails: ratio 4.1".to_owned(), "logout Fails: 3 of 3".to_owned()];
     let done = |left| Outcome::Done { effect: "group0: 5 wikis; 12 of 12 hosts proven".to_owned(), left };
     let plan = plan();
     for outcome in [
@@ -95,6 +89,11 @@ fn each_end_is_said_by_its_effect() {
           hint: pointsman status, then pointsman converge HOST
     "#]],
     );
+}
+
+#[test]
+fn what_gates_and_signals_end_is_said_with_why() {
+    let plan = plan();
     check(
         ended(AT, &plan, &Outcome::GateFailed(why())),
         expect![[r#"

@@ -47,8 +47,10 @@ fn all(notice: &Notice) -> [(&'static str, String); 8] {
     ]
 }
 
+/// What separates a mention from its name can't be seen.
 fn check(notice: &Notice, want: Expect) {
-    want.assert_eq(&all(notice).map(|(form, text)| format!("-- {form}\n{text}\n")).concat());
+    let seen = |text: String| text.replace('\u{200b}', "<ZWSP>");
+    want.assert_eq(&all(notice).map(|(form, text)| format!("-- {form}\n{}\n", seen(text))).concat());
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn s12_a_hostile_text_stays_text_in_every_form() {
         -- slack
         {"mrkdwn":false,"text":"r12 promote group1 1.27.0-wmf.11: &lt;!channel&gt; @all &lt;https://evil|click&gt; &amp; *b* `c`\\u{d}\\u{a}QUIT :x\\u{a}Bcc: evil@example.org\\u{a}.\\u{a}\\u{1b}[31m\\u{0}|\n&lt;!channel&gt; @all &lt;https://evil|click&gt; &amp; *b* `c`\\u{d}\\u{a}QUIT :x\\u{a}Bcc: evil@example.org\\u{a}.\\u{a}\\u{1b}[31m\\u{0}|xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\n\\u{202e}txt\nhint: pointsman show r12","unfurl_links":false,"unfurl_media":false}
         -- mattermost
-        {"text":"r12 promote group1 1.27.0-wmf.11: &lt;\\!channel&gt; \\@​all &lt;https:\\//evil\\|click&gt; &amp; \\*b\\* \\`c\\`\\\\u{d}\\\\u{a}QUIT :x\\\\u{a}Bcc: evil\\@​example.org\\\\u{a}.\\\\u{a}\\\\u{1b}\\[31m\\\\u{0}\\|\n&lt;\\!channel&gt; \\@​all &lt;https:\\//evil\\|click&gt; &amp; \\*b\\* \\`c\\`\\\\u{d}\\\\u{a}QUIT :x\\\\u{a}Bcc: evil\\@​example.org\\\\u{a}.\\\\u{a}\\\\u{1b}\\[31m\\\\u{0}\\|xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\n\\\\u{202e}txt\nhint: pointsman show r12"}
+        {"text":"r12 promote group1 1.27.0-wmf.11: &lt;\\!channel&gt; \\@<ZWSP>all &lt;https:\\//evil\\|click&gt; &amp; \\*b\\* \\`c\\`\\\\u{d}\\\\u{a}QUIT :x\\\\u{a}Bcc: evil\\@<ZWSP>example.org\\\\u{a}.\\\\u{a}\\\\u{1b}\\[31m\\\\u{0}\\|\n&lt;\\!channel&gt; \\@<ZWSP>all &lt;https:\\//evil\\|click&gt; &amp; \\*b\\* \\`c\\`\\\\u{d}\\\\u{a}QUIT :x\\\\u{a}Bcc: evil\\@<ZWSP>example.org\\\\u{a}.\\\\u{a}\\\\u{1b}\\[31m\\\\u{0}\\|xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\n\\\\u{202e}txt\nhint: pointsman show r12"}
         -- irc-bridge
         {"gateway":"releng","text":"r12 promote group1 1.27.0-wmf.11: <!channel> @all <https://evil|click> & *b* `c`\\u{d}\\u{a}QUIT :x\\u{a}Bcc: evil@example.org\\u{a}.\\u{a}\\u{1b}[31m\\u{0}| (pointsman show r12)","username":"pointsman"}
         -- json
