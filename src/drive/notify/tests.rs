@@ -180,8 +180,11 @@ fn each_is_told_of_what_it_asked_for_only() {
     let file = directory.path().join("sal.log");
     let mut to = policy("sal", NotifyTo::Sal(SalTo::File(file.clone())));
     to.on = [Occasion::RolledBack].into();
-    assert_eq!(tell(vec![to.clone()], two()), Vec::<String>::new());
+    let all = directory.path().join("all.log");
+    let everything = policy("all", NotifyTo::Sal(SalTo::File(all.clone())));
+    assert_eq!(tell(vec![to.clone(), everything], two()), Vec::<String>::new());
     assert_eq!(tell(vec![to], two()), Vec::<String>::new());
+    assert_eq!(fs::read_to_string(&all).expect("it is there").lines().count(), 2, "and the other of both");
     let line = "2016-01-21T18:56:00Z alice@deploy1 r12 promote group1 1.27.0-wmf.11: rolled back\n";
     assert_eq!(fs::read_to_string(&file).expect("it is there"), line.repeat(2), "it is appended to");
 }
