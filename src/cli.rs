@@ -34,6 +34,7 @@ mod init;
 mod journal;
 mod lock;
 mod man;
+mod outputs;
 mod pin;
 mod plan;
 mod playbook;
@@ -42,6 +43,7 @@ mod replay;
 mod resume;
 mod rollback;
 mod run;
+mod schema;
 mod seat;
 mod simulate;
 mod staged;
@@ -132,6 +134,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
+    Schema(schema::Schema),
     Demo(demo::Demo),
     #[command(name = "demo-web", hide = true)]
     DemoWeb(demo::DemoWeb),
@@ -202,6 +205,7 @@ impl Command {
             Self::Doctor(command) => command.run(seat),
             Self::Completions(command) => command.run(seat),
             Self::Man(command) => command.run(seat),
+            Self::Schema(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
             Self::DemoWeb(command) => command.run(seat),
         }

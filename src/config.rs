@@ -13,6 +13,7 @@ pub mod gates;
 mod hosts;
 pub mod incident;
 mod mirrors;
+mod notify;
 mod pins;
 pub mod playbook;
 pub mod policy;

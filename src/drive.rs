@@ -21,12 +21,14 @@ pub mod hook;
 pub mod items;
 pub mod look;
 pub mod mirrors;
+pub mod notify;
 mod offered;
 pub mod proxies;
 pub mod ready;
 pub mod run;
 pub mod salvage;
 pub mod staging;
+pub mod trace;
 pub mod watch;
 pub mod world;
 

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod limits;
 pub mod map;
 pub mod names;
+pub mod notice;
 pub mod planted;
 pub mod playbook;
 pub mod protocol;

@@ -7,10 +7,12 @@ use super::ended::say;
 use super::exit::Exit;
 use super::seat::Seat;
 use super::staged::Staged;
+use super::usage::Usage;
 use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
+use crate::drive::trace;
 use crate::plan::saved::Saved;
 use clap::Args;
 use std::path::PathBuf;
@@ -25,6 +27,9 @@ pub struct Acting {
     /// Plan offline from what `status --json` wrote, with neither hosts nor books; implies --dry-run
     #[arg(long, value_name = "FILE")]
     pub view: Option<PathBuf>,
+    /// With --dry-run or --view: write JUnit XML, one case a host that would take part
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
@@ -67,6 +72,9 @@ pub fn run_with(
     if acting.dry() {
         return dry::run(seat, acting, &order, wishes, staged.taken);
     }
+    if acting.junit.is_some() {
+        return Err(Usage("--junit is about a plan: it needs --dry-run or --view".to_owned()).into());
+    }
     let mut deploy = seat.deploy()?;
     wishes.heed(&mut deploy.policy);
     let take_over = order.take_over || acting.take_over;
@@ -96,5 +104,8 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
     drop(terminal);
     let ended = ended??;
     say(seat, &ended, &store)?;
+    if let Err(error) = seat.block_on(trace::send(&store, ended.plan.goal.rollout.id))? {
+        seat.printer.talk(&format!("warning: its trace was not sent: {error}"));
+    }
     Ok(ended)
 }

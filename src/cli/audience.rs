@@ -11,6 +11,7 @@ use crate::plan::gates::span;
 use crate::plan::hosts::Plan;
 use crate::report;
 use crate::report::escape::Untrusted;
+use crate::report::events::Event;
 use crate::rollout::effect::Told;
 use crate::ui::progress::Progress;
 use crate::ui::prompt;
@@ -82,7 +83,7 @@ impl Audience for Terminal<'_> {
 
     fn tell(&mut self, told: &Told) {
         if self.seat.json {
-            self.seat.printer.event("step", &report::plan::told_json(told));
+            self.seat.event(&Event::Step(told.into()));
             return;
         }
         match told {
@@ -90,6 +91,8 @@ impl Audience for Terminal<'_> {
                 let words = format!(": {}", count(*hosts, "host"));
                 self.progress.begin(&format!("wave {number} of {of}"), &words, *hosts);
             }
+            // Its hosts were said one by one, and what follows is said next.
+            Told::WaveDone { .. } => {}
             Told::Repairing { host, reason } => {
                 self.progress.line(&format!("{host}: {}; repairing it", report::stale::reason(reason)));
             }

@@ -9,6 +9,7 @@ use crate::model::books::Record;
 use crate::model::health::HealthRecord;
 use crate::model::names::Version;
 use crate::report::escape::Untrusted;
+use crate::report::events::Event;
 use crate::store::Store;
 use clap::{Args, Subcommand};
 
@@ -91,7 +92,7 @@ fn list(seat: &Seat) -> anyhow::Result<Exit> {
     let books = seat.read_books(&seat.policy()?)?.load()?;
     for (id, blocker) in &books.health.blockers {
         match seat.json {
-            true => seat.printer.event("blocker", &serde_json::json!({"id": id, "blocker": blocker})),
+            true => seat.event(&Event::Blocker { id: id.clone(), blocker: blocker.clone() }),
             false => {
                 let version = blocker.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
                 let text = Untrusted(&blocker.text);

@@ -1,16 +1,14 @@
 //! `canary`: readiness and gates, on a schedule; changes nothing.
 
 use super::exit::Exit;
+use super::outputs::Outputs;
 use super::seat::Seat;
 use super::usage::{Usage, duration};
-use super::whole;
 use crate::drive::canary::{Check, canary};
 use crate::model::verdict::Verdict;
-use crate::report::canary::{CanaryView, gate_json, json, lines};
-use crate::report::{junit, nagios, textfile};
-use anyhow::Context;
+use crate::report::canary::{CanaryView, lines};
+use crate::report::events::{self, Event};
 use clap::Args;
-use std::path::PathBuf;
 
 /// Check readiness and gates without changing anything, for timers, monitoring and CI
 ///
@@ -34,38 +32,18 @@ pub struct Canary {
     /// How far back counts and logs are looked at, never beyond the last change of the wanted state
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30m")]
     window: u64,
-    /// Print one line with perfdata and end with 0, 1, 2 or 3, as a Nagios or Icinga plugin
-    #[arg(long)]
-    nagios: bool,
-    /// Write JUnit XML, one case a host and one a gate
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Write metrics for node_exporter's textfile collector; it reads files that end in .prom
-    #[arg(long, value_name = "FILE")]
-    prometheus: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl Canary {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
-        match (self.check(seat), self.nagios) {
-            (Ok(view), true) => {
-                seat.printer.data(&nagios::line(&view));
-                Ok(plugin(nagios::state(&view)))
-            }
-            (Ok(view), false) => Ok(say(seat, &view)),
-            (Err(error), true) => {
-                seat.printer.data(&nagios::unknown(&format!("{error:#}")));
-                Ok(plugin(nagios::State::Unknown))
-            }
-            (Err(error), false) => Err(error),
-        }
+        self.outputs.end(seat, self.check(seat).map(|view| (view, ())), |view, ()| say(seat, view))
     }
 
     fn check(&self, seat: &Seat) -> anyhow::Result<CanaryView> {
-        if self.nagios && seat.json {
-            return Err(Usage("--nagios and --json both want stdout".to_owned()).into());
-        }
+        self.outputs.agree(seat)?;
         let mut deploy = seat.deploy()?;
         if let Some(unknown) =
             self.gates.iter().find(|name| !deploy.policy.gates.iter().any(|gate| gate.name == **name))
@@ -76,14 +54,7 @@ impl Canary {
         let mut store = seat.books(&deploy.policy)?;
         let hosts = seat.hosts(&deploy.policy, self.hosts.as_deref())?;
         let check = Check { hosts: &hosts, narrowed: self.hosts.is_some(), window_ms: self.window };
-        let view = seat.block_on(canary(&deploy, &mut store, check))??;
-        if let Some(file) = &self.junit {
-            whole::write(file, junit::xml(&view).context("failed to write JUnit XML")?.as_bytes())?;
-        }
-        if let Some(file) = &self.prometheus {
-            whole::write(file, textfile::text(&view).as_bytes())?;
-        }
-        Ok(view)
+        Ok(seat.block_on(canary(&deploy, &mut store, check))??)
     }
 }
 
@@ -91,10 +62,10 @@ fn say(seat: &Seat, view: &CanaryView) -> Exit {
     let exit = code(view);
     if seat.json {
         for (host, stale) in &view.stale {
-            seat.printer.event("stale", &serde_json::json!({"host": host, "reason": stale.reason}));
+            seat.event(&Event::Stale { host: host.clone(), reason: stale.reason.clone() });
         }
-        view.gates.iter().for_each(|gate| seat.printer.event("gate", &gate_json(gate)));
-        seat.printer.event("canary", &json(view, exit as u8));
+        view.gates.iter().for_each(|asked| seat.event(&events::gate(asked)));
+        seat.event(&events::canary(view, exit as u8));
         return exit;
     }
     lines(view).iter().for_each(|line| seat.printer.data(line));
@@ -109,15 +80,5 @@ fn code(view: &CanaryView) -> Exit {
         () if !view.stale.is_empty() => Exit::Stale,
         () if !view.is_well() => Exit::Paused,
         () => Exit::Done,
-    }
-}
-
-/// The exit code of a plugin, which means something else than ours.
-fn plugin(state: nagios::State) -> Exit {
-    match state {
-        nagios::State::Ok => Exit::Done,
-        nagios::State::Warning => Exit::Ours,
-        nagios::State::Critical => Exit::Usage,
-        nagios::State::Unknown => Exit::Held,
     }
 }

@@ -1,6 +1,7 @@
 //! `check`: proves readiness and changes nothing on any host.
 
 use super::exit::Exit;
+use super::outputs::Outputs;
 use super::seat::Seat;
 use super::usage::Usage;
 use crate::drive::look::Looked;
@@ -9,9 +10,12 @@ use crate::model::books::Books;
 use crate::model::component::{Component, Want};
 use crate::model::names::{HostName, Version};
 use crate::model::protocol::Level;
-use crate::model::stale::StaleReason;
+use crate::model::stale::{Stale, StaleReason};
+use crate::model::time::Time;
 use crate::plan::assess;
 use crate::report;
+use crate::report::canary::{self, CanaryView};
+use crate::report::events::Event;
 use crate::store::Store;
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// or after a reboot: every file is hashed. A host that was found damaged is asked for L3 until it is well.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pointsman check\n  pointsman check 1.27.0-wmf.10 --hosts dc:codfw\n  pointsman check --deep --hosts mw2020.codfw.wmnet"
+    after_help = "Example:\n  pointsman check\n  pointsman check 1.27.0-wmf.10 --hosts dc:codfw\n  pointsman check --deep --hosts mw2020.codfw.wmnet\n  pointsman check --junit readiness.xml"
 )]
 pub struct Check {
     /// Versions to prove
@@ -37,11 +41,23 @@ pub struct Check {
     /// L3: read and hash every file, instead of trusting the stat index; hosts do it behind their other work
     #[arg(long)]
     deep: bool,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl Check {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
+        self.outputs.end(seat, self.check(seat), |_, found| {
+            self.say(seat, &found);
+            if found.stale.is_empty() { Exit::Done } else { Exit::Stale }
+        })
+    }
+
+    /// Looks, and notes what was seen.
+    fn check(&self, seat: &Seat) -> anyhow::Result<(CanaryView, Found)> {
+        self.outputs.agree(seat)?;
+        let began = clock::now();
         let deploy = seat.deploy()?;
         let mut store = seat.books(&deploy.policy)?;
         let books = store.load()?;
@@ -52,8 +68,10 @@ impl Check {
         let mut stale = ready::stale(&books, &looked);
         stale.extend(ready::behind(&store.load()?, &looked));
         ready::note(&mut store, books.epoch, &looked, &stale, self.versions.is_empty())?;
-        self.say(seat, &store.load()?, &stale, &looked);
-        Ok(if stale.is_empty() { Exit::Done } else { Exit::Stale })
+        let mut levels = ready::levels(&looked);
+        levels.retain(|host, _| !stale.contains_key(host));
+        let found = Found { books: store.load()?, stale, looked, levels };
+        Ok((found.view(began), found))
     }
 
     /// What each host is asked to prove.
@@ -73,13 +91,8 @@ impl Check {
         Ok(ready::asked(deploy, books, hosts, &self.versions.iter().cloned().collect())?)
     }
 
-    fn say(
-        &self,
-        seat: &Seat,
-        books: &Books,
-        stale: &BTreeMap<HostName, StaleReason>,
-        looked: &BTreeMap<HostName, Looked>,
-    ) {
+    fn say(&self, seat: &Seat, found: &Found) {
+        let Found { books, stale, looked, levels } = found;
         for (host, reason) in stale {
             let since = books.hosts.get(host).and_then(|row| row.stale.clone());
             let line = match since {
@@ -87,19 +100,49 @@ impl Check {
                 None => report::stale::now_line(host, reason),
             };
             match seat.json {
-                true => seat.printer.event("stale", &serde_json::json!({"host": host, "reason": reason})),
+                true => seat.event(&Event::Stale { host: host.clone(), reason: reason.clone() }),
                 false => seat.printer.data(&line),
             }
             if let (false, Some(lacks)) = (seat.json, lacks(reason, &looked[host])) {
                 seat.printer.data(&format!("  {lacks}"));
             }
         }
-        let mut levels = ready::levels(looked);
-        levels.retain(|host, _| !stale.contains_key(host));
         for (host, level) in levels.iter().filter(|_| seat.json) {
-            seat.printer.event("ready", &serde_json::json!({"host": host, "level": level}));
+            seat.event(&Event::Ready { host: host.clone(), level: *level });
         }
-        seat.printer.talk(&report::stale::ready_of(looked.len() - stale.len(), looked.len(), &levels));
+        seat.printer.talk(&report::stale::ready_of(looked.len() - stale.len(), looked.len(), levels));
+    }
+}
+
+/// What was seen.
+struct Found {
+    /// The books with it in them.
+    books: Books,
+    stale: BTreeMap<HostName, StaleReason>,
+    looked: BTreeMap<HostName, Looked>,
+    /// Of those that are ready.
+    levels: BTreeMap<HostName, Level>,
+}
+
+impl Found {
+    fn view(&self, began: Time) -> CanaryView {
+        let now = clock::now();
+        let stale = self.stale.iter().map(|(host, reason)| {
+            let known = self.books.hosts.get(host).and_then(|row| row.stale.as_ref());
+            let since = known.map_or(now, |stale| stale.since);
+            (host.clone(), Stale { reason: reason.clone(), since })
+        });
+        CanaryView {
+            by: canary::Looked::Check,
+            now,
+            took_ms: now.ms_since(began),
+            hosts: self.looked.keys().cloned().collect(),
+            canaries: BTreeSet::new(),
+            levels: self.levels.clone(),
+            stale: stale.collect(),
+            gates: Vec::new(),
+            blamed: Vec::new(),
+        }
     }
 }
 

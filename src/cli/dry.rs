@@ -4,6 +4,7 @@ use super::acting::Acting;
 use super::audience::say_stale;
 use super::exit::Exit;
 use super::seat::Seat;
+use super::whole;
 use super::wishes::Wishes;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
@@ -72,7 +73,7 @@ pub fn run(seat: &Seat, acting: &Acting, order: &Order<'_>, wishes: &Wishes, tak
     let looked = seat.block_on(look.at(&asked, Level::L2))?;
     let past = Some(estimate::past(&store, &books, plan.goal.rollout.kind)?);
     let sight = Sight { policy: &deploy.policy, books: &books, looked, deploy: Some(&deploy), past };
-    Ok(say(seat, acting, order, plan, &sight, taken))
+    say(seat, acting, order, plan, &sight, taken)
 }
 
 fn offline(
@@ -101,7 +102,7 @@ fn offline(
         seat.printer.talk(&format!("hosts are judged by their markers in {}; no files were compared", file.display()));
     }
     let sight = Sight { policy: &policy, books: &view.books, looked, deploy: None, past: None };
-    Ok(say(seat, acting, order, plan, &sight, taken))
+    say(seat, acting, order, plan, &sight, taken)
 }
 
 /// What `status --json` wrote.
@@ -125,13 +126,25 @@ pub fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> Result<Plan
     plan(site, (order.goal)(site)?, order.only.as_ref())
 }
 
-fn say(seat: &Seat, acting: &Acting, order: &Order<'_>, mut plan: Plan, sight: &Sight<'_>, taken: &[Taken]) -> Exit {
+fn say(
+    seat: &Seat,
+    acting: &Acting,
+    order: &Order<'_>,
+    mut plan: Plan,
+    sight: &Sight<'_>,
+    taken: &[Taken],
+) -> anyhow::Result<Exit> {
     estimate::expect(&mut plan, &sight.looked);
     let stale = stale(sight.books, &plan, &sight.looked);
     let facts = facts(order, &plan, sight, taken, stale.len());
     match seat.json {
         true => seat.printer.event("plan", &report::plan::json(&plan, &facts)),
         false => seat.printer.data(report::plan::text(&plan, Some(&facts)).trim_end()),
+    }
+    if let Some(file) = &acting.junit {
+        let looked = sight.looked.keys().collect();
+        let xml = report::junit::plan(&plan, &stale, &looked).context("failed to write JUnit XML")?;
+        whole::write(file, xml.as_bytes())?;
     }
     if !seat.json {
         let moved = |component: &Component| facts.content.iter().any(|change| change.component == *component);
@@ -160,7 +173,7 @@ fn say(seat: &Seat, acting: &Acting, order: &Order<'_>, mut plan: Plan, sight: &
         kept.basis.get_or_insert_with(|| Basis::of(sight.policy, sight.books));
         kept.planned.get_or_insert(Planned { line: Vec::new(), plan, facts });
     }
-    exit
+    Ok(exit)
 }
 
 fn facts(order: &Order<'_>, plan: &Plan, sight: &Sight<'_>, taken: &[Taken], stale: usize) -> Facts {

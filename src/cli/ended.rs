@@ -10,6 +10,7 @@ use crate::model::words::count;
 use crate::plan::goal::Mode;
 use crate::plan::hosts::{HostPlan, Plan};
 use crate::report;
+use crate::report::events::{self, Event};
 use crate::rollout::effect::{Left, Outcome};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -22,10 +23,8 @@ pub fn say(seat: &Seat, ended: &Ended, store: &dyn Store) -> anyhow::Result<()> 
     }
     if seat.json {
         let code = exit::of_ended(ended) as u8;
-        let mut event = report::plan::ended_json(&ended.plan, &ended.outcome, code);
-        event["round_trips_max"] = ended.round_trips_max.into();
-        event["journal"] = serde_json::json!({"events": journal.events, "head": journal.head});
-        seat.printer.event("ended", &event);
+        let end = events::Ended::new(&ended.plan, &ended.outcome, code, ended.round_trips_max, &journal);
+        seat.event(&Event::Ended(end));
         return Ok(());
     }
     match (&ended.outcome, ended.signalled) {

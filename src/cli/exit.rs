@@ -255,6 +255,8 @@ fn hint(error: &anyhow::Error) -> Option<String> {
 }
 
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::fault::Fault;

@@ -8,8 +8,10 @@ use crate::drive::act::Order;
 use crate::drive::{clock, collect};
 use crate::plan::content;
 use crate::plan::goal::Site;
+use crate::report::events::Event;
 use crate::report::words::{bytes, names};
 use crate::store::Store;
+use crate::tree::collect::Removed;
 use clap::Args;
 
 /// Remove old versions from hosts, and old content from the deploy host
@@ -52,9 +54,8 @@ impl Gc {
         let (files, size) = (removed.files + removed.manifests + removed.frames, bytes(removed.bytes));
         seat.printer.talk(&format!("{what}: {files} files, {size}"));
         if seat.json {
-            let body = serde_json::json!({"dry_run": self.acting.dry(), "manifests": removed.manifests,
-                "files": removed.files, "frames": removed.frames, "bytes": removed.bytes});
-            seat.printer.event("collected", &body);
+            let Removed { manifests, files, frames, bytes } = removed;
+            seat.event(&Event::Collected { dry_run: self.acting.dry(), manifests, files, frames, bytes });
         }
         Ok(exit)
     }

@@ -7,6 +7,7 @@ use crate::model::books::{Kind, Rollout};
 use crate::model::ids::RolloutId;
 use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report;
+use crate::report::otlp::Recorded;
 use crate::report::recording::{NotRecorded, Recorder, Source};
 use crate::report::timeline::Mark;
 use crate::store::sqlstore::SqlStore;
@@ -50,10 +51,13 @@ struct Export {
 
 /// One undertaking in full
 #[derive(Args)]
-#[command(after_help = "Example:\n  pointsman show r12")]
+#[command(after_help = "Example:\n  pointsman show r12\n  pointsman show r12 --otlp > trace.json")]
 pub struct Show {
     /// Which, as `history` names it
     id: RolloutId,
+    /// As an OpenTelemetry trace, OTLP in JSON: a span for it, each stage, wave and host
+    #[arg(long)]
+    otlp: bool,
 }
 
 impl History {
@@ -114,6 +118,11 @@ impl Show {
         let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);
         let health = store.load()?.health;
         let (after, gates) = (after.as_ref(), health.gates.get(&self.id));
+        if self.otlp {
+            let recorded = Recorded { books: store.load()?.id, rollout: &rollout, steps: &steps, gates };
+            seat.printer.data(&report::otlp::document(recorded).to_string());
+            return Ok(Exit::Done);
+        }
         match seat.json {
             true => seat.printer.data(&report::history::show_json(&rollout, after, &steps, gates).to_string()),
             false => seat.printer.data(report::history::show(&rollout, after, &steps, gates).trim_end()),

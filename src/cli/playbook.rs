@@ -21,6 +21,8 @@ use crate::model::time::Time;
 use crate::plan::saved::Saved;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
+use crate::report::events;
+use crate::report::notice;
 use crate::report::plan::shown;
 use crate::store::Store;
 use crate::store::sqlstore::SqlStore;
@@ -194,6 +196,7 @@ impl<'a> Player<'a> {
             PlaybookStatus::Paused => {
                 self.seat.printer.talk(&format!("{id}: paused: {}", run.why));
                 self.seat.printer.talk(&format!("  hint: pointsman resume {id}, or pointsman abort {id} --rollback"));
+                self.seat.notifier(self.policy).tell([notice::run_paused(clock::now(), run)]);
             }
             PlaybookStatus::GoingBack => {
                 self.seat.printer.talk(&format!("{id}: goes back and is not through: {}", run.why));
@@ -202,8 +205,7 @@ impl<'a> Player<'a> {
             _ => {}
         }
         if self.seat.json {
-            let body = serde_json::json!({"id": id.to_string(), "status": status, "why": run.why, "code": code});
-            self.seat.printer.event("playbook", &body);
+            self.seat.event(&events::Event::Playbook { id: id.to_string(), status, why: run.why.clone(), code });
         }
         Exit::of_number(code)
     }

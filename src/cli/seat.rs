@@ -5,9 +5,12 @@ use crate::config::policy::Policy;
 use crate::config::trust::Invoker;
 use crate::drive::deploy::{Deploy, who};
 use crate::drive::mirrors::Mirrors;
+use crate::drive::notify::Notifier;
 use crate::fleet::{Fleet, runtime};
 use crate::model::ids::PlaybookId;
 use crate::model::names::HostName;
+use crate::report::escape::Untrusted;
+use crate::report::events::Event;
 use crate::store::keeper;
 use crate::store::sqlstore::SqlStore;
 use crate::store::writer::Firm;
@@ -18,7 +21,7 @@ use clap::Args;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Options of every command.
 #[derive(Args)]
@@ -43,6 +46,7 @@ pub struct Seat {
     pub printer: Arc<Printer>,
     /// The run of a playbook whose stage this is; `None`: a person or a timer typed it.
     playbook: Option<PlaybookId>,
+    notifier: Arc<OnceLock<Arc<Notifier>>>,
 }
 
 impl Seat {
@@ -53,13 +57,22 @@ impl Seat {
             json: args.json,
             printer: Arc::new(Printer::new(args.quiet, args.json)),
             playbook: None,
+            notifier: Arc::default(),
         }
     }
 
     /// The same seat for the commands of a playbook's run.
     pub fn of_playbook(&self, id: PlaybookId) -> Self {
-        let Self { site, json, printer, .. } = self;
-        Self { site: site.clone(), json: *json, printer: printer.clone(), playbook: Some(id) }
+        let Self { site, json, printer, notifier, .. } = self;
+        let (site, printer, notifier) = (site.clone(), printer.clone(), notifier.clone());
+        Self { site, json: *json, printer, playbook: Some(id), notifier }
+    }
+
+    /// One event of the JSON stream.
+    pub fn event(&self, event: &Event) {
+        let mut body = serde_json::to_value(event).expect("an event has only string keys");
+        let kind = body["type"].take();
+        self.printer.event(kind.as_str().unwrap_or_default(), &body);
     }
 
     /// Reads groups.yaml.
@@ -71,6 +84,13 @@ impl Seat {
     /// Where groups.yaml is, or would be.
     pub fn site_to_be(&self) -> PathBuf {
         crate::config::place(self.site.as_deref())
+    }
+
+    /// Who is told; the same for all that this process does, and waited for at its end.
+    pub fn notifier(&self, policy: &Policy) -> Arc<Notifier> {
+        let printer = Arc::clone(&self.printer);
+        let warn = move |why: &str| printer.talk(&format!("warning: {}", Untrusted(why)));
+        Arc::clone(self.notifier.get_or_init(|| Arc::new(Notifier::new(policy.notify.clone(), Arc::new(warn)))))
     }
 
     /// The text of groups.yaml.
@@ -87,7 +107,8 @@ impl Seat {
         let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
         let content = ContentStore::open(&policy.books)?;
         let mirrors = Arc::new(Mirrors::new(&policy.mirrors, &policy.hosts));
-        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, by: who(), playbook: self.playbook })
+        let notifier = self.notifier(&policy);
+        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, notifier, by: who(), playbook: self.playbook })
     }
 
     /// The books, to be changed; made when they are not there.

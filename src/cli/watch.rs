@@ -16,6 +16,7 @@ use crate::model::ids::RolloutId;
 use crate::model::limits::SIGNATURES_MS_MAX;
 use crate::model::time::Time;
 use crate::plan::gates::span;
+use crate::report::events::Event;
 use crate::rollout::effect::Outcome;
 use crate::store::Store;
 use clap::Args;
@@ -153,7 +154,7 @@ fn go(
         }
     };
     if seat.json {
-        seat.printer.event("watched", &serde_json::json!({"rollout": id.to_string(), "code": exit as u8}));
+        seat.event(&Event::Watched { rollout: id.to_string(), code: exit as u8 });
     }
     Ok(exit)
 }

@@ -5,6 +5,7 @@
 
 use super::diagnostic::Sink;
 use super::fields::{Fields, argv, duration, flag, list, number, port, text, texts};
+use super::notify;
 use super::raw::{
     ArtefactEntry, At, DblistEntry, Deploy, DifferenceEntry, EnvironmentEntry, File, GroupEntry, HooksEntry, HostEntry,
     LimitsEntry, MirrorEntry, PinEntry, SoakEntry, SshEntry, WebEntry, Wikis,
@@ -29,6 +30,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
     let web = f.optional("web", web);
     let environments = f.optional("environments", |n, s| list(n, "environments", environment, s));
     let mirrors = f.optional("mirrors", |n, s| list(n, "mirrors", mirror, s));
+    let notify = f.optional("notify", |n, s| list(n, "notify", notify::entry::entry, s));
     let broken = f.broken;
     Some(File {
         deploy,
@@ -46,6 +48,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
         web: value(web),
         environments: value(environments),
         mirrors: value(mirrors),
+        notify: value(notify),
         broken,
     })
 }

@@ -7,7 +7,8 @@ use super::sections::Files;
 use crate::gate::spec::Gate;
 use crate::model::books::Pins;
 use crate::model::component::{ArtefactRule, Component};
-use crate::model::names::{Group, HostName, UserName, Wiki};
+use crate::model::names::{GateName, Group, HostName, UserName, Wiki};
+use crate::model::notice::Occasion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,82 @@ pub struct Policy {
     pub environments: Vec<Environment>,
     /// Where hosts can fetch content, in the order of the file.
     pub mirrors: Vec<MirrorPolicy>,
+    /// Who is told what became of rollouts, in the order of the file.
+    pub notify: Vec<NotifierPolicy>,
+}
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifierPolicy {
+    /// Its name, which warnings say.
+    pub name: GateName,
+    /// Of what.
+    pub on: BTreeSet<Occasion>,
+    /// How.
+    pub to: NotifyTo,
+}
+
+/// How somebody is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotifyTo {
+    /// A line in the log of the site.
+    Sal(SalTo),
+    /// By HTTP.
+    Webhook {
+        /// What is sent.
+        hook: Hook,
+        /// Where the URL stands.
+        url: Reference,
+        /// Where a token stands that goes with it.
+        token: Option<Reference>,
+        /// A file of PEM certificates that are trusted instead of the system's, absolute.
+        ca: Option<PathBuf>,
+    },
+    /// By mail.
+    Mail {
+        /// From whom, `name@host`.
+        from: String,
+        /// To whom, at least one.
+        to: Vec<String>,
+        /// The program that takes it, absolute.
+        sendmail: PathBuf,
+    },
+    /// The system's log.
+    Syslog(SyslogTo),
+}
+
+/// Where the line for people goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SalTo {
+    /// It is appended to this file, absolute.
+    File(PathBuf),
+    /// This program gets it on its stdin.
+    Argv(Vec<String>),
+}
+
+/// What a webhook is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hook {
+    /// As Slack's incoming webhooks read it.
+    Slack,
+    /// As Mattermost's read it.
+    Mattermost,
+    /// As the API of Matterbridge reads it, which brings it to IRC.
+    IrcBridge {
+        /// Its gateway.
+        gateway: String,
+    },
+    /// Every part by its name.
+    Json,
+}
+
+/// Where a syslog listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyslogTo {
+    /// At a Unix datagram socket, absolute.
+    Socket(PathBuf),
+    /// By UDP at a name or an address, and a port.
+    Udp(String, u16),
 }
 
 /// A server that keeps the books.

@@ -5,6 +5,7 @@
 //! derived `Deserialize`, which would stop at the first mistake.
 
 use super::diagnostic::Place;
+use super::notify::entry::NotifyEntry;
 use super::policy::Role;
 use super::yaml::Node;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -86,6 +87,8 @@ pub struct File {
     pub environments: Option<Vec<EnvironmentEntry>>,
     /// Where hosts can fetch content; see docs/mirrors.md.
     pub mirrors: Option<Vec<MirrorEntry>>,
+    /// Who is told what became of rollouts; see docs/notifications.md.
+    pub notify: Option<Vec<NotifyEntry>>,
     /// Sections in which something was wrong, so that nothing is concluded from what is missing there.
     #[schemars(skip)]
     pub broken: BTreeSet<&'static str>,
@@ -331,7 +334,7 @@ macro_rules! keys {
 
 keys! {
     File: "deploy" "configuration" "wikis" "groups" "hosts" "pins" "hooks" "artefacts" "limits" "ssh"
-        "gates" "soak" "web" "environments" "mirrors";
+        "gates" "soak" "web" "environments" "mirrors" "notify";
     MirrorEntry: "source" "datacenters" "region" "endpoint" "credentials" "ca";
     SoakEntry: "wave" "group" "max" "watch";
     WebEntry: "tls" "port" "addresses" "ca";
@@ -380,7 +383,7 @@ mod tests {
     fn the_schema_has_the_keys_that_the_reader_accepts() {
         let schema: Value = serde_json::from_str(&schema()).expect("JSON");
         let definition = |name: &str| &schema["$defs"][name];
-        let pairs: [(&Value, &[&str]); 15] = [
+        let pairs: [(&Value, &[&str]); 16] = [
             (&schema, File::KEYS),
             (definition("Deploy"), Deploy::KEYS),
             (definition("DblistEntry"), DblistEntry::KEYS),
@@ -396,6 +399,7 @@ mod tests {
             (definition("EnvironmentEntry"), EnvironmentEntry::KEYS),
             (definition("DifferenceEntry"), DifferenceEntry::KEYS),
             (definition("MirrorEntry"), MirrorEntry::KEYS),
+            (definition("NotifyEntry"), NotifyEntry::KEYS),
         ];
         for (schema, keys) in pairs {
             let mut keys: Vec<String> = keys.iter().map(|k| k.to_string()).collect();
@@ -403,7 +407,7 @@ mod tests {
             assert_eq!(keys_of(schema), keys);
             assert_eq!(schema["additionalProperties"], Value::Bool(false));
         }
-        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 15, "fourteen mappings and `Wikis`");
+        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 16, "fifteen mappings and `Wikis`");
         assert_eq!(schema["required"], serde_json::json!(["deploy", "wikis", "groups", "hosts"]));
     }
 }

@@ -8,6 +8,7 @@ use super::diagnostic::Sink;
 use super::gates;
 use super::hosts;
 use super::mirrors;
+use super::notify;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
@@ -59,6 +60,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let web = stages::web(raw.web.as_ref(), &base, sink);
     let environments = stages::environments(raw.environments.as_deref().unwrap_or_default(), &groups, sink);
     let mirrors = mirrors::mirrors(raw.mirrors.as_deref().unwrap_or_default(), &hosts, &base, sink);
+    let notify = notify::notify(raw.notify.as_deref().unwrap_or_default(), &base, sink);
     let [root, state, staging, books] = deploy?;
     Some(Policy {
         files: files.into_inner(),
@@ -81,6 +83,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         web,
         environments,
         mirrors,
+        notify,
     })
 }
 
@@ -193,20 +196,23 @@ pub fn line(text: &At<String>, what: &str, sink: &mut Sink) -> Option<String> {
 }
 
 fn hooks_of(hooks: &HooksEntry, sink: &mut Sink) -> Hooks {
-    let mut argv = |entry: &Option<At<Vec<At<String>>>>| {
-        let Some(entry) = entry else { return Vec::new() };
-        let words: Vec<String> = entry.value.iter().map(|word| word.value.clone()).collect();
-        if words.first().is_some_and(|program| program.trim().is_empty() || program.starts_with('-')) {
-            sink.add(entry.place, "the first argument is the program to run");
-        }
-        for word in entry.value.iter().filter(|word| word.value.contains('\0')) {
-            sink.add(word.place, "an argument cannot hold a NUL character");
-        }
-        words
-    };
+    let mut argv =
+        |entry: &Option<At<Vec<At<String>>>>| entry.as_ref().map(|entry| argv(entry, sink)).unwrap_or_default();
     let (build, restart) = (argv(&hooks.build), argv(&hooks.restart));
     let (depool, pool) = (argv(&hooks.depool), argv(&hooks.pool));
     Hooks { build, restart, depool, pool }
+}
+
+/// A program and its arguments.
+pub fn argv(entry: &At<Vec<At<String>>>, sink: &mut Sink) -> Vec<String> {
+    let words: Vec<String> = entry.value.iter().map(|word| word.value.clone()).collect();
+    if words.first().is_some_and(|program| program.trim().is_empty() || program.starts_with('-')) {
+        sink.add(entry.place, "the first argument is the program to run");
+    }
+    for word in entry.value.iter().filter(|word| word.value.contains('\0')) {
+        sink.add(word.place, "an argument cannot hold a NUL character");
+    }
+    words
 }
 
 fn artefacts(entries: &[ArtefactEntry], sink: &mut Sink) -> Vec<ArtefactRule> {

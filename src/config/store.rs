@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn store(deploy: &Deploy, base: &Path, sink: &mut Sink) -> Option<StorePolicy> {
     let ca_file = deploy.ca_file.as_ref().and_then(|at| local_path(at, base, sink));
     match (&deploy.store, &deploy.ca_file) {
-        (Some(at), _) => Some(StorePolicy { source: reference(at, base, sink)?, ca_file }),
+        (Some(at), _) => Some(StorePolicy { source: source(at, base, sink)?, ca_file }),
         (None, Some(at)) => {
             sink.add(at.place, "`ca_file` belongs to a `store`, and there is none");
             None
@@ -22,7 +22,23 @@ pub fn store(deploy: &Deploy, base: &Path, sink: &mut Sink) -> Option<StorePolic
     }
 }
 
-fn reference(at: &At<String>, base: &Path, sink: &mut Sink) -> Option<Reference> {
+fn source(at: &At<String>, base: &Path, sink: &mut Sink) -> Option<Reference> {
+    reference(at, base, sink, |sink| match at.value.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => {
+            let hint =
+                "write `store: env:POINTSMAN_BOOKS`, or `store: file:PATH` for a file of mode 600 with the address";
+            let message = "the address of the books may have a password in it, so it does not stand here";
+            sink.hint(at.place, message, Some(hint.to_owned()));
+        }
+        _ => {
+            let hint = "as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`".to_owned();
+            sink.hint(at.place, "`store` says where the address of a PostgreSQL server stands", Some(hint));
+        }
+    })
+}
+
+/// `env:NAME` or `file:PATH`: where a secret stands. `refuse` says what is wrong when it is neither.
+pub fn reference(at: &At<String>, base: &Path, sink: &mut Sink, refuse: impl FnOnce(&mut Sink)) -> Option<Reference> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match at.value.split_once(':') {
         Some(("env", name)) if !name.is_empty() && name.len() <= LINE_BYTES_MAX && name.chars().all(plain) => {
@@ -32,16 +48,8 @@ fn reference(at: &At<String>, base: &Path, sink: &mut Sink) -> Option<Reference>
             let path = At { value: path.to_owned(), place: at.place };
             local_path(&path, base, sink).map(Reference::File)
         }
-        Some(("postgres" | "postgresql", _)) => {
-            let hint =
-                "write `store: env:POINTSMAN_BOOKS`, or `store: file:PATH` for a file of mode 600 with the address";
-            let message = "the address of the books may have a password in it, so it does not stand here";
-            sink.hint(at.place, message, Some(hint.to_owned()));
-            None
-        }
         _ => {
-            let hint = "as in `env:POINTSMAN_BOOKS` or `file:/etc/pointsman/books`".to_owned();
-            sink.hint(at.place, "`store` says where the address of a PostgreSQL server stands", Some(hint));
+            refuse(sink);
             None
         }
     }

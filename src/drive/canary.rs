@@ -29,7 +29,7 @@ use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
 use crate::plan::goal::{Extent, Site};
 use crate::plan::{content, gates, hosts};
-use crate::report::canary::{Asked, CanaryView};
+use crate::report::canary::{Asked, CanaryView, Looked};
 use crate::rollout::effect::{GateCall, Told};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,7 @@ pub async fn canary(deploy: &Deploy, store: &mut dyn Store, check: Check<'_>) ->
     });
     let canaries = hosts.iter().filter(|host| is_canary(deploy, host)).cloned().collect();
     Ok(CanaryView {
+        by: Looked::Canary,
         now,
         took_ms: now.ms_since(began),
         hosts: hosts.clone(),

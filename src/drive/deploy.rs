@@ -1,6 +1,7 @@
 //! What a command needs of the deploy host: the site, the fleet, the content store, and who asks.
 
 use super::mirrors::Mirrors;
+use super::notify::Notifier;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
@@ -18,6 +19,8 @@ pub struct Deploy {
     pub content: ContentStore,
     /// Where hosts can fetch content.
     pub mirrors: Arc<Mirrors>,
+    /// Who is told of what became of it.
+    pub notifier: Arc<Notifier>,
     /// Who asks, as `user@deploy-host`.
     pub by: String,
     /// For which run of a playbook; `None`: a person or a timer typed it.

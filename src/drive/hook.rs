@@ -4,6 +4,7 @@ use crate::model::limits::STDERR_BYTES_MAX;
 use crate::model::names::HostName;
 use std::process::Stdio;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Where hooks are searched for.
@@ -16,14 +17,32 @@ pub async fn run(argv: &[String], host: &HostName, deadline_ms: u64) -> Result<(
 
 /// The same with another variable in its environment.
 pub async fn run_with(argv: &[String], variable: (&str, &str), deadline_ms: u64) -> Result<(), String> {
+    feed(argv, Some(variable), &[], deadline_ms).await
+}
+
+/// Runs `argv` with `input` on its stdin.
+pub async fn feed(
+    argv: &[String],
+    variable: Option<(&str, &str)>,
+    input: &[u8],
+    deadline_ms: u64,
+) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err("groups.yaml has no such hook".to_owned());
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).env(variable.0, variable.1);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_millis(deadline_ms), command.output()).await;
-    match output {
+    command.args(arguments).env_clear().env("PATH", PATH).envs(variable);
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let ran = async {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that reads nothing may still do what it is for: how it ends is what counts.
+            let _ = stdin.write_all(input).await;
+        }
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(Duration::from_millis(deadline_ms), ran).await {
         Err(_) => Err(format!("{program} took longer than {deadline_ms} ms")),
         Ok(Err(error)) => Err(format!("{program}: {error}")),
         Ok(Ok(output)) if output.status.success() => Ok(()),

@@ -11,6 +11,7 @@ use super::offered::{Offered, Way};
 use super::proxies::Proxies;
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
+use crate::model::books::{Record, Status};
 use crate::model::fault::Fault;
 use crate::model::ids::Generation;
 use crate::model::limits::SIGNATURES_MS_MAX;
@@ -18,6 +19,7 @@ use crate::model::names::{GateName, HostName};
 use crate::model::protocol::{Command, Reply};
 use crate::model::time::Time;
 use crate::plan::hosts::Plan;
+use crate::report::notice;
 use crate::rollout::effect::{Effect, Event, GateCall, Outcome, Told};
 use crate::rollout::machine::Machine;
 use crate::store::Store;
@@ -141,7 +143,7 @@ impl<'a> Run<'a> {
         let mut effects = machine.start(clock::now());
         loop {
             for effect in effects {
-                if let Some(outcome) = self.execute(effect)? {
+                if let Some(outcome) = self.execute(effect, machine.plan())? {
                     self.proxies.close().await;
                     return Ok(outcome);
                 }
@@ -158,20 +160,44 @@ impl<'a> Run<'a> {
     }
 
     /// Executes one effect; an outcome ends the run.
-    fn execute(&mut self, effect: Effect) -> Result<Option<Outcome>, StoreError> {
+    fn execute(&mut self, effect: Effect, plan: &Plan) -> Result<Option<Outcome>, StoreError> {
         match effect {
-            Effect::Persist(records) => self.store.append(clock::now(), self.epoch, &records)?,
+            Effect::Persist(records) => {
+                self.store.append(clock::now(), self.epoch, &records)?;
+                self.recorded(plan, &records);
+            }
             Effect::Send { host, command, deadline_ms } => self.send(host, command, deadline_ms),
             Effect::Ask(plan) => self.asked = Some(self.audience.ask(&plan)),
             Effect::Depool(host) => self.depool(host),
             Effect::Gate(call) => self.gate(*call)?,
-            Effect::Tell(told) => self.audience.tell(&told),
+            Effect::Tell(told) => {
+                self.deploy.notifier.tell(notice::told(clock::now(), &plan.goal.rollout, &told));
+                self.audience.tell(&told);
+            }
             Effect::Finish(outcome) => {
+                self.deploy.notifier.tell(notice::ended(clock::now(), plan, &outcome));
                 self.traffic();
                 return Ok(Some(outcome));
             }
         }
         Ok(None)
+    }
+
+    /// Tells those who are not here what is on the books now.
+    fn recorded(&self, plan: &Plan, records: &[Record]) {
+        for record in records {
+            let notice = match record {
+                Record::Opened { .. } => notice::opened(clock::now(), plan),
+                Record::Ended { rollout, status: Status::WentBack, .. } => {
+                    // Without books there is nobody to name, and what follows here says so.
+                    let books = self.store.load().ok();
+                    let taken_back = books.as_ref().and_then(|books| books.rollouts.get(rollout));
+                    taken_back.map(|rollout| notice::went_back(clock::now(), rollout, &plan.goal.rollout))
+                }
+                _ => None,
+            };
+            self.deploy.notifier.tell(notice);
+        }
     }
 
     fn send(&mut self, host: HostName, command: Box<Command>, deadline_ms: u64) {
@@ -241,6 +267,7 @@ impl<'a> Run<'a> {
         };
         if !records.is_empty() {
             self.store.append(clock::now(), self.epoch, &records)?;
+            self.deploy.notifier.asked(self.store, &records);
         }
         told.iter().for_each(|told| self.audience.tell(told));
         Ok(events)

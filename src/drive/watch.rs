@@ -14,6 +14,7 @@ use crate::model::books::{BY_THE_WATCH, Books, Kind, Rollout};
 use crate::model::names::HostName;
 use crate::plan::goal::{Extent, Site};
 use crate::plan::{back, content, gates as scopes, hosts};
+use crate::report::notice;
 use crate::rollout::effect::{GateCall, GateEnd};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,7 @@ pub async fn watch(
         let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
         let call = call(site, rollout, (left_ms, &left_out))?;
         gating.begin(call, books);
-        let end = match until_decided(store, audience, gating, rollout).await? {
+        let end = match until_decided(deploy, store, audience, (gating, rollout)).await? {
             Ok(end) => end,
             Err(watched) => return Ok(watched),
         };
@@ -67,10 +68,18 @@ pub async fn watch(
                 repair(deploy, store, audience, &leave_out).await?;
                 left_out.extend(leave_out.into_keys());
             }
-            GateEnd::Paused(why) => return Ok(Watched::Paused(why)),
+            GateEnd::Paused(why) => {
+                let hint = format!("pointsman rollback takes it back, pointsman watch {} goes on", rollout.id);
+                deploy.notifier.tell([notice::paused(clock::now(), rollout, &why, &hint)]);
+                return Ok(Watched::Paused(why));
+            }
             // What went back is not sent forward again by a machine.
-            GateEnd::Failed(why) if rollout.kind != Kind::Promote => return Ok(Watched::Paused(why)),
+            GateEnd::Failed(why) if rollout.kind != Kind::Promote => {
+                deploy.notifier.tell([notice::gate_failed(clock::now(), rollout, &why, "a person is needed")]);
+                return Ok(Watched::Paused(why));
+            }
             GateEnd::Failed(why) => {
+                deploy.notifier.tell([notice::gate_failed(clock::now(), rollout, &why, "everything is taken back")]);
                 let ended = take_back(deploy, store, audience, &why).await?;
                 return Ok(Watched::TakenBack(why, Box::new(ended)));
             }
@@ -123,10 +132,10 @@ pub fn gates<'a>(policy: &'a Policy, rollout: &Rollout) -> impl Iterator<Item = 
 
 /// Writes down what is learned until the gates decide, somebody else moves the fleet, or a signal comes.
 async fn until_decided(
+    deploy: &Deploy,
     store: &mut dyn Store,
     audience: &mut dyn Audience,
-    gating: &mut Gating,
-    rollout: &Rollout,
+    (gating, rollout): (&mut Gating, &Rollout),
 ) -> Result<Result<GateEnd, Watched>, ActError> {
     let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
@@ -150,6 +159,7 @@ async fn until_decided(
             Step::Ended { end, records, told } => (Some(end), records, told),
         };
         store.note(clock::now(), 0, &records)?;
+        deploy.notifier.asked(store, &records);
         told.iter().for_each(|told| audience.tell(told));
         if let Some(end) = end {
             return Ok(Ok(end));

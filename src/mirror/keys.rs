@@ -3,6 +3,7 @@
 //! Invariant: no error and no output has a part of a key. Deliberately absent: the instance's own keys by its metadata
 //! service, profiles, and programs that print keys; a deploy host is told what it uses.
 
+use crate::config::policy::Reference;
 use crate::model::limits::CREDENTIALS_BYTES_MAX;
 use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
@@ -29,6 +30,19 @@ pub fn read(file: Option<&Path>) -> Result<StaticCredentialProvider<AwsCredentia
         return Err(format!("has no keys: {} and {} are not both in {place}", NAMES[0], NAMES[1]));
     };
     Ok(StaticCredentialProvider::new(AwsCredential { key_id, secret_key, token }))
+}
+
+/// The secret that a reference leads to, without space around it.
+///
+/// # Errors
+///
+/// It is not there, or others could read it; in words without any of it.
+pub fn referred(reference: &Reference) -> Result<String, String> {
+    let text = match reference {
+        Reference::Env(name) => std::env::var(name).map_err(|_| "this variable is not set".to_owned()),
+        Reference::File(path) => text(path),
+    };
+    text.map(|text| text.trim().to_owned())
 }
 
 /// The text of a file with a secret in it, which nobody but its owner and root can read.

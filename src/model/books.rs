@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The wanted state of the fleet and its history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Books {
     /// Which books.
     pub id: BooksId,
@@ -46,7 +46,7 @@ pub struct Books {
 }
 
 /// The holder of the lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
     /// Its epoch.
     pub epoch: u64,
@@ -194,7 +194,7 @@ pub struct Rollout {
 }
 
 /// What the books know of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HostRow {
     /// Its installation, as last accepted.
     pub incarnation: Option<Incarnation>,
@@ -217,7 +217,7 @@ pub struct HostRow {
 }
 
 /// Something that the fleet has and this host does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Owed {
     /// In words: `switch to s12`.
     pub what: String,

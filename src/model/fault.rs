@@ -1,9 +1,10 @@
 //! What can go wrong between the controller and a host, told apart by name.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a host could not be reached or did not answer as an agent; a fragment that fits "HOST: {...}".
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// Nobody listens on the port.

@@ -6,11 +6,12 @@ use super::ids::RolloutId;
 use super::names::{GateName, Version};
 use super::time::Time;
 use super::verdict::{Judgement, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Blockers, and evidence by rollout and gate.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Open ones by id: `T124143`, or `sig-1f2e3d4c` of a new signature.
     pub blockers: BTreeMap<String, Blocker>,
@@ -19,7 +20,7 @@ pub struct Health {
 }
 
 /// Something that stops every further group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
     /// Who opened it; a gate's name when a gate did.
     pub by: String,
@@ -32,7 +33,7 @@ pub struct Blocker {
 }
 
 /// What one gate said in one rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GateRow {
     /// The last judgement.
     pub last: Option<Judgement>,
@@ -47,7 +48,7 @@ pub struct GateRow {
 }
 
 /// What a person decided about a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// Whether to go on.
     pub yes: bool,

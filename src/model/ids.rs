@@ -56,7 +56,7 @@ random_id!(
 );
 
 /// The place of a command in the order of all commands: a newer operator's epoch first, then its own count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Generation {
     /// Raised by one each time somebody takes the lock.
     pub epoch: u64,

@@ -308,3 +308,21 @@ pub const PROXY_HEADER_MS_MAX: u64 = 10_000;
 pub const PROXY_MS_MAX: u64 = FETCH_MS_MAX;
 /// What a proxy host reads of a file at a time, bytes.
 pub const PROXY_CHUNK_BYTES: usize = 64 << 10;
+/// Notifiers that a site may have.
+pub const NOTIFIERS_MAX: usize = 16;
+/// Addresses that one notifier mails to.
+pub const MAIL_RECIPIENTS_MAX: usize = 20;
+/// Notices that wait for one notifier; with more it is told that there were more, and nothing else.
+pub const NOTICES_WAITING_MAX: usize = 64;
+/// Telling one notifier of one occasion, ms.
+pub const NOTIFY_MS_MAX: u64 = 5_000;
+/// How long the end of a command waits for notices that are still under way, ms.
+pub const NOTIFY_FLUSH_MS_MAX: u64 = 8_000;
+/// Lines of a notice below its first, before the rest are counted.
+pub const NOTICE_LINES_MAX: usize = 20;
+/// A line of a notice for IRC, bytes; a message there has 512 with its command, channel and sender.
+pub const IRC_LINE_BYTES_MAX: usize = 400;
+/// A message for syslog, bytes; receivers of RFC 3164 need to take 1024 with what stands before it.
+pub const SYSLOG_TEXT_BYTES_MAX: usize = 900;
+/// A line of a mail, columns; RFC 5322 allows 998 bytes.
+pub const MAIL_COLUMNS_MAX: usize = 100;

@@ -5,12 +5,13 @@
 
 use super::ids::PlaybookId;
 use super::time::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One run of a playbook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlaybookRun {
     /// Its name in the books.
     pub id: PlaybookId,
@@ -37,7 +38,7 @@ pub struct PlaybookRun {
 }
 
 /// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlaybookStatus {
     /// Begun and not ended; whether its process lives is not known here.
@@ -57,7 +58,7 @@ pub enum PlaybookStatus {
 }
 
 /// One stage of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StageRow {
     /// When it was begun last.
     pub began: Time,

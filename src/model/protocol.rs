@@ -33,7 +33,7 @@ pub struct Expect {
 }
 
 /// How thoroughly a proof looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Level {
     /// Stat index and a walk for extra files.
     L1,
@@ -131,7 +131,7 @@ pub enum Command {
 }
 
 /// What a confirmation carries beside the map, for the day when the books are lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmNote {
     /// The pins that were in force.
     pub pins: Pins,
@@ -144,7 +144,7 @@ pub struct ConfirmNote {
 }
 
 /// What a host no longer has.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Collected {
     /// Whole versions, built artefacts too.
     pub versions: BTreeSet<Version>,
@@ -155,7 +155,7 @@ pub struct Collected {
 }
 
 /// A confirmed map as a host keeps it, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// The map that was served.
     pub map: VersionMap,
@@ -164,7 +164,7 @@ pub struct Confirmed {
 }
 
 /// A component that a host holds whole, by its marker.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// Which.
     pub component: Component,
@@ -173,7 +173,7 @@ pub struct Held {
 }
 
 /// The highest generation that a host has seen, and of which books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fence {
     /// The books it obeys.
     pub books: BooksId,
@@ -182,7 +182,7 @@ pub struct Fence {
 }
 
 /// What a host says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// Which installation; `None` from a peek at a host that has no state yet.
     pub incarnation: Option<Incarnation>,
@@ -207,7 +207,7 @@ pub struct Observation {
 }
 
 /// Numbers about the machine; none of them decides alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 pub struct Facts {
     /// Bytes free for us below the deploy root.
     pub disk_free_bytes: u64,
@@ -222,7 +222,7 @@ pub struct Facts {
 }
 
 /// Whether a component is there as wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
     /// Complete, artefacts included, by a look of the named level.
@@ -270,7 +270,7 @@ pub enum Readiness {
 }
 
 /// How many files a host holds of those it should have built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArtefactCount {
     /// The rule's directory.
     pub path: String,
@@ -308,7 +308,7 @@ pub enum Reply {
 }
 
 /// Why a host did not obey; a fragment that fits "HOST refused: {...}".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// It belongs to other books.
@@ -341,7 +341,7 @@ pub enum Refusal {
 }
 
 /// Which component is not ready, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotReady {
     /// Which.
     pub component: Component,

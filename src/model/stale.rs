@@ -7,10 +7,11 @@ use super::ids::{Generation, Incarnation};
 use super::names::HostName;
 use super::protocol::{Readiness, Refusal};
 use super::time::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why, as the books keep it and as people read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StaleReason {
     /// Never seen.
@@ -61,7 +62,7 @@ pub enum StaleReason {
 }
 
 /// A reason and since when, which stays while the reason's kind stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stale {
     /// Why.
     pub reason: StaleReason,

@@ -3,7 +3,9 @@
 //! The numbers and the two pins are those of the public history of wikiversions.json in January 2016; names of wikis
 //! that it does not give are generated.
 
+use super::forward;
 use super::goal::{Goal, Site};
+use super::hosts::{self, Plan};
 use crate::config::policy::{
     GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, Soak, SshConfig, SshPolicy, Transport, Web,
 };
@@ -75,6 +77,7 @@ pub fn policy(hosts: usize) -> Policy {
         web: Web::default(),
         environments: Vec::new(),
         mirrors: Vec::new(),
+        notify: Vec::new(),
     }
 }
 
@@ -123,4 +126,13 @@ pub fn done(books: &mut Books, goal: Goal, now: u64) {
 pub fn counts(map: &VersionMap) -> String {
     let words = map.counts().into_iter().map(|(version, n)| format!("{version}: {n}"));
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// The plan of group0's promotion to `.11` over a dozen hosts.
+pub fn promotion() -> Plan {
+    let policy = policy(12);
+    let books = books(&policy);
+    let site = site(&policy, &books, 1);
+    let goal = forward::promote(site, &group("group0"), &wmf(11), "train, T119517", None).expect("it is planned");
+    hosts::plan(site, goal, None).expect("it is planned")
 }

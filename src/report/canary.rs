@@ -1,4 +1,5 @@
-//! What a canary check found, as one value for every output: text, JSON, Nagios, JUnit, Prometheus.
+//! What a canary check found, or a check of readiness alone, as one value for every output: text, JSON, Nagios, JUnit,
+//! Prometheus.
 
 use super::escape::Untrusted;
 use super::gates::reason;
@@ -11,12 +12,32 @@ use crate::model::stale::Stale;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
 use crate::model::words::count;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything that a canary check found.
+/// Which command looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// `canary`: readiness and gates.
+    Canary,
+    /// `check`: readiness, and no gate is asked.
+    Check,
+}
+
+impl Looked {
+    /// The command.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::Check => "check",
+        }
+    }
+}
+
+/// Everything that a canary check found, or a check of readiness alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanaryView {
+    /// Which of the two it was.
+    pub by: Looked,
     /// When it ended, by the controller's clock.
     pub now: Time,
     /// How long it took, ms.
@@ -108,6 +129,7 @@ impl CanaryView {
         let enforced = self.gates.iter().filter(|gate| gate.enforces).count();
         let passed = self.enforced(Verdict::Pass).len();
         match enforced {
+            _ if self.by == Looked::Check => hosts,
             0 => format!("{hosts}, no gate is asked by a canary check"),
             all => format!("{hosts}, {passed} of {} passed", count(all, "gate")),
         }
@@ -119,31 +141,6 @@ pub fn lines(view: &CanaryView) -> Vec<String> {
     let stale = view.stale.iter().map(|(host, stale)| stale::line(host, stale, view.now));
     let blamed = view.blamed.iter().map(|sentence| format!("  {}", Untrusted(sentence)));
     stale.chain(view.gates.iter().map(Asked::line)).chain(blamed).collect()
-}
-
-/// A gate for programs.
-pub fn gate_json(gate: &Asked) -> Value {
-    json!({
-        "gate": gate.name,
-        "kind": gate.kind,
-        "enforces": gate.enforces,
-        "verdict": gate.verdict(),
-        "judgement": gate.judgement,
-    })
-}
-
-/// The end for programs, with the exit code.
-pub fn json(view: &CanaryView, code: u8) -> Value {
-    json!({
-        "hosts": view.hosts.len(),
-        "canaries": view.canaries,
-        "levels": view.levels,
-        "stale": view.stale.len(),
-        "well": view.is_well(),
-        "took_ms": view.took_ms,
-        "blamed": view.blamed,
-        "code": code,
-    })
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ pub fn what(rollout: &Rollout) -> String {
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn kind(kind: Kind) -> &'static str {
+/// A kind of undertaking in one word.
+pub(super) fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Promote => "promote",
         Kind::Rollback => "rollback",

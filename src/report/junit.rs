@@ -1,11 +1,16 @@
-//! A canary check as JUnit XML, as CI servers read it: one case a host, one case a gate.
+//! A canary check, a check of readiness alone or a dry run as JUnit XML, as CI servers read it: one case a host, one case a
+//! gate.
 //!
 //! Written by `quick-junit`, which escapes texts and drops characters that XML does not have.
 
-use super::canary::{Asked, CanaryView};
-use super::stale;
+use super::canary::{Asked, CanaryView, Looked};
+use super::{history, stale};
+use crate::model::names::HostName;
+use crate::model::stale::StaleReason;
 use crate::model::verdict::Verdict;
+use crate::plan::hosts::Plan;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The document. A gate that is inconclusive or could not be checked is an error there, since what is skipped reads as
@@ -30,9 +35,41 @@ pub fn xml(view: &CanaryView) -> Result<String, SerializeError> {
         case.set_system_out(lines(gate));
         gates.add_test_case(case);
     }
-    let mut report = Report::new("pointsman canary");
+    let mut report = Report::new(format!("pointsman {}", view.by.name()));
     report.set_time(Duration::from_millis(view.took_ms));
-    report.add_test_suites([ready, gates]);
+    report.add_test_suite(ready);
+    if view.by == Looked::Canary {
+        report.add_test_suite(gates);
+    }
+    report.to_string()
+}
+
+/// A dry run: one case a host that would take part, which fails when it is not ready, with what is to be done there.
+///
+/// # Errors
+///
+/// The writer's own, which text in memory does not cause.
+pub fn plan(
+    plan: &Plan,
+    stale: &BTreeMap<HostName, StaleReason>,
+    seen: &BTreeSet<&HostName>,
+) -> Result<String, SerializeError> {
+    let name = format!("{} {}", plan.goal.rollout.id, history::kind(plan.goal.rollout.kind));
+    let mut hosts = TestSuite::new(name);
+    for host in plan.hosts.keys() {
+        let mut status = TestCaseStatus::success();
+        if let Some(reason) = stale.get(host) {
+            let line = stale::now_line(host, reason);
+            status = said(NonSuccessKind::Failure, "stale", &stale::reason(reason), &line);
+        } else if !seen.contains(host) {
+            status = TestCaseStatus::skipped();
+            status.set_message("it was not looked at");
+        }
+        hosts.add_test_case(case("pointsman.plan", host.as_str(), status));
+    }
+    hosts.set_system_out(super::plan::text(plan, None));
+    let mut report = Report::new("pointsman plan");
+    report.add_test_suite(hosts);
     report.to_string()
 }
 

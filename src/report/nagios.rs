@@ -1,11 +1,11 @@
-//! A canary check as one line for Nagios, Icinga and their kin.
+//! A canary check, or a check of readiness alone, as one line for Nagios, Icinga and their kin.
 //!
 //! The form is that of the Monitoring Plugins Development Guidelines: status, `-`, words, `|`, perfdata of the form
 //! `'label'=value[unit];[warn];[crit];[min];[max]`, and an exit code of its own.
 //!
 //! Invariant: one line whatever text is in it, with exactly one `|`, and labels and values that the grammar allows.
 
-use super::canary::CanaryView;
+use super::canary::{CanaryView, Looked};
 use crate::model::verdict::Verdict;
 
 /// The largest number that is written out in perfdata; beyond, its digits are noise.
@@ -67,15 +67,18 @@ fn perfdata(view: &CanaryView) -> Vec<String> {
     let (hosts, stale) = (view.hosts.len(), view.stale.len());
     let gates = view.gates.iter().filter(|gate| gate.enforces).count();
     let of = |verdict| view.enforced(verdict).len();
-    let mut data = vec![
-        format!("hosts={hosts};;;0"),
-        format!("stale={stale};;0;0;{hosts}"),
+    let time = format!("time={:.3}s;;;0", view.took_ms as f64 / 1000.0);
+    let mut data = vec![format!("hosts={hosts};;;0"), format!("stale={stale};;0;0;{hosts}")];
+    if view.by == Looked::Check {
+        return data.into_iter().chain([time]).collect();
+    }
+    data.extend([
         format!("gates={gates};;;0"),
         format!("failed={};;0;0;{gates}", of(Verdict::Fail)),
         format!("inconclusive={};0;;0;{gates}", of(Verdict::Inconclusive)),
         format!("errors={};;;0;{gates}", of(Verdict::Error)),
-        format!("time={:.3}s;;;0", view.took_ms as f64 / 1000.0),
-    ];
+        time,
+    ]);
     for gate in &view.gates {
         let value = gate.judgement.as_ref().and_then(|last| last.value);
         data.extend(value.map(|value| format!("{}={}", label(&format!("gate_{}", gate.name)), number(value))));

@@ -1,4 +1,4 @@
-//! A plan and its steps in words and JSON.
+//! A plan in words and JSON.
 
 use super::escape::{Untrusted, whole};
 use super::words::moment;
@@ -12,7 +12,6 @@ use crate::plan::gates::{self, span};
 use crate::plan::goal::{Change, Goal, PinFate, PinNote};
 use crate::plan::hosts::Plan;
 use crate::plan::saved::{PlanFile, Saved};
-use crate::rollout::effect::{Outcome, Told};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -195,53 +194,4 @@ fn joined(changes: &[Change]) -> String {
 /// The plan for machines, with its id.
 pub fn json(plan: &Plan, facts: &Facts) -> Value {
     json!({"id": plan.id().to_string(), "plan": plan, "facts": facts})
-}
-
-/// A step for machines.
-pub fn told_json(told: &Told) -> Value {
-    match told {
-        Told::Wave { number, of, hosts } => json!({"step": "wave", "number": number, "of": of, "hosts": hosts}),
-        Told::Repairing { host, reason } => json!({"step": "repairing", "host": host, "reason": reason}),
-        Told::Switched(host) => json!({"step": "switched", "host": host}),
-        Told::Fresh(host) => json!({"step": "proven", "host": host}),
-        Told::Collected { host, collected: Ok(removed) } => {
-            json!({"step": "collected", "host": host, "removed": removed})
-        }
-        Told::Collected { host, collected: Err(why) } => json!({"step": "not-collected", "host": host, "why": why}),
-        Told::Gating { what, least_ms, gates } => {
-            json!({"step": "gates", "what": what, "least_ms": least_ms, "gates": gates})
-        }
-        Told::Judged(judgement) => json!({"step": "judged", "judgement": judgement}),
-        Told::Blamed(sentence) => json!({"step": "blamed", "sentence": sentence}),
-        Told::Left(host, reason) => json!({"step": "left", "host": host, "reason": reason}),
-        Told::Mirror(sentence) => json!({"step": "mirror", "sentence": sentence}),
-        Told::Brought(bytes) => json!({"step": "brought", "bytes": bytes}),
-    }
-}
-
-/// The end for machines: the outcome, the effect, who was left behind, and the exit code.
-pub fn ended_json(plan: &Plan, outcome: &Outcome, code: u8) -> Value {
-    let (ended, effect, hosts) = match outcome {
-        Outcome::Nothing => ("nothing", None, json!({})),
-        Outcome::Done { effect, left } => {
-            let left: serde_json::Map<String, Value> = left
-                .iter()
-                .map(|(host, l)| {
-                    (host.to_string(), json!({"reason": l.reason, "serves": l.serves, "depooled": l.depooled}))
-                })
-                .collect();
-            ("done", Some(effect.clone()), Value::Object(left))
-        }
-        Outcome::Stale(hosts) => ("stale", None, json!(hosts)),
-        Outcome::Denied => ("denied", None, json!({})),
-        Outcome::Lint(wrong) => ("lint", Some(wrong.join("; ")), json!({})),
-        Outcome::GoBack(hosts) => ("went-back", None, json!(hosts)),
-        Outcome::GateFailed(why) => ("gate-failed", Some(why.join("; ")), json!({})),
-        Outcome::Held(why) => ("held", Some(why.join("; ")), json!({})),
-        Outcome::Paused { why, begun } => ("paused", Some(why.join("; ")), json!({"begun": begun})),
-        Outcome::Changed(why) => ("changed", Some(why.join("; ")), json!({})),
-        Outcome::Stopped => ("stopped", None, json!({})),
-    };
-    let rollout = plan.goal.rollout.id.to_string();
-    json!({"rollout": rollout, "outcome": ended, "effect": effect, "hosts": hosts, "code": code})
 }

@@ -1,9 +1,9 @@
-//! A canary check as metrics, in the text form that node_exporter's textfile collector reads.
+//! A canary check, or a check of readiness alone, as metrics, in the text form that node_exporter's textfile collector reads.
 //!
 //! Invariants: no sample has a time of its own, since the collector refuses those; every metric has HELP and TYPE; a
 //! label's value escapes `\`, `"` and line ends. Metrics of the last run stay until the next one, so its age is one too.
 
-use super::canary::{Asked, CanaryView};
+use super::canary::{Asked, CanaryView, Looked};
 use crate::model::verdict::Verdict;
 use std::fmt::Write;
 
@@ -13,15 +13,24 @@ const VERDICTS: [Verdict; 4] = [Verdict::Pass, Verdict::Fail, Verdict::Inconclus
 /// The file.
 pub fn text(view: &CanaryView) -> String {
     let mut page = Page::default();
-    page.one("pointsman_canary_last_run_timestamp_seconds", "When the check ended.", view.now.0 as f64 / 1000.0);
-    page.one("pointsman_canary_duration_seconds", "How long the check took.", view.took_ms as f64 / 1000.0);
-    page.one("pointsman_canary_well", "1 when every host is ready and every gate passed.", f64::from(view.is_well()));
-    page.one("pointsman_hosts", "Hosts that were looked at.", view.hosts.len() as f64);
-    page.one("pointsman_stale_hosts", "Hosts that are not ready.", view.stale.len() as f64);
-    page.head("pointsman_host_stale_since_timestamp_seconds", "Since when a host is not ready.");
+    // Both files may lie in one directory, where no series may stand twice.
+    let (own, shared) = match view.by {
+        Looked::Canary => ("pointsman_canary", "pointsman"),
+        Looked::Check => ("pointsman_check", "pointsman_check"),
+    };
+    page.one(&format!("{own}_last_run_timestamp_seconds"), "When the check ended.", view.now.0 as f64 / 1000.0);
+    page.one(&format!("{own}_duration_seconds"), "How long the check took.", view.took_ms as f64 / 1000.0);
+    let well = "1 when every host is ready and every gate passed.";
+    page.one(&format!("{own}_well"), well, f64::from(view.is_well()));
+    page.one(&format!("{shared}_hosts"), "Hosts that were looked at.", view.hosts.len() as f64);
+    page.one(&format!("{shared}_stale_hosts"), "Hosts that are not ready.", view.stale.len() as f64);
+    let since = format!("{shared}_host_stale_since_timestamp_seconds");
+    page.head(&since, "Since when a host is not ready.");
     for (host, stale) in &view.stale {
-        let labels = [("host", host.as_str())];
-        page.sample("pointsman_host_stale_since_timestamp_seconds", &labels, stale.since.0 as f64 / 1000.0);
+        page.sample(&since, &[("host", host.as_str())], stale.since.0 as f64 / 1000.0);
+    }
+    if view.by == Looked::Check {
+        return page.0;
     }
     page.head("pointsman_gate_verdict", "1 for the verdict that a gate gave.");
     for gate in &view.gates {

@@ -268,7 +268,8 @@ impl Machine<'_> {
         if last {
             self.note_failures(true);
         }
-        for host in self.plan.waves[wave].clone() {
+        let hosts = self.plan.waves[wave].clone();
+        for host in hosts.clone() {
             match self.hosts[&host].failure {
                 None => {
                     self.fresh(&host);
@@ -279,6 +280,8 @@ impl Machine<'_> {
                 Some(_) => {}
             }
         }
+        let proven = hosts.iter().filter(|host| self.hosts[*host].failure.is_none()).count();
+        self.tell(Told::WaveDone { number: wave + 1, of: self.plan.waves.len(), proven, hosts: hosts.len() });
         self.gate_wave(wave);
     }
 

@@ -112,6 +112,17 @@ pub enum Told {
         /// Its hosts.
         hosts: usize,
     },
+    /// The hosts of a wave were switched, and these of them are proven.
+    WaveDone {
+        /// Counted from 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// How many are proven.
+        proven: usize,
+        /// Its hosts.
+        hosts: usize,
+    },
     /// A host lacks content and is being repaired.
     Repairing {
         /// Which.

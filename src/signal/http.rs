@@ -202,7 +202,7 @@ fn trusted(pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 /// What led to an error: the outermost says only that a request failed.
-fn cause(error: &dyn std::error::Error) -> String {
+pub fn cause(error: &dyn std::error::Error) -> String {
     let mut last = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -134,6 +134,7 @@ pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
         web: Web::default(),
         environments: Vec::new(),
         mirrors: Vec::new(),
+        notify: Vec::new(),
     }
 }
 

@@ -17,6 +17,8 @@ mod killed;
 mod lost;
 mod machines;
 mod mirrors;
+mod notified;
+mod outputs;
 mod plans;
 mod playbooks;
 mod played;
@@ -24,6 +26,7 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+mod schemas;
 mod security;
 #[path = "../../src/store/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest")]
@@ -37,4 +40,5 @@ mod story;
 mod terminal;
 mod timeline;
 mod together;
+mod traced;
 mod week;

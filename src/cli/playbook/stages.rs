@@ -16,6 +16,8 @@ use crate::plan::gates::span;
 use crate::playbook::back;
 use crate::playbook::budget::{Broken, exceeded};
 use crate::playbook::machine::Event;
+use crate::report::events::Event as Written;
+use crate::report::notice;
 use crate::report::plan::shown;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -132,6 +134,7 @@ impl Player<'_> {
         let deny = format!("pointsman approve {id} -m WHY, or pointsman deny {id} -m WHY");
         self.seat.printer.talk(&format!("{id}: {}: {text}", stage.name));
         self.seat.printer.talk(&format!("  hint: {deny}"));
+        self.seat.notifier(self.policy).tell([notice::stage_asked(clock::now(), self.machine.run(), text)]);
         let until = clock::now().0.saturating_add(within_ms);
         let store = &self.store;
         self.seat.block_on(async {
@@ -226,7 +229,10 @@ impl Player<'_> {
             Notify::Sal(line) => {
                 let (by, text) = (self.machine.run().by.clone(), line.clone());
                 self.store.note(clock::now(), 0, &[Record::Note { by, text }])?;
-                self.seat.printer.data(line);
+                match self.seat.json {
+                    true => self.seat.event(&Written::Note { id, text: line.clone() }),
+                    false => self.seat.printer.data(line),
+                }
             }
             Notify::Argv(argv) => {
                 let within = self.policy.limits.command_ms_max;

@@ -32,6 +32,7 @@ fn gate(name: &str, standing: Standing, said: Option<(Verdict, &str, Option<f64>
 
 fn well() -> CanaryView {
     CanaryView {
+        by: Looked::Canary,
         now: NOW,
         took_ms: 1_234,
         hosts: (2018..2021).map(host).collect(),

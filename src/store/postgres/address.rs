@@ -5,7 +5,7 @@
 
 use super::super::error::StoreError;
 use super::tls::Tls;
-use crate::config::policy::{Reference, StorePolicy};
+use crate::config::policy::StorePolicy;
 use crate::model::limits::{CREDENTIALS_BYTES_MAX, FAULT_CHARS_MAX};
 use rustls::pki_types::ServerName;
 use std::fmt;
@@ -65,11 +65,8 @@ impl Target {
 /// Reads what groups.yaml refers to.
 pub fn target(at: &StorePolicy) -> Result<Target, StoreError> {
     let refused = |why: String| StoreError::Address { reference: at.source.to_string(), why };
-    let text = match &at.source {
-        Reference::Env(name) => std::env::var(name).map_err(|_| "this variable is not set".to_owned()),
-        Reference::File(path) => crate::mirror::keys::text(path),
-    };
-    let parts = text.and_then(|text| parse(text.trim())).map_err(refused)?;
+    let text = crate::mirror::keys::referred(&at.source);
+    let parts = text.and_then(|text| parse(&text)).map_err(refused)?;
     let tls = match (&parts.host, parts.wants_tls || at.ca_file.is_some()) {
         (Host::Tcp(name, _), true) => Some(tls(name, at).map_err(refused)?),
         _ => None,
