@@ -12,6 +12,7 @@ pub mod declared;
 pub mod escape;
 pub mod gates;
 pub mod history;
+pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod nagios;

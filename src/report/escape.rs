@@ -23,6 +23,19 @@ impl fmt::Display for Untrusted<'_> {
     }
 }
 
+/// A whole page or file with nothing in it that could lead its reader astray: what a text of it forgot to make visible is
+/// made visible here. Lines stay lines.
+pub fn visible(page: &str) -> String {
+    let mut shown = String::with_capacity(page.len());
+    for c in page.chars() {
+        match c != '\n' && is_hostile(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Whether a terminal or a reader may be led astray by it. Bidirectional controls are those of Unicode's UAX 9.
 fn is_hostile(c: char) -> bool {
     c.is_control()
