@@ -181,7 +181,7 @@ fn timeline(told: Told<'_>) -> Markup {
     }
     let mut day = String::new();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Timeline" {
+        div.scroll tabindex="0" role="group" aria-label="Timeline" {
             table {
                 caption { "All that happened in that time, also to others. Times are UTC, by the deploy host's clock." }
                 thead { tr { th scope="col" { "Time" } th scope="col" { "What" } } }

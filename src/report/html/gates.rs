@@ -84,7 +84,7 @@ fn has_numbers(judgement: &Judgement) -> bool {
 
 fn table(name: &GateName, said: &[Said]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label={ "Judgements of " (name) } {
+        div.scroll tabindex="0" role="group" aria-label={ "Judgements of " (name) } {
             table {
                 caption { "Judgements of " (name) ", in the order of the journal." }
                 thead {
@@ -177,7 +177,7 @@ pub(super) fn lines(case: &Case) -> Markup {
         @for (name, (when, one)) in all {
             h3 { (name) ", " (Untrusted(&when)) ": " (verdict(one.verdict)) }
             p.note { (count(one.samples.len(), "line")) " at " (moment(one.at)) ", as text; what is no plain text in it is written out." }
-            pre tabindex="0" role="region" aria-label={ "Lines of " (name) } {
+            pre tabindex="0" role="group" aria-label={ "Lines of " (name) } {
                 @for line in &one.samples { (Untrusted(line)) "\n" }
             }
             @if !one.query.is_empty() { p.note { "Asked: " code { (Untrusted(&one.query)) } } }

@@ -131,7 +131,7 @@ pub(super) fn matrix(case: &Case) -> Markup {
         }
         @for (n, wave) in case.waves.iter().enumerate() {
             h3 { (name(case, n)) ": " (count(wave.hosts.len(), "host")) }
-            (plot::strip(n, wave, widest(case)))
+            @if wave.hosts.len() > 1 { (plot::strip(n, wave, widest(case))) }
             (lists(case, &by_state(case, answers(wave)), Some(wave)))
         }
         @if !others.is_empty() {
@@ -153,7 +153,7 @@ fn name(case: &Case, n: usize) -> String {
 
 fn overview(case: &Case) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Waves" {
+        div.scroll tabindex="0" role="group" aria-label="Waves" {
             table {
                 caption {
                     "Waves. The skew lies between the first and the last host that had switched; times are those at which the \
@@ -202,7 +202,7 @@ fn lists(case: &Case, states: &ByState<'_>, wave: Option<&Wave>) -> Markup {
 fn table(case: &Case, state: State, hosts: &[(&HostName, Answer<'_>)], wave: Option<&Wave>) -> Markup {
     let why = state.mood() <= Mood::Doubtful;
     html! {
-        div.scroll tabindex="0" role="region" aria-label={ "Hosts: " (state.words()) } {
+        div.scroll tabindex="0" role="group" aria-label={ "Hosts: " (state.words()) } {
             table {
                 caption.quiet { "Hosts: " (state.words()) }
                 thead {

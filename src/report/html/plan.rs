@@ -60,7 +60,7 @@ fn moves(before: Option<&Snapshot>, after: &Snapshot) -> Markup {
 fn content(before: Option<&Snapshot>, after: &Snapshot) -> Markup {
     html! {
         h3 { "Content" }
-        div.scroll tabindex="0" role="region" aria-label="Content" {
+        div.scroll tabindex="0" role="group" aria-label="Content" {
             table {
                 caption { "What hosts must hold, by its content id." }
                 thead { tr { th scope="col" { "Component" } th scope="col" { "Before" } th scope="col" { "After" } } }
@@ -88,7 +88,7 @@ fn pins(after: &Snapshot) -> Markup {
         @if pins.is_empty() {
             p { "Nothing was pinned." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Pins" {
+            div.scroll tabindex="0" role="group" aria-label="Pins" {
                 table {
                     caption { "Stepped around, as they were then." }
                     thead {
