@@ -108,9 +108,16 @@ fn worse(limits: &CountLimits, arms: &Arms, low: f64) -> Option<(f64, Against, S
     if limits.sequential {
         let (l, least) = (log_likelihood(arms, limits.tolerated_ratio), -limits.alpha.ln());
         let limit = format!("log likelihood ratio below {}", brief(least));
-        return (l >= least)
-            .then(|| (l, Against::bound(least), limit, format!("log likelihood ratio {} of {} at this look", brief(l), brief(least))));
+        return (l >= least).then(|| {
+            (
+                l,
+                Against::bound(least),
+                limit,
+                format!("log likelihood ratio {} of {} at this look", brief(l), brief(least)),
+            )
+        });
     }
     let limit = format!("ratio not surely above {}", brief(limits.min_ratio));
-    (low > limits.min_ratio).then(|| (low, ratio(limits.min_ratio), limit, format!("surely above {}", brief(limits.min_ratio))))
+    (low > limits.min_ratio)
+        .then(|| (low, ratio(limits.min_ratio), limit, format!("surely above {}", brief(limits.min_ratio))))
 }

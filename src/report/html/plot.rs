@@ -175,9 +175,9 @@ impl<'a> Plot<'a> {
     /// All of it in words, for whoever can't see it.
     fn words(&self) -> String {
         let values: Vec<f64> = self.judged.iter().filter_map(|one| one.value).collect();
-        let (least, most) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
-            (least.min(*value), most.max(*value))
-        });
+        let (least, most) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
         let limit = self.judged.last().map(|one| Untrusted(&one.limit).to_string()).unwrap_or_default();
         let baseline = self.baseline.map(|baseline| format!("; baseline {}", brief(baseline))).unwrap_or_default();
         format!(
