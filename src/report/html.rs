@@ -20,11 +20,11 @@ mod words;
 use super::escape::{Untrusted, visible};
 use super::history;
 use super::markdown::{Span, spans};
-use super::timeline::{Row, day_and_time};
+use super::timeline::{Mark, Row, day_and_time};
 use crate::model::books::{Snapshot, Status};
 use crate::model::time::Time;
 use crate::model::version::VERSION;
-use case::Case;
+use case::{Case, Wave};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 use words::{Mood, badge, lasted, moment};
@@ -54,7 +54,10 @@ pub fn page(told: Told<'_>) -> String {
         header {
             p.eyebrow { "pointsman report" }
             h1 { (case.rollout.id) ": " (history::what(&case.rollout)) }
-            p.lead { (status(case.rollout.status)) " " (Untrusted(&case.rollout.effect)) }
+            p.lead {
+                (status(case.rollout.status))
+                @if !case.rollout.effect.is_empty() { ": " (Untrusted(&case.rollout.effect)) }
+            }
         }
         nav aria-label="On this page" {
             ul {
@@ -167,40 +170,62 @@ fn summary(told: Told<'_>) -> Markup {
                 dd { "at most " (lasted(skew)) " between the first and the last answer of a wave" }
             }
             @if let Some(back) = case.followed {
-                dt { "Then" } dd { "taken back by " (back) "; " code { "pointsman report " (back) } " has its page" }
+                dt { "Then" } dd { "taken back by " (back) "; " code { "pointsman report " (back) " --html FILE" } " makes its page" }
             }
         }
     }
 }
 
-/// The lines of the journal's timeline from the first word of this undertaking to the last one of it or of what took it back.
+/// The lines of the journal's timeline from the first word of this undertaking to the last one of it or of what took it back,
+/// and its waves among them.
 fn timeline(told: Told<'_>) -> Markup {
-    let rows: Vec<&Row> = told.rows.iter().filter(|row| told.case.spans(row.mark.at)).collect();
-    if rows.is_empty() {
+    let of_all = told.rows.iter().filter(|row| told.case.spans(row.mark.at)).map(|row| (row.mark, rich(&row.text)));
+    let mut lines: Vec<(Mark, Markup)> = of_all.chain(of_waves(told.case)).collect();
+    if lines.is_empty() {
         return html! { p { "The journal has no event of it." } };
     }
+    lines.sort_by_key(|(mark, _)| mark.seq);
     let mut day = String::new();
     html! {
+        p.note { "All that happened in that time, also to others. Times are UTC, by the deploy host's clock." }
         div.scroll tabindex="0" role="group" aria-label="Timeline" {
             table {
-                caption { "All that happened in that time, also to others. Times are UTC, by the deploy host's clock." }
+                caption { "Timeline" }
                 thead { tr { th scope="col" { "Time" } th scope="col" { "What" } } }
                 tbody {
-                    @for row in rows {
-                        @let (today, time) = day_and_time(row.mark.at);
+                    @for (mark, line) in lines {
+                        @let (today, time) = day_and_time(mark.at);
                         @if today != day {
                             tr.day { th colspan="2" scope="colgroup" { (today) } }
                             @let () = day.clone_from(&today);
                         }
                         tr {
-                            td.time { time datetime=(row.mark.at) { (time) } }
-                            td { (rich(&row.text)) }
+                            td.time { time datetime=(mark.at) { (time) } }
+                            td { (line) }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// When it was begun, and when switches were sent.
+fn of_waves(case: &Case) -> impl Iterator<Item = (Mark, Markup)> {
+    let begun = case.begun.map(|mark| (mark, html! { strong { (case.rollout.id) } " was begun" }));
+    let wave = |(n, wave): (usize, &Wave)| {
+        let line = html! {
+            strong { (case.rollout.id) } ": "
+            @if case.has_waves() { "wave " (n + 1) " of switches" } @else { "the first switch" }
+            " was sent; "
+            @match wave.switched_ms() {
+                Some((_, last)) => { "the last host that answered had switched " (lasted(last)) " later" }
+                None => { "no host answered that it had switched" }
+            }
+        };
+        (wave.mark, line)
+    };
+    begun.into_iter().chain(case.waves.iter().enumerate().map(wave))
 }
 
 /// A line of the timeline.

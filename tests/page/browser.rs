@@ -99,7 +99,7 @@ impl Browser {
         let size = json!({"width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": look.width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", size);
         let scheme = json!({"name": "prefers-color-scheme", "value": if look.dark { "dark" } else { "light" }});
-        self.devtools("Emulation.setEmulatedMedia", json!({"features": [scheme]}));
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": "", "features": [scheme]}));
     }
 
     /// A picture of the whole page, as PNG in base64.
@@ -114,6 +114,11 @@ impl Browser {
             .as_str()
             .expect("a picture")
             .to_owned()
+    }
+
+    /// How it looks on paper from here on, without the paper.
+    pub fn as_on_paper(&self) {
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": "print"}));
     }
 
     /// The page on paper, as PDF in base64.

@@ -24,7 +24,11 @@ pub fn is_a_good_page(browser: &Browser, name: &str) {
         assert_eq!(wide, 0, "{name} at {} is wider than the screen", look.name());
     }
     assert_eq!(browser.complaints(), [""; 0], "{name}");
-    browser.look(Look { width: 1280, dark: false });
+    browser.look(Look { width: 768, dark: true });
+    browser.as_on_paper();
+    let hidden = "return [...document.querySelectorAll('main td')].filter(td => !td.checkVisibility()).length";
+    assert_eq!(browser.run(hidden), 0, "what is folded on the screen is open on paper");
+    fs::write(pictures().join(format!("{name}-paper.png.base64")), browser.picture()).expect("written");
     let paper = browser.paper();
     assert!(paper.starts_with("JVBERi0"), "it can be printed");
     fs::write(pictures().join(format!("{name}.pdf.base64")), paper).expect("written");

@@ -42,10 +42,10 @@ pub struct Case {
 }
 
 /// Switches that were sent together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Wave {
-    /// When the first was.
-    pub sent: Time,
+    /// Where that stands in the journal.
+    pub mark: Mark,
     /// What came back, and when that was known here; `None`: nothing.
     pub hosts: BTreeMap<HostName, Option<(Time, String)>>,
 }
@@ -86,10 +86,22 @@ pub struct Person {
 }
 
 impl Wave {
-    /// When the first and the last host had switched; `None`: none did.
-    pub fn answered(&self) -> Option<(Time, Time)> {
-        let times = || self.hosts.values().flatten().filter(|(_, said)| said == "ok").map(|(at, _)| *at);
+    /// When they were sent.
+    pub fn sent(&self) -> Time {
+        self.mark.at
+    }
+
+    /// How long after that the first and the last host had switched, ms; `None`: none did.
+    pub fn switched_ms(&self) -> Option<(u64, u64)> {
+        let well = || self.hosts.values().flatten().filter(|(_, said)| said == "ok");
+        let times = || well().map(|(at, _)| at.ms_since(self.sent()));
         times().min().zip(times().max())
+    }
+
+    /// Between the first and the last host that had switched, ms; `None`: fewer than two did.
+    pub fn skew_ms(&self) -> Option<u64> {
+        let several = self.hosts.values().flatten().filter(|(_, said)| said == "ok").count() > 1;
+        self.switched_ms().filter(|_| several).map(|(first, last)| last - first)
     }
 }
 
@@ -133,7 +145,7 @@ impl Case {
             Record::Intents { rollout, command, hosts } => {
                 self.acting = Some((*rollout, mark.epoch));
                 if *rollout == self.rollout.id {
-                    self.sent(mark.at, command == "switch", hosts.iter().map(|(host, _)| host));
+                    self.sent(mark, command == "switch", hosts.iter().map(|(host, _)| host));
                 }
             }
             Record::Outcome { rollout, command, host, result, .. }
@@ -195,14 +207,14 @@ impl Case {
         }
     }
 
-    fn sent<'a>(&mut self, at: Time, switch: bool, hosts: impl Iterator<Item = &'a HostName>) {
+    fn sent<'a>(&mut self, mark: Mark, switch: bool, hosts: impl Iterator<Item = &'a HostName>) {
         let hosts: Vec<HostName> = hosts.cloned().collect();
         self.scope.extend(hosts.iter().cloned());
         if !switch {
             return;
         }
         if self.has_waves() || self.waves.is_empty() {
-            self.waves.push(Wave { sent: at, hosts: BTreeMap::new() });
+            self.waves.push(Wave { mark, hosts: BTreeMap::new() });
         }
         for host in hosts {
             self.stands.remove(&host);

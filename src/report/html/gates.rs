@@ -158,11 +158,15 @@ pub(super) fn attribution(case: &Case) -> Markup {
 
 /// Where a gate did not pass: the lines that it rests on, as text.
 pub(super) fn lines(case: &Case) -> Markup {
-    // Of judgements in a row with the same lines the first has them.
+    // A failure decides, and so does what a gate could not say in the end. Of those in a row with the same lines the first
+    // has them.
     let decided = |said: &'_ [Said]| -> Vec<(String, Judgement)> {
         let mut told: Vec<(String, Judgement)> = Vec::new();
-        for (when, one) in judgements(said).filter(|(_, one)| one.verdict != Verdict::Pass && !one.samples.is_empty()) {
-            if told.last().is_none_or(|(_, last)| last.samples != one.samples) {
+        let last = judgements(said).next_back().map(|(_, last)| last).filter(|last| last.verdict != Verdict::Pass);
+        for (when, one) in judgements(said) {
+            let decides = one.verdict == Verdict::Fail || Some(one) == last;
+            let is_new = told.last().is_none_or(|(_, last)| last.samples != one.samples);
+            if decides && is_new && !one.samples.is_empty() {
                 told.push((when.to_owned(), one.clone()));
             }
         }

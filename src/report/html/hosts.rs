@@ -109,12 +109,7 @@ fn counts(states: &ByState<'_>) -> String {
 
 /// The largest distance between the first and the last switch of a wave, ms; `None`: no wave has two.
 pub(super) fn worst_skew(case: &Case) -> Option<u64> {
-    let skews = case.waves.iter().filter(|wave| wave.hosts.len() > 1).filter_map(skew);
-    skews.max().filter(|_| case.has_waves())
-}
-
-fn skew(wave: &Wave) -> Option<u64> {
-    wave.answered().map(|(first, last)| last.ms_since(first))
+    case.waves.iter().filter_map(Wave::skew_ms).max().filter(|_| case.has_waves())
 }
 
 /// The whole part of the page.
@@ -143,7 +138,7 @@ pub(super) fn matrix(case: &Case) -> Markup {
 
 /// From sending to the last answer, of the wave that took longest, ms.
 fn widest(case: &Case) -> u64 {
-    let answered = |wave: &Wave| wave.hosts.values().flatten().map(|(at, _)| at.ms_since(wave.sent)).max();
+    let answered = |wave: &Wave| wave.hosts.values().flatten().map(|(at, _)| at.ms_since(wave.sent())).max();
     case.waves.iter().filter_map(answered).max().unwrap_or(0)
 }
 
@@ -152,17 +147,19 @@ fn name(case: &Case, n: usize) -> String {
 }
 
 fn overview(case: &Case) -> Markup {
+    let after = |ms: Option<u64>| ms.map_or("none".to_owned(), |ms| format!("+{}", lasted(ms)));
     html! {
+        p.note {
+            "The skew lies between the first and the last host of a wave that had switched. A host had switched when its answer \
+             was written down on the deploy host, so a little earlier than is said here."
+        }
         div.scroll tabindex="0" role="group" aria-label="Waves" {
             table {
-                caption {
-                    "Waves. The skew lies between the first and the last host that had switched; times are those at which the \
-                     answer was written down on the deploy host, so hosts switched a little earlier."
-                }
+                caption { "Waves" }
                 thead {
                     tr {
                         th scope="col" { "Wave" } th.n scope="col" { "Hosts" } th scope="col" { "Sent" }
-                        th scope="col" { "First" } th scope="col" { "Last" } th.n scope="col" { "Skew" }
+                        th.n scope="col" { "First" } th.n scope="col" { "Last" } th.n scope="col" { "Skew" }
                         th scope="col" { "How they stood" }
                     }
                 }
@@ -171,10 +168,10 @@ fn overview(case: &Case) -> Markup {
                         tr {
                             th scope="row" { (name(case, n)) }
                             td.n { (wave.hosts.len()) }
-                            td.time { (clock(wave.sent)) }
-                            td.time { @match wave.answered() { Some((first, _)) => (clock(first)), None => "none" } }
-                            td.time { @match wave.answered() { Some((_, last)) => (clock(last)), None => "none" } }
-                            td.n { @match skew(wave) { Some(skew) => (lasted(skew)), None => "none" } }
+                            td.time { (clock(wave.sent())) }
+                            td.n { (after(wave.switched_ms().map(|(first, _)| first))) }
+                            td.n { (after(wave.switched_ms().map(|(_, last)| last))) }
+                            td.n { @match wave.skew_ms() { Some(skew) => (lasted(skew)), None => "none" } }
                             td { (counts(&by_state(case, answers(wave)))) }
                         }
                     }
@@ -204,10 +201,11 @@ fn table(case: &Case, state: State, hosts: &[(&HostName, Answer<'_>)], wave: Opt
     html! {
         div.scroll tabindex="0" role="group" aria-label={ "Hosts: " (state.words()) } {
             table {
-                caption.quiet { "Hosts: " (state.words()) }
+                caption { "Hosts: " (state.words()) }
                 thead {
                     tr {
-                        th scope="col" { "Host" } th scope="col" { "Answered" } th.n scope="col" { "After" }
+                        th scope="col" { "Host" }
+                        @if wave.is_some() { th scope="col" { "Answered" } th.n scope="col" { "After" } }
                         @if why { th scope="col" { "Why" } }
                     }
                 }
@@ -216,8 +214,10 @@ fn table(case: &Case, state: State, hosts: &[(&HostName, Answer<'_>)], wave: Opt
                         @let at = answer.and_then(Option::as_ref).map(|(at, _)| *at);
                         tr {
                             th scope="row" { (host) }
-                            td.time { @match at { Some(at) => (clock(at)), None => "no answer" } }
-                            td.n { @if let Some((at, wave)) = at.zip(wave) { (lasted(at.ms_since(wave.sent))) } }
+                            @if let Some(wave) = wave {
+                                td.time { @match at { Some(at) => (clock(at)), None => "no answer" } }
+                                td.n { @if let Some(at) = at { "+" (lasted(at.ms_since(wave.sent()))) } }
+                            }
                             @if why { td { (reason(case, host, *answer)) } }
                         }
                     }

@@ -99,7 +99,7 @@ struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     fn new(judged: &'a [&'a Judgement], waves: &[Wave]) -> Self {
-        let times = || judged.iter().map(|one| one.at).chain(waves.iter().map(|wave| wave.sent));
+        let times = || judged.iter().map(|one| one.at).chain(waves.iter().map(Wave::sent));
         let first = times().min().unwrap_or_default();
         let mut bounds: Vec<f64> = judged.iter().flat_map(|one| one.against.bounds.iter().copied()).collect();
         bounds.sort_by(f64::total_cmp);
@@ -133,7 +133,8 @@ impl<'a> Plot<'a> {
 
     fn line(&self, class: &str, value: f64, named: bool) -> Markup {
         let y = self.y(value);
-        let (x, anchor, lower) = if class == "limit" { ("100%", "end", -5.0) } else { ("0", "start", 13.0) };
+        let (x, anchor) = if class == "limit" { ("100%", "end") } else { ("0", "start") };
+        let lower = if class == "limit" || y > BOTTOM - APART_DOWN { -5.0 } else { 13.0 };
         html! {
             line.(class) x1="0" x2="100%" y1=(y) y2=(y) {}
             @if named { text.(class) x=(x) y=(y + lower) text-anchor=(anchor) { (class) " " (brief(value)) } }
@@ -158,7 +159,7 @@ impl<'a> Plot<'a> {
         let mut named = f64::NEG_INFINITY;
         html! {
             @for (n, wave) in waves.iter().enumerate() {
-                @let x = self.x(wave.sent);
+                @let x = self.x(wave.sent());
                 line.wave x1=(across(x)) x2=(across(x)) y1="16" y2=(BOTTOM + 14.0) {}
                 @if percent(x) - named >= APART_ACROSS {
                     text.wave x=(across(x)) y="12" text-anchor="middle" { (n + 1) }
@@ -215,7 +216,7 @@ pub(super) fn strip(n: usize, wave: &Wave, widest: u64) -> Markup {
         count(wave.hosts.len(), "host"),
         ill - well,
         wave.hosts.len() - ill,
-        lasted(answered().map(|(at, _)| at.ms_since(wave.sent)).max().unwrap_or(0)),
+        lasted(answered().map(|(at, _)| at.ms_since(wave.sent())).max().unwrap_or(0)),
     );
     html! {
         figure {
@@ -224,7 +225,7 @@ pub(super) fn strip(n: usize, wave: &Wave, widest: u64) -> Markup {
                 desc id={ (id) "-d" } { (words) }
                 line.axis x1="0" x2="100%" y1="46" y2="46" {}
                 @for (at, (moment, said)) in answered().enumerate() {
-                    @let x = across(moment.ms_since(wave.sent) as f64 / end as f64);
+                    @let x = across(moment.ms_since(wave.sent()) as f64 / end as f64);
                     svg x=(x) y=(8 + 7 * (at % STRIP_ROWS)) {
                         (mark(if said == "ok" { Verdict::Pass } else { Verdict::Fail }))
                     }
