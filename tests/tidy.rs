@@ -343,7 +343,11 @@ fn marking_up(sources: &Sources) -> Vec<String> {
     let files = product(sources);
     let others = files.iter().filter(|(path, _)| *path != "src/report/html.rs");
     let is_raw = |run: &[TokenTree]| is_ident(run.first(), "PreEscaped");
-    places(others.map(|(path, all)| (path, all.clone())), is_raw, "text taken for markup; only `src/report/html.rs` may")
+    places(
+        others.map(|(path, all)| (path, all.clone())),
+        is_raw,
+        "text taken for markup; only `src/report/html.rs` may",
+    )
 }
 
 fn dead_files(sources: &Sources) -> Vec<String> {

@@ -100,7 +100,12 @@ fn text(markup: &Markup) -> String {
 
 fn check_hosts(kind: Kind, records: &[Record], want: Expect) {
     let case = case(kind, records);
-    want.assert_eq(&format!("{}\n{}", hosts::sum(&case), text(&hosts::matrix(&case))));
+    // Without what is the same on every page, and without the names of columns.
+    let said = text(&hosts::matrix(&case));
+    let same =
+        |line: &&str| !["The skew", "Waves", "Wave Hosts", "Hosts:", "Host "].iter().any(|same| line.starts_with(same));
+    let lines: Vec<&str> = said.lines().filter(same).collect();
+    want.assert_eq(&format!("{}\n{}", hosts::sum(&case), lines.join("\n")));
 }
 
 #[test]
@@ -125,41 +130,31 @@ fn every_host_stands_as_the_journal_has_it() {
     ];
     check_hosts(Kind::Promote, &records, expect![[r#"
         2 switched and proven; 1 switched, not proven in this undertaking; 1 never answered, so it may have switched; 1 did not switch; 1 stale; 1 left behind and owed
-        The skew lies between the first and the last host of a wave that had switched. A host had switched when its answer was written down on the deploy host, so a little earlier than is said here.
-        Waves
-        Wave Hosts Sent First Last Skew How they stood
         Wave 1 1 01:16:02 +1.0 s +1.0 s none 1 switched and proven
         Wave 2 6 01:16:05 +1.0 s +2.0 s 1.0 s 1 switched and proven; 1 switched, not proven in this undertaking; 1 never answered, so it may have switched; 1 did not switch; 1 stale; 1 left behind and owed
         Wave 1: 1 host
         ✓ 1 switched and proven mw1.codfw.wmnet
-        Hosts: switched and proven
-        Host Answered After
         mw1.codfw.wmnet 01:16:03 +1.0 s
         Wave 2: 6 hosts
         When the hosts answered 2 of 6 hosts had switched, 1 said no, 3 never answered; from the sending to the last answer: 3.0 s. sent + 3.0 s 2 of 6 hosts had switched, 1 said no, 3 never answered; from the sending to the last answer: 3.0 s. ✕ 1 left behind and owed mw6.codfw.wmnet
-        Hosts: left behind and owed
-        Host Answered After Why
         mw6.codfw.wmnet no answer owed the state s3 of r2
         ✕ 1 stale mw5.codfw.wmnet
-        Hosts: stale
-        Host Answered After Why
         mw5.codfw.wmnet no answer at fault, and not the release: it alone fails
         ✕ 1 did not switch mw4.codfw.wmnet
-        Hosts: did not switch
-        Host Answered After Why
         mw4.codfw.wmnet 01:16:08 +3.0 s it said: &lt;b&gt;disk&lt;/b&gt; full
         ◆ 1 never answered, so it may have switched mw7.codfw.wmnet
-        Hosts: never answered, so it may have switched
-        Host Answered After Why
         mw7.codfw.wmnet no answer
         ◆ 1 switched, not proven in this undertaking mw3.codfw.wmnet
-        Hosts: switched, not proven in this undertaking
-        Host Answered After Why
         mw3.codfw.wmnet 01:16:07 +2.0 s
         ✓ 1 switched and proven mw2.codfw.wmnet
-        Hosts: switched and proven
-        Host Answered After
         mw2.codfw.wmnet 01:16:06 +1.0 s"#]]);
+    check_hosts(Kind::Promote, &[], expect![[r#"
+        no host was talked to
+        The journal has no host of it."#]]);
+}
+
+#[test]
+fn where_each_host_goes_for_itself_there_is_one_wave() {
     let records = [
         Record::Intents {
             rollout: RolloutId(2),
@@ -175,27 +170,16 @@ fn every_host_stands_as_the_journal_has_it() {
     ];
     check_hosts(Kind::Rollback, &records, expect![[r#"
         1 switched and proven; 1 was as wanted, proven; 1 never answered, so it may have switched
-        The skew lies between the first and the last host of a wave that had switched. A host had switched when its answer was written down on the deploy host, so a little earlier than is said here.
-        Waves
-        Wave Hosts Sent First Last Skew How they stood
         Each host for itself 2 01:16:04 +1.0 s +1.0 s none 1 switched and proven; 1 never answered, so it may have switched
         Each host for itself: 2 hosts
         When the hosts answered 1 of 2 hosts had switched, 0 said no, 1 never answered; from the sending to the last answer: 1.0 s. sent + 1.0 s 1 of 2 hosts had switched, 0 said no, 1 never answered; from the sending to the last answer: 1.0 s. ◆ 1 never answered, so it may have switched mw3.codfw.wmnet
-        Hosts: never answered, so it may have switched
-        Host Answered After Why
         mw3.codfw.wmnet no answer
         ✓ 1 switched and proven mw2.codfw.wmnet
-        Hosts: switched and proven
-        Host Answered After
         mw2.codfw.wmnet 01:16:05 +1.0 s
         Without a switch: 1 host
         ✓ 1 was as wanted, proven mw1.codfw.wmnet
-        Hosts: was as wanted, proven
         Host
         mw1.codfw.wmnet"#]]);
-    check_hosts(Kind::Promote, &[], expect![[r#"
-        no host was talked to
-        The journal has no host of it."#]]);
 }
 
 #[test]
@@ -217,7 +201,7 @@ fn an_undertaking_spans_what_took_it_back_and_nothing_later() {
 }
 
 #[test]
-fn a_gate_is_plotted_where_the_journal_has_numbers_and_else_it_says_so() {
+fn a_gate_is_plotted_where_the_journal_has_numbers() {
     let bound = Against { bounds: vec![5.0], baseline: Some(1.0) };
     let records = [
         opened(2, Kind::Promote),
@@ -225,71 +209,38 @@ fn a_gate_is_plotted_where_the_journal_has_numbers_and_else_it_says_so() {
         judged(Verdict::Pass, Some(3.0), bound.clone()),
         judged(Verdict::Fail, Some(9.5), bound),
     ];
-    let of = |records: &[Record]| gates::all(&case(Kind::Promote, records));
-    let plotted = of(&records).0;
+    let plotted = gates::all(&case(Kind::Promote, &records)).0;
     let (_, plot) = plotted.split_once("<svg").expect("it has a plot");
     let (plot, _) = plot.split_once("</figure>").expect("it ends");
-    let lines = plot.replace("><", ">\n<");
+    let (drawn, legend) = plot.split_once("<figcaption>").expect("words follow");
+    let drawn = drawn.replace("><", ">\n<");
+    let lines: Vec<&str> = drawn.lines().filter(|line| !line.starts_with("</")).collect();
     expect![[r#"
          class="plot" role="img" aria-labelledby="plot-lag-0-t plot-lag-0-d" width="100%" height="190">
         <title id="plot-lag-0-t">Values of the gate over time</title>
         <desc id="plot-lag-0-d">2 values within 2.0 s: from 3 to 9.5; limit: below 5; baseline 1.</desc>
         <line class="wave" x1="98%" x2="98%" y1="16" y2="164">
-        </line>
         <text class="wave" x="98%" y="12" text-anchor="middle">1</text>
         <line class="limit" x1="0" x2="100%" y1="93.5" y2="93.5">
-        </line>
         <text class="limit" x="100%" y="88.5" text-anchor="end">limit 5</text>
         <line class="baseline" x1="0" x2="100%" y1="150" y2="150">
-        </line>
         <text class="baseline" x="0" y="145" text-anchor="start">baseline 1</text>
         <line class="value" x1="2%" y1="121.8" x2="2%" y2="30">
-        </line>
         <svg x="2%" y="121.8">
         <circle class="pass" r="4">
-        </circle>
-        </svg>
         <svg x="2%" y="30">
         <path class="fail" d="M-5-5L5 5M-5 5L5-5">
-        </path>
-        </svg>
         <text x="0" y="182">01:16:00</text>
-        <text x="100%" y="182" text-anchor="end">01:16:02</text>
-        </svg>
-        <figcaption>2 values within 2.0 s: from 3 to 9.5; limit: below 5; baseline 1.</figcaption>
-        <p class="legend">
-        <span>
-        <svg class="sign" aria-hidden="true" width="14" height="14">
-        <svg x="7" y="7">
-        <circle class="pass" r="4">
-        </circle>
-        </svg>
-        </svg> pass</span>
-        <span>
-        <svg class="sign" aria-hidden="true" width="14" height="14">
-        <svg x="7" y="7">
-        <path class="fail" d="M-5-5L5 5M-5 5L5-5">
-        </path>
-        </svg>
-        </svg> fail</span>
-        <span>
-        <svg class="sign" aria-hidden="true" width="14" height="14">
-        <svg x="7" y="7">
-        <path class="undecided" d="M0-6L6 0L0 6L-6 0Z">
-        </path>
-        </svg>
-        </svg> inconclusive</span>
-        <span>
-        <svg class="sign" aria-hidden="true" width="14" height="14">
-        <svg x="7" y="7">
-        <path class="error" d="M-5-5H5V5H-5Z">
-        </path>
-        </svg>
-        </svg> error</span>
-        <span>dashed: limit</span>
-        <span>dotted: baseline</span>
-        <span>upright: a wave begins</span>
-        </p>"#]].assert_eq(&lines);
+        <text x="100%" y="182" text-anchor="end">01:16:02</text>"#]].assert_eq(&lines.join("\n"));
+    assert!(
+        legend.starts_with("2 values within 2.0 s: from 3 to 9.5; limit: below 5; baseline 1.</figcaption>"),
+        "{legend}"
+    );
+}
+
+#[test]
+fn without_numbers_there_is_no_plot_and_that_is_said() {
+    let of = |records: &[Record]| gates::all(&case(Kind::Promote, records));
     let none = "No plot: the journal holds no value of this gate with a limit in numbers.";
     for record in
         [judged(Verdict::Pass, Some(3.0), Against::default()), judged(Verdict::Error, None, Against::bound(5.0))]
