@@ -28,6 +28,9 @@ prometheus prometheus
 carbon-cache graphite-carbon
 graphite-manage graphite-web
 python3 python3
+chromium chromium
+chromedriver chromium-driver
+curl curl
 /usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
@@ -61,6 +64,17 @@ install_osmem() {
     printf '== installing osmem-server %s below %s\n' "$version" "$venv"
     python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "osmem-server==$version" ||
         die 'osmem-server is not there: is pypi.org reachable?'
+}
+
+# What looks for barriers in a page: the program's pages have to have none.
+install_axe() {
+    local version=4.10.3 sum=0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292 to=target/axe
+    [ ! -f "$to/axe.min.js" ] || return 0
+    printf '== installing axe-core %s below %s\n' "$version" "$to"
+    mkdir -p "$to"
+    curl -fsS -o "$to/axe.tgz" "https://registry.npmjs.org/axe-core/-/axe-core-$version.tgz" &&
+        sha256sum --quiet -c <<<"$sum  $to/axe.tgz" && tar -xzf "$to/axe.tgz" -C "$to" --strip-components=1 package/axe.min.js ||
+        die 'axe-core is not there: is registry.npmjs.org reachable?'
 }
 
 # An S3 server for the tests of mirrors, which no package of Debian has.

@@ -40,6 +40,7 @@ mod plan;
 mod playbook;
 mod promote;
 mod replay;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -120,6 +121,7 @@ enum Command {
     Release(hold::Release),
     History(history::History),
     Show(history::Show),
+    Report(report::Report),
     Timeline(timeline::Timeline),
     Replay(replay::Replay),
     Simulate(simulate::Simulate),
@@ -191,6 +193,7 @@ impl Command {
             Self::Release(command) => command.run(seat),
             Self::History(command) => command.run(seat),
             Self::Show(command) => command.run(seat),
+            Self::Report(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
             Self::Replay(command) => command.run(seat),
             Self::Simulate(command) => command.run(seat),

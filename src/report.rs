@@ -14,6 +14,7 @@ pub mod escape;
 pub mod events;
 pub mod gates;
 pub mod history;
+pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod nagios;

@@ -339,6 +339,17 @@ fn unwrapping(sources: &Sources) -> Vec<String> {
     places(files.iter().map(|(path, all)| (path, all.clone())), is_unwrap, "`unwrap`; say why it cannot fail")
 }
 
+fn marking_up(sources: &Sources) -> Vec<String> {
+    let files = product(sources);
+    let others = files.iter().filter(|(path, _)| *path != "src/report/html.rs");
+    let is_raw = |run: &[TokenTree]| is_ident(run.first(), "PreEscaped");
+    places(
+        others.map(|(path, all)| (path, all.clone())),
+        is_raw,
+        "text taken for markup; only `src/report/html.rs` may",
+    )
+}
+
 fn dead_files(sources: &Sources) -> Vec<String> {
     let reached = reached(sources);
     let dead = sources.keys().filter(|path| !reached.contains_key(*path));
@@ -351,8 +362,8 @@ fn mod_files(sources: &Sources) -> Vec<String> {
 }
 
 /// Every check.
-const CHECKS: [fn(&Sources) -> Vec<String>; 9] =
-    [floors, headless, long_files, long_functions, printing, allowing, unwrapping, dead_files, mod_files];
+const CHECKS: [fn(&Sources) -> Vec<String>; 10] =
+    [floors, headless, long_files, long_functions, printing, allowing, unwrapping, marking_up, dead_files, mod_files];
 
 #[test]
 fn the_house_is_tidy() {
@@ -426,6 +437,8 @@ fn each_other_check_finds_what_is_planted() {
     planted(allowing, &[(file, "//! m\n#[allow(dead_code)]\nfn f() {}\n")], &want);
     let text = "//! m\n#[cfg(test)]\nuse a::{b};\nfn f() { x().unwrap(); }\n";
     planted(unwrapping, &[(file, text)], &["src/model.rs:4: `unwrap`; say why it cannot fail"]);
+    let text = "//! m\nfn f() { html! { (PreEscaped(x)) } }\n";
+    planted(marking_up, &[(file, text)], &["src/model.rs:2: text taken for markup; only `src/report/html.rs` may"]);
     planted(dead_files, &[("src/plan/old.rs", "//! o\n")], &["src/plan/old.rs: no `mod` leads to it"]);
     let fleet =
         [("tests/x.rs", "//! x\n"), ("tests/fleet/main.rs", "//! m\nmod a;\n"), ("tests/fleet/a.rs", "//! a\n")];

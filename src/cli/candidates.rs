@@ -24,7 +24,7 @@ type Names = Vec<(String, String)>;
 type Source = fn(&Policy, Option<&Books>) -> Names;
 
 /// Arguments that name something of the site, by command; those of clap's own kinds need no entry.
-const OFFERED: [(&str, &str, Source); 31] = [
+const OFFERED: [(&str, &str, Source); 32] = [
     ("promote", "group", groups),
     ("promote", "version", versions),
     ("rollback", "group", groups),
@@ -47,6 +47,7 @@ const OFFERED: [(&str, &str, Source); 31] = [
     ("agent install", "hosts", hosts),
     ("watch", "rollout", rollouts),
     ("show", "id", rollouts),
+    ("report", "id", rollouts),
     ("history export", "id", rollouts),
     ("undo", "sync", rollouts),
     ("approve", "what", rollouts),

@@ -105,7 +105,8 @@ impl Export {
     }
 }
 
-fn known(store: &SqlStore, id: RolloutId) -> anyhow::Result<Rollout> {
+/// The undertaking of this name; a mistake of the caller when there is none.
+pub fn known(store: &SqlStore, id: RolloutId) -> anyhow::Result<Rollout> {
     let missing = || Usage(format!("the books have no {id}; pointsman history lists what they have")).into();
     store.rollout(id)?.ok_or_else(missing)
 }

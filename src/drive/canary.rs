@@ -211,6 +211,7 @@ fn cannot(gate: &Gate, why: String, now: Time) -> Judgement {
         query: String::new(),
         sentence: format!("not asked, it could not decide with these hosts: {why}"),
         samples: Vec::new(),
+        against: Default::default(),
     }
 }
 

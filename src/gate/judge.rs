@@ -18,7 +18,7 @@ use super::spec::{Gate, Kind};
 use crate::model::limits::{LINE_BYTES_MAX, SAMPLES_KEPT_MAX, UNTRUSTED_SHOWN_MAX};
 use crate::model::names::HostName;
 use crate::model::time::Time;
-use crate::model::verdict::{Judgement, Verdict};
+use crate::model::verdict::{Against, Judgement, Verdict};
 use std::collections::BTreeSet;
 pub use tally::tallies;
 
@@ -31,11 +31,13 @@ struct Found {
     /// Value and limit in words, no full stop.
     says: String,
     samples: Vec<String>,
+    against: Against,
 }
 
 impl Found {
     fn new(verdict: Verdict, says: impl Into<String>) -> Self {
-        Self { verdict, value: None, limit: String::new(), n: 0, says: says.into(), samples: Vec::new() }
+        let (limit, samples, against) = (String::new(), Vec::new(), Against::default());
+        Self { verdict, value: None, limit, n: 0, says: says.into(), samples, against }
     }
 }
 
@@ -65,6 +67,7 @@ pub fn judge(gate: &Gate, scope: &Scope, reading: &Result<Reading, ReadError>, n
         window_ms,
         query,
         samples: found.samples.into_iter().take(SAMPLES_KEPT_MAX).collect(),
+        against: found.against.finite(),
     }
 }
 

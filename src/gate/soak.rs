@@ -285,6 +285,7 @@ mod tests {
             query: String::new(),
             sentence: format!("it said {verdict}"),
             samples: Vec::new(),
+            against: Default::default(),
         }
     }
 

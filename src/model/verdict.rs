@@ -55,6 +55,37 @@ pub struct Judgement {
     pub sentence: String,
     /// What was measured, at most [`super::limits::SAMPLES_KEPT_MAX`] lines: `mw2020.codfw.wmnet 340 of 1000`.
     pub samples: Vec<String>,
+    /// The limit and the baseline as numbers, for a plot.
+    #[serde(default, skip_serializing_if = "Against::is_empty")]
+    pub against: Against,
+}
+
+/// What a judgement's value is held against, in its unit. Empty where the limit is no number, and in books of before it
+/// was kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Against {
+    /// The limits; finite.
+    pub bounds: Vec<f64>,
+    /// What the value would be if nothing had changed; finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
+}
+
+impl Against {
+    /// One limit, and no baseline.
+    pub fn bound(bound: f64) -> Self {
+        Self { bounds: vec![bound], baseline: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bounds.is_empty() && self.baseline.is_none()
+    }
+
+    /// Without what is no number: JSON has none.
+    pub fn finite(self) -> Self {
+        let bounds = self.bounds.into_iter().filter(|bound| bound.is_finite()).collect();
+        Self { bounds, baseline: self.baseline.filter(|baseline| baseline.is_finite()) }
+    }
 }
 
 /// Events among so much exposure: errors among requests.

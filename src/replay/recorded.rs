@@ -49,6 +49,7 @@ fn judged(at: u64, verdict: Verdict, value: f64, samples: &[&str]) -> Record {
         query: "CANARY".to_owned(),
         sentence: "CANARY".to_owned(),
         samples: samples.iter().map(|sample| (*sample).to_owned()).collect(),
+        against: Default::default(),
     };
     Record::Health(HealthRecord::Judged { rollout: RolloutId(2), moment: "watch".to_owned(), judgement })
 }

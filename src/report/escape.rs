@@ -29,6 +29,12 @@ pub fn whole(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// A whole page or file with nothing in it that could lead its reader astray: what a text of it forgot to make visible is
+/// made visible here. Lines stay lines.
+pub fn visible(page: &str) -> String {
+    page.split('\n').map(whole).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a terminal or a reader may be led astray by it. Bidirectional controls are those of Unicode's UAX 9.
 fn is_hostile(c: char) -> bool {
     c.is_control()

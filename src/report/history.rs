@@ -102,7 +102,8 @@ pub(super) fn status(status: Status) -> &'static str {
     }
 }
 
-fn status_sentence(rollout: &Rollout) -> String {
+/// How it stands, and what that means.
+pub(super) fn status_sentence(rollout: &Rollout) -> String {
     let more = match rollout.status {
         Status::Open if rollout.dispatched => ": hosts may have been switched; type: pointsman converge",
         Status::Open => ": no host was switched; type: pointsman converge",

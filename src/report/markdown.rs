@@ -46,10 +46,94 @@ pub fn hosts<'a>(hosts: impl IntoIterator<Item = &'a HostName>) -> String {
     format!("`{}`", fold(&hosts))
 }
 
+/// A piece of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
+    /// Text.
+    Plain(String),
+    /// Text that is stressed.
+    Strong(String),
+    /// Names of hosts.
+    Code(String),
+}
+
+impl Span {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Strong(text) | Self::Code(text) => text,
+        }
+    }
+}
+
+/// Reads a cell that was written here, for those who show it otherwise than as Markdown: what [`Cell`] wrote is the text
+/// that it was, and stress and code spans are ours.
+pub fn spans(cell: &str) -> Vec<Span> {
+    let (mut spans, mut text, mut strong) = (Vec::new(), String::new(), false);
+    let mut rest = cell;
+    while let Some(c) = rest.chars().next() {
+        let (read, taken) = match c {
+            '\\' => (rest.chars().nth(1), 1 + rest.chars().nth(1).map_or(0, char::len_utf8)),
+            '&' => entity(rest),
+            '*' if rest.starts_with("**") => {
+                spans.extend(span(std::mem::take(&mut text), strong));
+                (strong, rest) = (!strong, &rest[2..]);
+                continue;
+            }
+            '`' => {
+                let (code, after) = rest[1..].split_once('`').unwrap_or((&rest[1..], ""));
+                spans.extend(span(std::mem::take(&mut text), strong));
+                spans.push(Span::Code(code.to_owned()));
+                rest = after;
+                continue;
+            }
+            c => (Some(c), c.len_utf8()),
+        };
+        text.extend(read);
+        rest = &rest[taken..];
+    }
+    spans.extend(span(text, strong));
+    spans
+}
+
+fn span(text: String, strong: bool) -> Option<Span> {
+    (!text.is_empty()).then(|| if strong { Span::Strong(text) } else { Span::Plain(text) })
+}
+
+fn entity(text: &str) -> (Option<char>, usize) {
+    let known = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>')];
+    let found = known.into_iter().find(|(name, _)| text.starts_with(name));
+    found.map_or((Some('&'), 1), |(name, c)| (Some(c), name.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::expect;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_cell_is_read_as_the_text_that_was_written(text in any::<String>()) {
+            let spans = spans(&Cell(&text).to_string());
+            let read: String = spans.iter().map(Span::text).collect();
+            prop_assert_eq!(read, Untrusted(&text).to_string());
+            prop_assert!(spans.iter().all(|span| matches!(span, Span::Plain(_))));
+        }
+    }
+
+    #[test]
+    fn stress_and_hosts_are_told_from_text() {
+        let cell = format!("**r2** goes *on* at `mw2020`: {}", Cell("**not** `this` &amp;"));
+        let plain = |text: &str| Span::Plain(text.into());
+        let want = [
+            Span::Strong("r2".into()),
+            plain(" goes *on* at "),
+            Span::Code("mw2020".into()),
+            plain(": **not** `this` &amp;"),
+        ];
+        assert_eq!(spans(&cell), want);
+    }
 
     #[test]
     fn s12_nothing_of_a_text_is_markup() {

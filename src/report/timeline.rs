@@ -157,7 +157,7 @@ pub fn json(rows: &[Row], span: Span) -> Value {
 }
 
 /// `2016-01-23` and `01:16:05`; a time out of any calendar is its own day.
-fn day_and_time(at: Time) -> (String, String) {
+pub(super) fn day_and_time(at: Time) -> (String, String) {
     let stamp = at.to_string();
     match (stamp.get(..10), stamp.get(11..19)) {
         (Some(day), Some(time)) if stamp.ends_with('Z') => (day.to_owned(), time.to_owned()),

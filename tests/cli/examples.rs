@@ -109,6 +109,7 @@ const TABLE: &[(&str, Line)] = &[
     ("pointsman history export r12 > incidents/r12.yaml", Ends(0)),
     ("pointsman replay incidents/r12.yaml --policy groups.yaml", Ends(0)),
     ("pointsman show r12", Ends(0)),
+    ("pointsman report r12 --html r12.html", Ends(0)),
     ("pointsman show r12 --otlp > trace.json", Ends(0)),
     ("pointsman timeline --since 3h", Ends(0)),
     ("pointsman timeline --since 2016-01-23T01:16:00Z --until 2016-01-23T02:00:00Z > incident.md", Ends(0)),

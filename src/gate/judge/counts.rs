@@ -7,7 +7,7 @@ use crate::gate::spec::counts::CountLimits;
 use crate::gate::stat::counts::{Arms, PHI_MAX, overdispersion};
 use crate::gate::stat::sequential::log_likelihood;
 use crate::model::names::HostName;
-use crate::model::verdict::{Count, HostCounts, Verdict};
+use crate::model::verdict::{Against, Count, HostCounts, Verdict};
 use std::collections::BTreeSet;
 
 /// Counts of these hosts alone.
@@ -47,9 +47,10 @@ pub(super) fn judge(limits: &CountLimits, scope: &Scope, tally: &Tally) -> Found
 pub(super) fn compare(limits: &CountLimits, ours: Count, control: &HostCounts, whom: &str) -> Found {
     let theirs = sum(control);
     let said = format!("{} of {} against {} of {} {whom}", ours.events, ours.exposure, theirs.events, theirs.exposure);
-    let found = |verdict, value: Option<f64>, limit: String, why: String| Found {
+    let found = |verdict, value: Option<f64>, against: Against, limit: String, why: String| Found {
         verdict,
         value,
+        against,
         n: ours.events.saturating_add(theirs.events),
         says: format!("{said}: {why}"),
         limit,
@@ -58,13 +59,13 @@ pub(super) fn compare(limits: &CountLimits, ours: Count, control: &HostCounts, w
     let least = limits.min_exposure.max(1);
     if ours.exposure < least || theirs.exposure < least {
         let why = format!("too little to judge, {least} on either side are needed");
-        return found(Verdict::Inconclusive, None, format!("exposure of at least {least}"), why);
+        return found(Verdict::Inconclusive, None, Against::default(), format!("exposure of at least {least}"), why);
     }
     let (arms, thinned) = thinned(Arms::new(ours, theirs), control);
     let (low, high) = arms.ratio_interval(limits.alpha);
     let interval = format!("{} to {} times the rate{thinned}", brief(low), brief(high));
-    if let Some((value, limit, why)) = worse(limits, &arms, low) {
-        return found(Verdict::Fail, Some(value), limit, format!("{interval}, {why}"));
+    if let Some((value, against, limit, why)) = worse(limits, &arms, low) {
+        return found(Verdict::Fail, Some(value), against, limit, format!("{interval}, {why}"));
     }
     if theirs.events == 0 {
         let bound = arms.rate_bound(limits.alpha);
@@ -73,13 +74,14 @@ pub(super) fn compare(limits: &CountLimits, ours: Count, control: &HostCounts, w
         return found(
             verdict,
             Some(bound),
+            Against::bound(limits.max_rate),
             limit.clone(),
             format!("the rate is at most {}, {limit} passes", brief(bound)),
         );
     }
     let limit = format!("ratio below {}", brief(limits.max_ratio));
     let verdict = if high < limits.max_ratio { Verdict::Pass } else { Verdict::Inconclusive };
-    found(verdict, Some(high), limit.clone(), format!("{interval}, {limit} passes"))
+    found(verdict, Some(high), ratio(limits.max_ratio), limit.clone(), format!("{interval}, {limit} passes"))
 }
 
 /// Events that come in clusters count less.
@@ -93,17 +95,29 @@ fn thinned(arms: Arms, control: &HostCounts) -> (Arms, String) {
     }
 }
 
-/// The number that fails, its limit, and why; `None`: no evidence that it is worse.
-fn worse(limits: &CountLimits, arms: &Arms, low: f64) -> Option<(f64, String, String)> {
+/// A limit of a ratio of rates: the others' rate is its baseline.
+fn ratio(bound: f64) -> Against {
+    Against { bounds: vec![bound], baseline: Some(1.0) }
+}
+
+/// The number that fails, its limit as a number and in words, and why; `None`: no evidence that it is worse.
+fn worse(limits: &CountLimits, arms: &Arms, low: f64) -> Option<(f64, Against, String, String)> {
     if arms.events < limits.min_events as f64 {
         return None;
     }
     if limits.sequential {
         let (l, least) = (log_likelihood(arms, limits.tolerated_ratio), -limits.alpha.ln());
         let limit = format!("log likelihood ratio below {}", brief(least));
-        return (l >= least)
-            .then(|| (l, limit, format!("log likelihood ratio {} of {} at this look", brief(l), brief(least))));
+        return (l >= least).then(|| {
+            (
+                l,
+                Against::bound(least),
+                limit,
+                format!("log likelihood ratio {} of {} at this look", brief(l), brief(least)),
+            )
+        });
     }
     let limit = format!("ratio not surely above {}", brief(limits.min_ratio));
-    (low > limits.min_ratio).then(|| (low, limit, format!("surely above {}", brief(limits.min_ratio))))
+    (low > limits.min_ratio)
+        .then(|| (low, ratio(limits.min_ratio), limit, format!("surely above {}", brief(limits.min_ratio))))
 }

@@ -9,7 +9,7 @@ use crate::gate::spec::hosts::{Command, Fact, Host};
 use crate::gate::spec::probe::{Contract, Served};
 use crate::model::names::{HostName, Version, Wiki};
 use crate::model::question::PluginSaid;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Against, Verdict};
 use crate::model::words::count;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,9 @@ fn together(parts: Vec<(String, Part)>, fine: &str, what: &str) -> Found {
     };
     let value = (verdict != Verdict::Inconclusive).then_some(alike.len() as f64);
     let samples = alike.iter().map(|(host, (_, why))| format!("{host}: {why}")).collect();
-    Found { verdict, value, limit: format!("every host {fine}"), n, says, samples }
+    let limit = format!("every host {fine}");
+    // Its value counts hosts that are well or hosts that are not: no series to hold against one number.
+    Found { verdict, value, limit, n, says, samples, against: Against::default() }
 }
 
 /// Each host that decides, with what is known of it.
@@ -102,7 +104,8 @@ pub(super) fn contract(gate: &Contract, differences: &[String]) -> Found {
         None => format!("{} answered alike on both sides", count(n, "URL")),
     };
     let samples = differences.iter().map(|line| shown(line)).collect();
-    Found { verdict, value: Some(found as f64), limit: "no difference".to_owned(), n: n as u64, says, samples }
+    let (limit, against) = ("no difference".to_owned(), Against::bound(0.0));
+    Found { verdict, value: Some(found as f64), limit, n: n as u64, says, samples, against }
 }
 
 pub(super) fn command(gate: &Command, scope: &Scope, said: &BTreeMap<Option<HostName>, PluginSaid>) -> Found {

@@ -5,7 +5,7 @@ use crate::gate::scope::Scope;
 use crate::gate::spec::numbers::{Condition, Op, PercentAbove, Ranks, Rule};
 use crate::gate::stat::ranks::{Ranked, compare, control_needed, smallest_p};
 use crate::model::names::HostName;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Against, Verdict};
 use crate::model::words::count;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,9 @@ pub(super) fn number(rule: &Rule, value: Option<f64>) -> Found {
         _ => Verdict::Inconclusive,
     };
     let says = format!("{} was measured; {limit}", brief(value));
-    Found { verdict, value: Some(value), limit, n: 1, says, samples: vec![brief(value)] }
+    let bounds = [success, failure].into_iter().flatten().map(|condition| condition.limit).collect();
+    let against = Against { bounds, baseline: None };
+    Found { verdict, value: Some(value), limit, n: 1, says, samples: vec![brief(value)], against }
 }
 
 pub(super) fn points(rule: &Rule, points: &[Option<f64>]) -> Found {
@@ -81,7 +83,7 @@ pub(super) fn points(rule: &Rule, points: &[Option<f64>]) -> Found {
     };
     let written: Vec<String> = points.iter().map(|point| point.map_or("null".to_owned(), brief)).collect();
     let samples = vec![super::shown(&written.join(" "))];
-    Found { verdict, value: Some(value), limit, n: all as u64, says, samples }
+    Found { verdict, value: Some(value), limit, n: all as u64, says, samples, against: Against::bound(alert.percent) }
 }
 
 fn side(alert: &PercentAbove) -> &'static str {
@@ -107,6 +109,7 @@ pub(super) fn ranks(gate: &Ranks, scope: &Scope, values: &BTreeMap<HostName, f64
         n: (m + n) as u64,
         says,
         samples: Vec::new(),
+        against: Against { bounds: vec![gate.floor], baseline: Some(0.0) },
     };
     let Some(ranked) = compare(&ours, &theirs) else {
         let says = format!("numbers of {} and {} to compare with are not enough", count(m, "switched host"), n);

@@ -3,7 +3,7 @@
 use super::{Found, shown, span};
 use crate::gate::reading::Answered;
 use crate::gate::spec::people::Soak;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Against, Verdict};
 use crate::model::words::count;
 
 pub(super) fn blockers(open: &[String]) -> Found {
@@ -16,7 +16,8 @@ pub(super) fn blockers(open: &[String]) -> Found {
     };
     let samples = open.iter().map(|line| shown(line)).collect();
     let n = open.len();
-    Found { verdict, value: Some(n as f64), limit: "no open blocker".to_owned(), n: n as u64, says, samples }
+    let (limit, against) = ("no open blocker".to_owned(), Against::bound(0.0));
+    Found { verdict, value: Some(n as f64), limit, n: n as u64, says, samples, against }
 }
 
 pub(super) fn approval(answer: Option<&Answered>) -> Found {
@@ -47,5 +48,6 @@ pub(super) fn soak(gate: &Soak, time_ms: Option<u64>, requests: Option<u64>) -> 
     };
     let says = format!("it has run for {}{requests_said}; wanted: {limit}", span(time));
     let n = requests.unwrap_or(0);
-    Found { verdict, value: Some(time as f64), limit, n, says, samples: Vec::new() }
+    let against = Against::bound(gate.time_ms as f64);
+    Found { verdict, value: Some(time as f64), limit, n, says, samples: Vec::new(), against }
 }

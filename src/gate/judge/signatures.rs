@@ -8,7 +8,7 @@ use crate::gate::spec::counts::CountLimits;
 use crate::gate::spec::signatures::Signatures;
 use crate::model::names::HostName;
 use crate::model::time::Time;
-use crate::model::verdict::{Count, HostCounts, Verdict};
+use crate::model::verdict::{Against, Count, HostCounts, Verdict};
 use crate::model::words::count;
 use std::collections::BTreeSet;
 
@@ -39,7 +39,8 @@ pub(super) fn judge(gate: &Signatures, scope: &Scope, seen: &[Seen], now: Time) 
     );
     let failed = alike.len() * usize::from(verdict != Verdict::Pass);
     let samples = alike.iter().take(failed).map(|part| shown(&part.seen.sample)).collect();
-    Found { verdict, value: Some(failed as f64), limit, n: parts.len() as u64, says, samples }
+    let (value, n, against) = (Some(failed as f64), parts.len() as u64, Against::bound(0.0));
+    Found { verdict, value, limit, n, says, samples, against }
 }
 
 /// Signatures because of which the gate fails.

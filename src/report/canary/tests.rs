@@ -25,6 +25,7 @@ fn gate(name: &str, standing: Standing, said: Option<(Verdict, &str, Option<f64>
         query: "q".into(),
         sentence: sentence.into(),
         samples: vec!["mw2020.codfw.wmnet 340 of 1000\x1b[2J".into()],
+        against: Default::default(),
     });
     let name = name.parse().expect("a name");
     Asked { name, kind: "counts".into(), enforces: true, standing, judgement }

@@ -21,6 +21,7 @@ fn judgement(gate: &str, verdict: Verdict, sentence: &str) -> Judgement {
         query: "errors".into(),
         sentence: sentence.into(),
         samples: vec!["mw2020.codfw.wmnet 340 of 1000".into()],
+        against: Default::default(),
     }
 }
 

@@ -98,6 +98,7 @@ fn judged(verdict: Verdict, value: f64) -> Record {
         query: "Q".into(),
         sentence: format!("Fails: {value} new errors (n 10, over 90 s, asked: Q)."),
         samples: ["a | b", "<b>", "c", "d", "e"].map(String::from).to_vec(),
+        against: Default::default(),
     };
     Record::Health(HealthRecord::Judged { rollout: RolloutId(2), moment: "wave 1 of 3".into(), judgement })
 }

@@ -132,6 +132,7 @@ fn judgement(gate: GateName, fails: bool) -> Judgement {
         query: "up".into(),
         sentence: "it is so".into(),
         samples: vec!["mw2020 1".into()],
+        against: Default::default(),
     }
 }
 
