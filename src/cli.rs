@@ -38,6 +38,7 @@ mod resume;
 mod rollback;
 mod run;
 mod seat;
+mod serve;
 mod simulate;
 mod status;
 mod sync_common;
@@ -111,6 +112,7 @@ enum Command {
     History(history::History),
     Show(history::Show),
     Report(report::Report),
+    Serve(serve::Serve),
     Timeline(timeline::Timeline),
     Replay(replay::Replay),
     Simulate(simulate::Simulate),
@@ -176,6 +178,7 @@ impl Command {
             Self::History(command) => command.run(seat),
             Self::Show(command) => command.run(seat),
             Self::Report(command) => command.run(seat),
+            Self::Serve(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
             Self::Replay(command) => command.run(seat),
             Self::Simulate(command) => command.run(seat),

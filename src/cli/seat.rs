@@ -68,6 +68,11 @@ impl Seat {
         Ok(crate::config::load(&file)?)
     }
 
+    /// Where groups.yaml lies.
+    pub fn groups_yaml_file(&self) -> anyhow::Result<PathBuf> {
+        Ok(crate::config::find(self.site.as_deref())?)
+    }
+
     /// The text of groups.yaml.
     pub fn groups_yaml(&self) -> anyhow::Result<String> {
         let file = crate::config::find(self.site.as_deref())?;

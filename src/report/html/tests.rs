@@ -128,7 +128,10 @@ fn every_host_stands_as_the_journal_has_it() {
         Record::Fresh { host: host(7) },
         Record::Stale { host: host(1), reason: StaleReason::New },
     ];
-    check_hosts(Kind::Promote, &records, expect![[r#"
+    check_hosts(
+        Kind::Promote,
+        &records,
+        expect![[r#"
         2 switched and proven; 1 switched, not proven in this undertaking; 1 never answered, so it may have switched; 1 did not switch; 1 stale; 1 left behind and owed
         Wave 1 1 01:16:02 +1.0 s +1.0 s none 1 switched and proven
         Wave 2 6 01:16:05 +1.0 s +2.0 s 1.0 s 1 switched and proven; 1 switched, not proven in this undertaking; 1 never answered, so it may have switched; 1 did not switch; 1 stale; 1 left behind and owed
@@ -147,10 +150,15 @@ fn every_host_stands_as_the_journal_has_it() {
         ◆ 1 switched, not proven in this undertaking mw3.codfw.wmnet
         mw3.codfw.wmnet 01:16:07 +2.0 s
         ✓ 1 switched and proven mw2.codfw.wmnet
-        mw2.codfw.wmnet 01:16:06 +1.0 s"#]]);
-    check_hosts(Kind::Promote, &[], expect![[r#"
+        mw2.codfw.wmnet 01:16:06 +1.0 s"#]],
+    );
+    check_hosts(
+        Kind::Promote,
+        &[],
+        expect![[r#"
         no host was talked to
-        The journal has no host of it."#]]);
+        The journal has no host of it."#]],
+    );
 }
 
 #[test]
@@ -168,7 +176,10 @@ fn where_each_host_goes_for_itself_there_is_one_wave() {
         switch(2, [3]),
         Record::Fresh { host: host(2) },
     ];
-    check_hosts(Kind::Rollback, &records, expect![[r#"
+    check_hosts(
+        Kind::Rollback,
+        &records,
+        expect![[r#"
         1 switched and proven; 1 was as wanted, proven; 1 never answered, so it may have switched
         Each host for itself 2 01:16:04 +1.0 s +1.0 s none 1 switched and proven; 1 never answered, so it may have switched
         Each host for itself: 2 hosts
@@ -179,7 +190,8 @@ fn where_each_host_goes_for_itself_there_is_one_wave() {
         Without a switch: 1 host
         ✓ 1 was as wanted, proven mw1.codfw.wmnet
         Host
-        mw1.codfw.wmnet"#]]);
+        mw1.codfw.wmnet"#]],
+    );
 }
 
 #[test]
@@ -231,7 +243,8 @@ fn a_gate_is_plotted_where_the_journal_has_numbers() {
         <svg x="2%" y="30">
         <path class="fail" d="M-5-5L5 5M-5 5L5-5">
         <text x="0" y="182">01:16:00</text>
-        <text x="100%" y="182" text-anchor="end">01:16:02</text>"#]].assert_eq(&lines.join("\n"));
+        <text x="100%" y="182" text-anchor="end">01:16:02</text>"#]]
+    .assert_eq(&lines.join("\n"));
     assert!(
         legend.starts_with("2 values within 2.0 s: from 3 to 9.5; limit: below 5; baseline 1.</figcaption>"),
         "{legend}"
