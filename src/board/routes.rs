@@ -8,11 +8,14 @@ use crate::drive::clock;
 use crate::model::books::{Record, Rollout};
 use crate::model::health::HealthRecord;
 use crate::model::ids::RolloutId;
-use crate::model::limits::{BOARD_FORM_BYTES_MAX, BOARD_ROLLOUTS, BOARD_WRONG_MS, LINE_BYTES_MAX};
+use crate::model::limits::{
+    BOARD_FORM_BYTES_MAX, BOARD_ROLLOUTS, BOARD_TRIES_MAX, BOARD_TRY_MS, BOARD_WRONG_MS, LINE_BYTES_MAX,
+};
 use crate::model::names::GateName;
 use crate::report::html::board::{self, Board};
 use crate::report::status::StatusView;
 use crate::report::{history, status, textfile};
+use crate::store::error::StoreError;
 use crate::store::sqlstore::SqlStore;
 use crate::store::{Store, keeper};
 use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
@@ -97,18 +100,37 @@ async fn known(shared: &Shared, token: Option<String>) -> Option<String> {
     who
 }
 
-/// Does something with the books on a thread of its own, since they block.
+/// Does something with the books on a thread of its own, since they block. While somebody writes they may not be readable for
+/// a moment, without a harm to either.
 async fn with_books<T: Send + 'static>(
     shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared, &Policy, &SqlStore) -> Result<T, Refused> + Send + 'static,
+    act: impl Fn(&Shared, &Policy, &SqlStore) -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Refused> {
     let shared = Arc::clone(shared);
-    let done = tokio::task::spawn_blocking(move || {
+    let once = move || {
         let policy = config::load(&shared.board.groups_yaml).map_err(failed)?;
-        let store = keeper::open_read_only(&policy).map_err(failed)?;
+        let store = keeper::open_read_only(&policy).map_err(unread)?;
         act(&shared, &policy, &store)
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        for _ in 1..BOARD_TRIES_MAX {
+            match once() {
+                Err(Refused(StatusCode::SERVICE_UNAVAILABLE, _)) => {
+                    std::thread::sleep(Duration::from_millis(BOARD_TRY_MS));
+                }
+                done => return done,
+            }
+        }
+        once()
     });
     done.await.map_err(failed)?
+}
+
+fn unread(error: StoreError) -> Refused {
+    match error {
+        StoreError::Unfinished(_) => Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        error => failed(error),
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Refused {
@@ -116,14 +138,14 @@ fn failed(error: impl std::fmt::Display) -> Refused {
 }
 
 fn view(policy: &Policy, store: &SqlStore) -> Result<StatusView, Refused> {
-    let (books, lives) = (store.load().map_err(failed)?, store.holder_lives().map_err(failed)?);
+    let (books, lives) = (store.load().map_err(unread)?, store.holder_lives().map_err(unread)?);
     Ok(StatusView::of(policy, books, lives, clock::now(), "the board"))
 }
 
 fn rollout(store: &SqlStore, id: &str) -> Result<Rollout, Refused> {
     let missing = || Refused(StatusCode::NOT_FOUND, "the books have no such undertaking".into());
     let id: RolloutId = id.parse().map_err(|_| missing())?;
-    store.rollout(id).map_err(failed)?.ok_or_else(missing)
+    store.rollout(id).map_err(unread)?.ok_or_else(missing)
 }
 
 /// What an answer said, by its word.
@@ -140,7 +162,7 @@ async fn train(State(shared): All, Query(said): Query<Said>) -> Result<Html<Stri
     });
     let page = move |shared: &Shared, policy: &Policy, store: &SqlStore| {
         let view = view(policy, store)?;
-        let rollouts = store.rollouts(BOARD_ROLLOUTS).map_err(failed)?;
+        let rollouts = store.rollouts(BOARD_ROLLOUTS).map_err(unread)?;
         let newest = shared.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let takes_approvals = !shared.board.people.is_empty();
         let newest = newest.case.as_ref();
@@ -152,7 +174,7 @@ async fn train(State(shared): All, Query(said): Query<Said>) -> Result<Html<Stri
 async fn report(State(shared): All, Path(id): Path<String>) -> Result<Html<String>, Refused> {
     let page = move |_: &Shared, _: &Policy, store: &SqlStore| {
         let rollout = rollout(store, &id)?;
-        reading::report(store, rollout, clock::now()).map_err(failed)
+        reading::report(store, rollout, clock::now()).map_err(unread)
     };
     with_books(&shared, page).await.map(Html)
 }
@@ -218,7 +240,7 @@ async fn events(State(shared): All) -> impl IntoResponse {
 
 async fn metrics(State(shared): All) -> Result<impl IntoResponse, Refused> {
     let text = |_: &Shared, policy: &Policy, store: &SqlStore| {
-        let events = store.head().map_err(failed)?.events;
+        let events = store.head().map_err(unread)?.events;
         Ok(textfile::books(&view(policy, store)?, events))
     };
     let text = with_books(&shared, text).await?;
@@ -231,7 +253,7 @@ async fn status_json(State(shared): All) -> Result<impl IntoResponse, Refused> {
 
 async fn rollouts_json(State(shared): All) -> Result<impl IntoResponse, Refused> {
     let list = |_: &Shared, _: &Policy, store: &SqlStore| {
-        Ok(Json(history::json(&store.rollouts(BOARD_ROLLOUTS).map_err(failed)?)))
+        Ok(Json(history::json(&store.rollouts(BOARD_ROLLOUTS).map_err(unread)?)))
     };
     with_books(&shared, list).await
 }
@@ -239,8 +261,8 @@ async fn rollouts_json(State(shared): All) -> Result<impl IntoResponse, Refused>
 async fn rollout_json(State(shared): All, Path(id): Path<String>) -> Result<impl IntoResponse, Refused> {
     let whole = move |_: &Shared, _: &Policy, store: &SqlStore| {
         let rollout = rollout(store, &id)?;
-        let (after, steps) = (store.snapshot(rollout.to).map_err(failed)?, store.steps(rollout.id).map_err(failed)?);
-        let health = store.load().map_err(failed)?.health;
+        let (after, steps) = (store.snapshot(rollout.to).map_err(unread)?, store.steps(rollout.id).map_err(unread)?);
+        let health = store.load().map_err(unread)?.health;
         Ok(Json(history::show_json(&rollout, after.as_ref(), &steps, health.gates.get(&rollout.id))))
     };
     with_books(&shared, whole).await
@@ -248,7 +270,7 @@ async fn rollout_json(State(shared): All, Path(id): Path<String>) -> Result<impl
 
 async fn gates_json(State(shared): All) -> Result<impl IntoResponse, Refused> {
     let gates = |_: &Shared, _: &Policy, store: &SqlStore| {
-        let health = store.load().map_err(failed)?.health;
+        let health = store.load().map_err(unread)?.health;
         let of = |(id, gates): (&RolloutId, _)| (id.to_string(), json!(gates));
         Ok(Json(health.gates.iter().map(of).collect::<serde_json::Map<_, _>>()))
     };

@@ -310,6 +310,10 @@ pub const BOARD_FORM_BYTES_MAX: usize = 8 << 10;
 pub const BOARD_LOOK_MS: u64 = 500;
 /// How long whoever named a wrong token waits for the answer, ms; meanwhile no other token is looked at.
 pub const BOARD_WRONG_MS: u64 = 1_000;
+/// How often the board tries to read books that somebody writes just now.
+pub const BOARD_TRIES_MAX: usize = 40;
+/// The pause between two such tries, ms.
+pub const BOARD_TRY_MS: u64 = 50;
 /// Undertakings that the board lists.
 pub const BOARD_ROLLOUTS: usize = 25;
 /// People with a token.

@@ -91,7 +91,7 @@ const PROMOTE: [&str; 6] = ["promote", "group0", V11, "--yes", "-m", "<script>wi
 /// Waits until a script's expression is true.
 fn until(browser: &Browser, what: &str) {
     let script = format!(
-        "new Promise((well, ill) => {{ let left = 300; const look = () => ({what}) ? well(true) : left-- ? setTimeout(look, 100) : \
+        "new Promise((well, ill) => {{ let left = 250; const look = () => ({what}) ? well(true) : left-- ? setTimeout(look, 100) : \
          ill(document.body.innerText); look() }})"
     );
     assert_eq!(browser.wait(&script), true, "{what}");
