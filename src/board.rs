@@ -17,7 +17,7 @@ use access::Access;
 use people::People;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
@@ -42,6 +42,9 @@ struct Shared {
     newest: Arc<std::sync::Mutex<watching::Newest>>,
     /// One token is looked at at a time.
     asking: Mutex<()>,
+    /// Readers of the books, or one writer: SQLite shares what connections of one process map, and what was mapped to be read
+    /// can't be written through.
+    books: Arc<RwLock<()>>,
 }
 
 /// Serves until the listener fails or the future is dropped.
@@ -52,9 +55,10 @@ struct Shared {
 pub async fn serve(listener: TcpListener, board: Board) -> io::Result<()> {
     let (told, events) = watch::channel(0);
     let newest = Arc::default();
-    let watching = watching::watch(board.groups_yaml.clone(), Arc::clone(&newest), told);
+    let books = Arc::<RwLock<()>>::default();
+    let watching = watching::watch(board.groups_yaml.clone(), Arc::clone(&newest), Arc::clone(&books), told);
     let tls = board.tls.clone();
-    let shared = Arc::new(Shared { board, events, newest, asking: Mutex::new(()) });
+    let shared = Arc::new(Shared { board, events, newest, asking: Mutex::new(()), books });
     tokio::select! {
         () = watching => Ok(()),
         ended = connections::listen(listener, tls, routes::router(shared)) => ended,

@@ -108,6 +108,7 @@ async fn with_books<T: Send + 'static>(
 ) -> Result<T, Refused> {
     let shared = Arc::clone(shared);
     let once = move || {
+        let _reading = shared.books.read().unwrap_or_else(PoisonError::into_inner);
         let policy = config::load(&shared.board.groups_yaml).map_err(failed)?;
         let store = keeper::open_read_only(&policy).map_err(unread)?;
         act(&shared, &policy, &store)
@@ -197,17 +198,19 @@ async fn answer(State(shared): All, headers: HeaderMap, Form(form): Form<Answer>
     let nobody = || Refused(StatusCode::FORBIDDEN, "nobody has this token".into());
     let name = known(&shared, Some(form.token.clone())).await.ok_or_else(nobody)?;
     let yes = form.answer == "yes";
-    let written = with_books(&shared, move |_, policy, store| write(policy, store, &form, &name)).await;
-    written.map(|()| {
-        let back = if yes { "/?said=approved" } else { "/?said=denied" };
-        (StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response()
-    })
+    let written = tokio::task::spawn_blocking(move || write(&shared, &form, &name)).await;
+    written.map_err(failed)??;
+    let back = if yes { "/?said=approved" } else { "/?said=denied" };
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response())
 }
 
 /// Writes a person's answer down, if it is one to an approval that waits.
-fn write(policy: &Policy, store: &SqlStore, form: &Answer, name: &str) -> Result<(), Refused> {
+fn write(shared: &Shared, form: &Answer, name: &str) -> Result<(), Refused> {
     let bad = |why: &str| Refused(StatusCode::BAD_REQUEST, why.to_owned());
-    let view = view(policy, store)?;
+    let _alone = shared.books.write().unwrap_or_else(PoisonError::into_inner);
+    let policy = config::load(&shared.board.groups_yaml).map_err(failed)?;
+    let mut store = keeper::open(&policy, None).map_err(failed)?;
+    let view = view(&policy, &store)?;
     let waits = board::waiting(&view)
         .into_iter()
         .find(|(id, gate, _)| id.to_string() == form.rollout && gate.as_str() == form.gate);
@@ -224,7 +227,6 @@ fn write(policy: &Policy, store: &SqlStore, form: &Answer, name: &str) -> Result
         return Err(bad("say why, in at most 1000 bytes"));
     }
     let record = HealthRecord::Answered { rollout, gate, yes, by: format!("{name} at the board"), reason };
-    let mut store = keeper::open(policy, None).map_err(failed)?;
     store.note(clock::now(), view.books.epoch, &[Record::Health(record)]).map_err(failed)
 }
 

@@ -9,7 +9,7 @@ use crate::model::limits::BOARD_LOOK_MS;
 use crate::report::html::case::Case;
 use crate::store::{Store, StoredEvent, keeper};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -43,10 +43,10 @@ impl Newest {
 }
 
 /// Looks again and again; never ends.
-pub async fn watch(groups_yaml: PathBuf, newest: Arc<Mutex<Newest>>, told: watch::Sender<u64>) {
+pub async fn watch(groups_yaml: PathBuf, newest: Arc<Mutex<Newest>>, books: Arc<RwLock<()>>, told: watch::Sender<u64>) {
     loop {
-        let (file, newest) = (groups_yaml.clone(), Arc::clone(&newest));
-        let read = tokio::task::spawn_blocking(move || look(&file, &newest)).await;
+        let (file, newest, books) = (groups_yaml.clone(), Arc::clone(&newest), Arc::clone(&books));
+        let read = tokio::task::spawn_blocking(move || look(&file, &newest, &books)).await;
         match read {
             Ok(Ok(events)) => _ = told.send_if_modified(|known| std::mem::replace(known, events) != events),
             // A page that is asked for says the same to whoever asks.
@@ -57,7 +57,8 @@ pub async fn watch(groups_yaml: PathBuf, newest: Arc<Mutex<Newest>>, told: watch
     }
 }
 
-fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>) -> Result<u64, String> {
+fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>, books: &RwLock<()>) -> Result<u64, String> {
+    let _reading = books.read().unwrap_or_else(PoisonError::into_inner);
     let policy = crate::config::load(groups_yaml).map_err(|error| error.to_string())?;
     let store = keeper::open_read_only(&policy).map_err(|error| error.to_string())?;
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
