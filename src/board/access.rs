@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_name_and_a_foreign_form_are_refused() {
+    fn s27_a_foreign_name_and_a_foreign_form_are_refused() {
         let near = Access::new("127.0.0.1:8080".parse().expect("an address"), &[], false);
         for host in ["127.0.0.1:8080", "localhost:8080", "LocalHost:8080"] {
             assert!(near.knows_name(&headers(&[("host", host)])), "{host}");

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// `open sesame`, and `printf %s 'open sesame' | sha256sum`.
 const TOKEN: &str = "open sesame";
@@ -24,13 +24,19 @@ struct Board {
 
 impl Board {
     fn start(site: &Site) -> Self {
-        let mut program =
-            site.command(&["serve", "--listen", "127.0.0.1:0", "--people", people(site).to_str().expect("text")]);
+        Self::start_as(site, &["--listen", "127.0.0.1:0"])
+    }
+
+    fn start_as(site: &Site, more: &[&str]) -> Self {
+        let people = people(site);
+        let arguments = [&["serve", "--people", people.to_str().expect("text")], more].concat();
+        let mut program = site.command(&arguments);
         let mut program = program.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         let mut stderr = BufReader::new(program.stderr.take().expect("it is piped"));
         stderr.read_line(&mut line).expect("it says where it is");
-        let place = line.trim().strip_prefix("the board is at http://").and_then(|rest| rest.strip_suffix('/'));
+        let place = line.trim().strip_prefix("the board is at ").and_then(|rest| rest.strip_suffix('/'));
+        let place = place.and_then(|place| place.split_once("://")).map(|(_, place)| place);
         let place = place.unwrap_or_else(|| panic!("it says where it is: {line}")).to_owned();
         Self { program, place }
     }
@@ -135,7 +141,7 @@ fn an_approval_given_in_the_browser_lets_the_promotion_go_on() {
 }
 
 #[test]
-fn only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
+fn s27_only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
     let site = waits();
     let board = Board::start(&site);
     let mut promotes = Running::start(&site, &PROMOTE);
@@ -201,7 +207,7 @@ fn machines_read_what_the_page_shows() {
 }
 
 #[test]
-fn away_from_loopback_a_certificate_and_people_are_demanded() {
+fn s27_away_from_loopback_a_certificate_and_people_are_demanded() {
     let site = Site::unsynced("");
     site.run(&["sync-common", "--from-staging", "--yes", "-m", "first"]).ends(0);
     site.run(&["serve", "--listen", "0.0.0.0:0"]).ends(2).says("not a loopback address").says("--tls-cert");
@@ -209,4 +215,37 @@ fn away_from_loopback_a_certificate_and_people_are_demanded() {
     fs::set_permissions(&people, PermissionsExt::from_mode(0o644)).expect("chmod");
     let people = people.to_str().expect("text").to_owned();
     site.run(&["serve", "--people", &people]).ends(2).says("others could read it").hides("41ef");
+}
+
+#[test]
+fn s27_within_tls_reading_takes_a_token() {
+    let site = Site::small("");
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| site.path(name).to_str().expect("text").to_owned());
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    openssl.args(["-subj", "/CN=board.example", "-addext", "subjectAltName=DNS:board.example"]);
+    let made = openssl.args(["-keyout", &key, "-out", &cert]).output().expect("openssl is there");
+    assert!(made.status.success(), "{made:?}");
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("chmod");
+    let board = Board::start_as(
+        &site,
+        &["--listen", "0.0.0.0:0", "--name", "board.example", "--tls-cert", &cert, "--tls-key", &key],
+    );
+    let port = board.place.rsplit(':').next().expect("a port");
+    let asked = |more: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &cert, "--resolve"]);
+        curl.arg(format!("board.example:{port}:127.0.0.1")).args(more);
+        let said = curl.arg(format!("https://board.example:{port}/metrics")).output().expect("curl is there");
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    assert_eq!(asked(&[]), "401");
+    assert_eq!(asked(&["-u", "alice:sesame"]), "401");
+    assert_eq!(asked(&["-u", &format!("alice:{TOKEN}")]), "200");
+    assert_eq!(asked(&["-u", &format!("alice:{TOKEN}"), "-H", "Host: evil.example"]), "421");
+    let mut plain = TcpStream::connect(("127.0.0.1", port.parse().expect("a port"))).expect("it listens");
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: board.example\r\n\r\n").expect("sent");
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "nothing is said outside of TLS");
 }

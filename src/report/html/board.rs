@@ -41,7 +41,7 @@ pub fn page(board: Board<'_>) -> String {
             p.eyebrow { "pointsman board" }
             h1 { "The train" }
             p.lead { (headline(board)) }
-            p.note { "As the books have it at " (moment(view.now)) ". Nobody was asked for this page." }
+            p.note { "As the books have it at " (moment(view.now)) ". No host was asked for this page." }
         }
         main #live {
             @if let Some(said) = board.said { p.said role="status" { (Untrusted(said)) } }
