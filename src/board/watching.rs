@@ -5,7 +5,7 @@
 use super::reading;
 use crate::drive::clock;
 use crate::model::books::Record;
-use crate::model::limits::BOARD_LOOK_MS;
+use crate::model::limits::{BOARD_LOOK_MS, BOARD_LOOK_SHARED};
 use crate::report::html::case::Case;
 use crate::store::{Store, StoredEvent, keeper};
 use std::path::PathBuf;
@@ -47,17 +47,23 @@ pub async fn watch(groups_yaml: PathBuf, newest: Arc<Mutex<Newest>>, books: Arc<
     loop {
         let (file, newest, books) = (groups_yaml.clone(), Arc::clone(&newest), Arc::clone(&books));
         let read = tokio::task::spawn_blocking(move || look(&file, &newest, &books)).await;
+        let mut pause = BOARD_LOOK_MS;
         match read {
-            Ok(Ok(events)) => _ = told.send_if_modified(|known| std::mem::replace(known, events) != events),
+            Ok(Ok((events, shared))) => {
+                // Each look at a server is a connection of its own.
+                pause *= if shared { BOARD_LOOK_SHARED } else { 1 };
+                told.send_if_modified(|known| std::mem::replace(known, events) != events);
+            }
             // A page that is asked for says the same to whoever asks.
             Ok(Err(why)) => tracing::debug!(why, "the books can't be read"),
             Err(error) => tracing::debug!(%error, "the look at the books ended"),
         }
-        tokio::time::sleep(Duration::from_millis(BOARD_LOOK_MS)).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
-fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>, books: &RwLock<()>) -> Result<u64, String> {
+/// How many events the journal has, and whether a server keeps it.
+fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>, books: &RwLock<()>) -> Result<(u64, bool), String> {
     let _reading = books.read().unwrap_or_else(PoisonError::into_inner);
     let policy = crate::config::load(groups_yaml).map_err(|error| error.to_string())?;
     let store = keeper::open_read_only(&policy).map_err(|error| error.to_string())?;
@@ -70,5 +76,5 @@ fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>, books: &RwLock<()
     let after = newest.read;
     newest.read = reading::events(&store, after, |event| newest.take(event)).map_err(|error| error.to_string())?;
     tracing::trace!(at = %clock::now(), events, "the journal was looked at");
-    Ok(events)
+    Ok((events, policy.store.is_some()))
 }

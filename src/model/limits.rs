@@ -308,6 +308,8 @@ pub const BOARD_MS_MAX: u64 = 600_000;
 pub const BOARD_FORM_BYTES_MAX: usize = 8 << 10;
 /// How often the board looks whether the journal has more, ms.
 pub const BOARD_LOOK_MS: u64 = 500;
+/// How many times as seldom it looks at books on a server.
+pub const BOARD_LOOK_SHARED: u64 = 10;
 /// How long whoever named a wrong token waits for the answer, ms; meanwhile no other token is looked at.
 pub const BOARD_WRONG_MS: u64 = 1_000;
 /// How often the board tries to read books that somebody writes just now.

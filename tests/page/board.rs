@@ -92,7 +92,9 @@ fn waits() -> Site {
     site("wave: 1ms, group: 1ms, max: 1h, watch: 0s", &["name: train, kind: approval"])
 }
 
-const PROMOTE: [&str; 6] = ["promote", "group0", V11, "--yes", "-m", "<script>window.__pwned=1</script>"];
+fn promote(why: &str) -> [&str; 6] {
+    ["promote", "group0", V11, "--yes", "-m", why]
+}
 
 /// Waits until a script's expression is true.
 fn until(browser: &Browser, what: &str) {
@@ -112,12 +114,10 @@ fn an_approval_given_in_the_browser_lets_the_promotion_go_on() {
     until(&browser, "document.querySelector('#approvals').innerText.includes('Nothing.')");
     browser.run("window.__same = 1");
 
-    let mut promotes = Running::start(&site, &PROMOTE);
-    promotes.says("train");
+    let mut promotes = Running::start(&site, &promote("weekly train, T119948"));
+    promotes.says("pointsman approve r2 -m WHY");
     until(&browser, "document.querySelector('#approvals form') !== null");
     assert_eq!(browser.run("return window.__same"), 1, "the page was not loaded again");
-    assert_eq!(browser.run("return window.__pwned === undefined"), true);
-    assert!(browser.run("return document.body.innerText").to_string().contains("<script>window.__pwned=1</script>"));
     is_a_good_page(&browser, "board");
     assert_eq!(site.map(&site.hosts()[0])["testwiki"], V10, "it waits");
 
@@ -144,8 +144,10 @@ fn an_approval_given_in_the_browser_lets_the_promotion_go_on() {
 fn s27_only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
     let site = waits();
     let board = Board::start(&site);
-    let mut promotes = Running::start(&site, &PROMOTE);
-    promotes.says("train");
+    let mut promotes = Running::start(&site, &promote("<script>window.__pwned=1</script>"));
+    promotes.says("pointsman approve r2 -m WHY");
+    let page = board.get("/");
+    assert!(page.contains("&lt;script&gt;window.__pwned") && !page.contains("<script>window.__pwned"), "{page}");
     let here = format!("http://{}", board.place);
     let fields = |token: &str, gate: &str| format!("rollout=r2&gate={gate}&answer=no&reason=not+now&token={token}");
     let good = fields("open+sesame", "train");

@@ -43,15 +43,17 @@ pub fn page(board: Board<'_>) -> String {
             p.lead { (headline(board)) }
             p.note { "As the books have it at " (moment(view.now)) ". No host was asked for this page." }
         }
-        main #live {
+        main {
             @if let Some(said) = board.said { p.said role="status" { (Untrusted(said)) } }
-            (section_of("approvals", "Waits for a person", approvals(board)))
-            (section_of("train", "Groups and versions", train(view)))
-            (section_of("fleet", "Hosts", fleet(view)))
-            @if let Some(case) = board.newest {
-                (section_of("running", &running(case), undertaking(case)))
+            div #live {
+                (section_of("approvals", "Waits for a person", approvals(board)))
+                (section_of("train", "Groups and versions", train(view)))
+                (section_of("fleet", "Hosts", fleet(view)))
+                @if let Some(case) = board.newest {
+                    (section_of("running", &running(case), undertaking(case)))
+                }
+                (section_of("history", "What was done", done(board.rollouts)))
             }
-            (section_of("history", "What was done", done(board.rollouts)))
         }
         footer { p { "Everything else is done on the command line. Machines read " a href="/api/v1/openapi.json" { "/api/v1" } " and " a href="/metrics" { "/metrics" } "." } }
     };
