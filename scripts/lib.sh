@@ -20,6 +20,7 @@ php php-cli
 nginx nginx-light
 unshare util-linux
 strace strace
+tmux tmux
 setpriv util-linux
 openssl openssl
 victoria-metrics victoria-metrics

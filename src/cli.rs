@@ -10,7 +10,9 @@ mod audience;
 mod blocker;
 mod books;
 mod canary;
+mod candidates;
 mod check;
+mod completions;
 mod config;
 #[cfg(test)]
 mod contrib;
@@ -18,6 +20,7 @@ mod converge;
 mod coverage;
 mod demo;
 mod depool;
+mod doctor;
 mod dry;
 mod ended;
 mod exit;
@@ -26,8 +29,10 @@ mod gc;
 mod history;
 mod hold;
 mod hosts;
+mod init;
 mod journal;
 mod lock;
+mod man;
 mod pin;
 mod plan;
 mod playbook;
@@ -123,6 +128,10 @@ enum Command {
     Coverage(coverage::Coverage),
     Agent(agent::Agent),
     Config(config::Config),
+    Init(init::Init),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
     Demo(demo::Demo),
     #[command(name = "demo-web", hide = true)]
     DemoWeb(demo::DemoWeb),
@@ -130,6 +139,7 @@ enum Command {
 
 /// Parses the arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
+    candidates::answer();
     let cli = Cli::parse();
     log();
     let seat = Seat::new(&cli.seat);
@@ -189,6 +199,10 @@ impl Command {
             Self::Coverage(command) => command.run(seat),
             Self::Agent(command) => command.run(seat),
             Self::Config(command) => command.run(seat),
+            Self::Init(command) => command.run(seat),
+            Self::Doctor(command) => command.run(seat),
+            Self::Completions(command) => command.run(seat),
+            Self::Man(command) => command.run(seat),
             Self::Demo(command) => command.run(seat),
             Self::DemoWeb(command) => command.run(seat),
         }

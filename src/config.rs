@@ -4,6 +4,7 @@
 //! its mistakes and goes on. A policy comes out only when there was none. Nothing here writes, and nothing reads but
 //! [`load`], which trusts no file that a stranger could have written. No template and no expression but dblists' sets.
 
+pub mod begin;
 pub mod dblist;
 mod decode;
 pub mod diagnostic;
@@ -42,17 +43,23 @@ pub use raw::schema;
 /// The name of the file.
 pub const FILE_NAME: &str = "groups.yaml";
 
-/// The groups.yaml to use: the file that `-C` names, or the one in the directory that it names, else `./groups.yaml`.
+/// Where groups.yaml is, or would be: the file that `-C` names, or the one in the directory that it names, else
+/// `./groups.yaml`.
+pub fn place(dash_c: Option<&Path>) -> PathBuf {
+    match dash_c {
+        Some(path) if path.is_dir() => path.join(FILE_NAME),
+        Some(path) => path.to_owned(),
+        None => PathBuf::from(FILE_NAME),
+    }
+}
+
+/// The groups.yaml to use.
 ///
 /// # Errors
 ///
 /// There is no such file.
 pub fn find(dash_c: Option<&Path>) -> Result<PathBuf, Diagnostics> {
-    let path = match dash_c {
-        Some(path) if path.is_dir() => path.join(FILE_NAME),
-        Some(path) => path.to_owned(),
-        None => PathBuf::from(FILE_NAME),
-    };
+    let path = place(dash_c);
     match path.is_file() {
         true => Ok(path),
         false => {

@@ -13,6 +13,7 @@ pub mod collect;
 mod cut;
 pub mod deletions;
 pub mod deploy;
+pub mod doctor;
 pub mod filelint;
 pub mod gating;
 pub mod hook;

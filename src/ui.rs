@@ -117,6 +117,12 @@ pub fn width() -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).map_or(110, |columns| columns.max(80))
 }
 
+/// Columns of the living line on stderr: one less than the terminal has, so that it never wraps.
+fn err_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 1).map_or(79, |columns| columns - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@ use super::watch;
 use super::wishes::Wishes;
 use crate::drive::act::{Ended, Order, act};
 use crate::drive::deploy::Deploy;
-use crate::store::Store;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -64,7 +63,9 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
         false => seat.books(&deploy.policy)?,
     };
     let mut terminal = Terminal::new(seat, yes);
-    let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order))??;
-    say(seat, &ended, &store.head()?);
+    let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order));
+    drop(terminal);
+    let ended = ended??;
+    say(seat, &ended, &store)?;
     Ok(ended)
 }

@@ -1,7 +1,8 @@
 //! The person at the terminal: sees the plan and the steps, and says yes or no.
 
 use super::seat::Seat;
-use crate::drive::run::Audience;
+use crate::drive::clock;
+use crate::drive::run::{Audience, Step};
 use crate::model::names::HostName;
 use crate::model::stale::StaleReason;
 use crate::model::words::count;
@@ -13,6 +14,9 @@ use crate::rollout::effect::Told;
 use crate::ui::progress::Progress;
 use crate::ui::prompt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::oneshot;
 
 /// Shows plans and steps through the printer.
 pub struct Terminal<'a> {
@@ -27,23 +31,50 @@ pub struct Terminal<'a> {
 impl<'a> Terminal<'a> {
     /// A person at `seat`; with `yes` nothing is asked.
     pub fn new(seat: &'a Seat, yes: bool) -> Self {
-        Self { seat, yes, progress: Progress::new(&seat.printer) }
+        Self { seat, yes, progress: Progress::new(&seat.printer, clock::now) }
     }
 }
 
 impl Audience for Terminal<'_> {
-    fn ask(&mut self, plan: &Plan) -> bool {
+    fn ask(&mut self, plan: &Plan) -> oneshot::Receiver<bool> {
+        self.progress.end();
         self.seat.printer.talk(report::plan::text(plan).trim_end());
+        let (answer, owed) = oneshot::channel();
         if self.yes {
-            return true;
+            let _ = answer.send(true);
+            return owed;
         }
-        match prompt::confirm("Go on?") {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.seat.printer.talk(&format!("{error}"));
+        let printer = Arc::clone(&self.seat.printer);
+        // Not waited for: who presses Ctrl-C instead of answering leaves it behind.
+        std::thread::spawn(move || {
+            let agreed = prompt::confirm("Go on?").unwrap_or_else(|error| {
+                printer.talk(&error.to_string());
                 false
-            }
+            });
+            let _ = answer.send(agreed);
+        });
+        owed
+    }
+
+    fn moves(&mut self, host: &HostName, step: Step) {
+        match step {
+            Step::Begun(command) => self.progress.sends(host, command),
+            Step::Answered => self.progress.hears(host, true),
+            Step::Failed => self.progress.hears(host, false),
         }
+    }
+
+    fn stopping(&mut self, hosts: usize) {
+        let under_way = match hosts {
+            0 => String::new(),
+            hosts => format!(", what is under way to {} is finished", count(hosts, "host")),
+        };
+        let words = format!("stopping: no new step begins{under_way}; once more stops at once");
+        self.seat.printer.talk(&words);
+    }
+
+    fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress.sent)
     }
 
     fn tell(&mut self, told: &Told) {
@@ -53,13 +84,14 @@ impl Audience for Terminal<'_> {
         }
         match told {
             Told::Wave { number, of, hosts } => {
-                self.progress.begin(&format!("wave {number} of {of}: {}", count(*hosts, "host")), *hosts);
+                let words = format!(": {}", count(*hosts, "host"));
+                self.progress.begin(&format!("wave {number} of {of}"), &words, *hosts);
             }
             Told::Repairing { host, reason } => {
                 self.progress.line(&format!("{host}: {}; repairing it", report::stale::reason(reason)));
             }
-            Told::Switched(host) => self.progress.detail(&format!("{host}: switched")),
-            Told::Fresh(host) => self.progress.through(&format!("{host}: proven")),
+            Told::Switched(host) => self.progress.switched(host),
+            Told::Fresh(host) => self.progress.proven(host),
             Told::Collected { host, collected: Ok(removed) } => {
                 if let Some(words) = report::words::removed(removed) {
                     self.progress.line(&format!("{host}: {words}"));
@@ -77,7 +109,7 @@ impl Audience for Terminal<'_> {
                 self.progress.line(&format!("{} {}: {reason}", said.gate, said.verdict));
             }
             Told::Blamed(sentence) => self.progress.line(&Untrusted(sentence).to_string()),
-            Told::Left(host, reason) => self.progress.line(&report::stale::now_line(host, reason)),
+            Told::Left(host, reason) => self.progress.left(host, &report::stale::now_line(host, reason)),
             Told::Mirror(sentence) => self.progress.line(&format!("warning: {}", Untrusted(sentence))),
             Told::Brought(bytes) => {
                 let from = |(from, bytes): (&String, &u64)| format!("{} from {from}", report::words::bytes(*bytes));

@@ -4,16 +4,19 @@ use super::audience::say_stale;
 use super::exit;
 use super::seat::Seat;
 use crate::drive::act::Ended;
+use crate::model::books::{Books, Kind};
 use crate::model::names::HostName;
 use crate::model::words::count;
-use crate::plan::hosts::Plan;
+use crate::plan::goal::Mode;
+use crate::plan::hosts::{HostPlan, Plan};
 use crate::report;
 use crate::rollout::effect::{Left, Outcome};
-use crate::store::Verified;
+use crate::store::Store;
 use std::collections::BTreeMap;
 
 /// Says how an order ended, and where the journal ends now, for whoever keeps what was said.
-pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
+pub fn say(seat: &Seat, ended: &Ended, store: &dyn Store) -> anyhow::Result<()> {
+    let journal = store.head()?;
     if let Some(lock) = &ended.took_over_from {
         seat.printer.talk(&format!("took over from {} ({}, since {})", lock.holder, lock.reason, lock.since));
     }
@@ -23,9 +26,13 @@ pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
         event["round_trips_max"] = ended.round_trips_max.into();
         event["journal"] = serde_json::json!({"events": journal.events, "head": journal.head});
         seat.printer.event("ended", &event);
-        return;
+        return Ok(());
     }
-    say_outcome(seat, &ended.plan, &ended.outcome);
+    match (&ended.outcome, ended.signalled) {
+        (Outcome::Denied, Some(_)) => seat.printer.talk("nothing was switched: stopped before"),
+        (Outcome::Stopped, _) => say_stopped(seat, &ended.plan, &store.load()?),
+        (outcome, _) => say_outcome(seat, &ended.plan, outcome),
+    }
     if let Some(back) = &ended.went_back {
         seat.printer.talk("all were brought back to the state before");
         say_outcome(seat, &ended.plan, back);
@@ -36,6 +43,34 @@ pub fn say(seat: &Seat, ended: &Ended, journal: &Verified) {
     }
     if matches!(ended.outcome, Outcome::Done { .. }) || ended.went_back.is_some() {
         seat.printer.step(&format!("journal: {}:{}", journal.events, journal.head.short()));
+    }
+    Ok(())
+}
+
+/// What the fleet is left at by somebody who stopped an order in its middle.
+fn say_stopped(seat: &Seat, plan: &Plan, books: &Books) {
+    let moved =
+        |(host, part): &(&HostName, &HostPlan)| books.hosts.get(*host).is_some_and(|row| row.active == Some(part.map));
+    let (moved, all) = (plan.hosts.iter().filter(moved).count(), plan.hosts.len());
+    seat.printer.talk(&format!(
+        "stopped: no new step was begun; {moved} of {} serve{} what was wanted, by their last word",
+        count(all, "host"),
+        if moved == 1 { "s" } else { "" }
+    ));
+    for line in hints(plan.goal.mode, &plan.goal.rollout.kind) {
+        seat.printer.talk(line);
+    }
+}
+
+/// What to type after a stop: what goes forward is taken back or gone on with, the rest is only finished.
+fn hints(mode: Mode, kind: &Kind) -> &'static [&'static str] {
+    match (mode, kind) {
+        (Mode::Barrier, Kind::Promote) => &[
+            "  hint: pointsman converge --forward goes on with fresh proofs and gates",
+            "        pointsman converge takes it back; pointsman rollback goes back further",
+        ],
+        (Mode::Barrier, _) => &["  hint: pointsman converge takes it back"],
+        (Mode::Each, _) => &["  hint: pointsman converge finishes it"],
     }
 }
 
@@ -76,10 +111,7 @@ fn say_outcome(seat: &Seat, plan: &Plan, outcome: &Outcome) {
                 false => say("nothing was switched: a person is needed, see above"),
             }
         }
-        Outcome::Stopped => {
-            say("stopped: no new step was begun, the fleet may be on two states");
-            say("  hint: pointsman converge, or pointsman rollback");
-        }
+        Outcome::Stopped => say("stopped: no new step was begun; pointsman converge finishes it"),
     }
 }
 

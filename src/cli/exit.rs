@@ -5,7 +5,7 @@ use super::seat::Seat;
 use super::usage::Usage;
 use crate::config::diagnostic::Diagnostics;
 use crate::drive::act::{ActError, Ended};
-use crate::drive::run::RunError;
+use crate::drive::run::{RunError, Signalled};
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
 use crate::rollout::effect::{Left, Outcome};
@@ -87,8 +87,19 @@ pub fn of_ended(ended: &Ended) -> Exit {
         {
             Exit::Done
         }
-        (.., Outcome::Stopped) if ended.terminated => Exit::Terminated,
+        // Before anything was switched a signal is a no, and still a signal.
+        (.., Outcome::Stopped | Outcome::Denied) => match ended.signalled {
+            Some(signalled) => of_signal(signalled),
+            None => of_outcome(&ended.plan, &ended.outcome),
+        },
         _ => of_outcome(&ended.plan, &ended.outcome),
+    }
+}
+
+fn of_signal(signalled: Signalled) -> Exit {
+    match signalled {
+        Signalled::Interrupt => Exit::Stopped,
+        Signalled::Terminate => Exit::Terminated,
     }
 }
 
@@ -127,8 +138,7 @@ fn of_error(error: &anyhow::Error) -> Exit {
         match cause.downcast_ref::<ActError>() {
             Some(ActError::Blocked(blocked)) => return of_blocked(blocked),
             Some(ActError::Run(RunError::Store(error))) => return of_store(error),
-            Some(ActError::Run(RunError::Killed { terminated: true })) => return Exit::Terminated,
-            Some(ActError::Run(RunError::Killed { terminated: false })) => return Exit::Stopped,
+            Some(ActError::Run(RunError::Killed(signalled))) => return of_signal(*signalled),
             _ => {}
         }
     }

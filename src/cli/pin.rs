@@ -4,6 +4,7 @@ use super::acting::{self, Acting};
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
+use crate::config::fields::parse_duration;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
 use crate::drive::clock;
@@ -21,7 +22,7 @@ use std::collections::BTreeSet;
 /// nothing by itself: it blocks the next promotion until it is renewed or removed.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pointsman pin mw1017.eqiad.wmnet 1.27.0-wmf.11 --reason 'debug the session loss' --until 2016-02-01"
+    after_help = "Example:\n  pointsman pin mw1017.eqiad.wmnet 1.27.0-wmf.11 --reason 'debug the session loss' --until 14d"
 )]
 pub struct Pin {
     /// A host or a wiki
@@ -31,7 +32,7 @@ pub struct Pin {
     /// Why
     #[arg(long)]
     reason: String,
-    /// Until when: 2016-02-01 or 2016-02-01T12:00:00Z
+    /// Until when: 2016-02-01, 2016-02-01T12:00:00Z, or 14d from now
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Time>,
     #[command(flatten)]
@@ -106,5 +107,7 @@ fn subject(policy: &Policy, text: &str) -> anyhow::Result<Subject> {
 }
 
 fn parse_time(text: &str) -> Result<Time, String> {
-    Time::parse(text).ok_or_else(|| "not a time: write 2016-02-01 or 2016-02-01T12:00:00Z (UTC)".to_owned())
+    let from_now = parse_duration(text).map(|ms| Time(clock::now().0.saturating_add(ms)));
+    let words = || "not a time: write 2016-02-01, 2016-02-01T12:00:00Z (UTC), or 14d from now".to_owned();
+    from_now.or_else(|| Time::parse(text)).ok_or_else(words)
 }

@@ -73,6 +73,11 @@ impl Seat {
         Ok(crate::config::find(self.site.as_deref())?)
     }
 
+    /// Where groups.yaml is, or would be.
+    pub fn site_to_be(&self) -> PathBuf {
+        crate::config::place(self.site.as_deref())
+    }
+
     /// The text of groups.yaml.
     pub fn groups_yaml(&self) -> anyhow::Result<String> {
         let file = crate::config::find(self.site.as_deref())?;

@@ -141,7 +141,7 @@ fn go(
         Watched::TakenBack(why, ended) => {
             why.iter().for_each(|line| tell(line));
             tell(&format!("{id} was taken back by its watch:"));
-            say(seat, ended, &store.head()?);
+            say(seat, ended, store)?;
             match exit::of_ended(ended) {
                 Exit::Done => Exit::Held,
                 other => other,

@@ -4,7 +4,7 @@ use super::CLOSE;
 use super::clock;
 use super::deploy::{Deploy, holder};
 use super::gating::Gating;
-use super::run::{Audience, Gates, Run, RunError};
+use super::run::{Audience, Gates, Run, RunError, Signalled};
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::{GateName, HostName};
@@ -61,8 +61,8 @@ pub struct Ended {
     pub gating: Option<Gating>,
     /// Whose lock was taken over.
     pub took_over_from: Option<Lock>,
-    /// Whether it was stopped by SIGTERM.
-    pub terminated: bool,
+    /// The signal that stopped it, if one did.
+    pub signalled: Option<Signalled>,
     /// The most requests that one host had to answer.
     pub round_trips_max: u32,
 }
@@ -92,10 +92,10 @@ pub async fn act(
     order: &Order<'_>,
 ) -> Result<Ended, ActError> {
     let claim = store.take_lock(clock::now(), &holder(&deploy.by), &order.reason, order.take_over)?;
-    let (mut sessions, mut terminated) = (BTreeMap::new(), false);
+    let (mut sessions, mut signalled) = (BTreeMap::new(), None);
     let mut gates = Gates { overruled: order.overruled.clone(), gating: None };
-    let (sessions_of, stop, epoch) = (&mut sessions, &mut terminated, claim.epoch);
-    let mut held = Held { deploy, store, audience, sessions: sessions_of, terminated: stop, epoch, gates: &mut gates };
+    let (sessions_of, stop, epoch) = (&mut sessions, &mut signalled, claim.epoch);
+    let mut held = Held { deploy, store, audience, sessions: sessions_of, signalled: stop, epoch, gates: &mut gates };
     let ended = held.carry_out(order).await;
     let released = held.store.release_lock(clock::now(), claim.epoch);
     let round_trips_max = sessions.values().map(Session::round_trips).max().unwrap_or_default();
@@ -109,7 +109,7 @@ pub async fn act(
         (Outcome::Done { .. }, Some(gating)) => gating.rest().await,
         _ => gates.gating = None,
     }
-    Ok(Ended { took_over_from: claim.took_over_from, terminated, round_trips_max, gating: gates.gating, ..ended })
+    Ok(Ended { took_over_from: claim.took_over_from, signalled, round_trips_max, gating: gates.gating, ..ended })
 }
 
 /// Writes `records` under the lock, for commands that send nothing to hosts.
@@ -125,7 +125,7 @@ struct Held<'a> {
     store: &'a mut dyn Store,
     audience: &'a mut dyn Audience,
     sessions: &'a mut BTreeMap<HostName, Session>,
-    terminated: &'a mut bool,
+    signalled: &'a mut Option<Signalled>,
     epoch: u64,
     gates: &'a mut Gates,
 }
@@ -152,8 +152,8 @@ impl Held<'_> {
             _ => {}
         }
         let (plan, gating) = (machine.plan().clone(), None);
-        let (took_over_from, terminated, round_trips_max) = (None, false, 0);
-        Ok(Ended { plan, outcome, went_back, repaired, gating, took_over_from, terminated, round_trips_max })
+        let (took_over_from, signalled, round_trips_max) = (None, None, 0);
+        Ok(Ended { plan, outcome, went_back, repaired, gating, took_over_from, signalled, round_trips_max })
     }
 
     /// All are brought to the wanted state, which has not moved.
@@ -185,7 +185,7 @@ impl Held<'_> {
 
     async fn run(&mut self, machine: &mut Machine<'_>) -> Result<Outcome, ActError> {
         let run =
-            Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions, self.terminated, self.gates);
+            Run::new(self.deploy, self.store, self.epoch, self.audience, self.sessions, self.signalled, self.gates);
         Ok(run.until_the_end(machine).await?)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// Where hooks are searched for.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs `argv` for `host` within `deadline_ms`; an error is the last words of the command, for people.
 pub async fn run(argv: &[String], host: &HostName, deadline_ms: u64) -> Result<(), String> {

@@ -25,17 +25,46 @@ use crate::store::error::StoreError;
 use crate::tree::content::ContentStore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Who watches and who decides.
 pub trait Audience {
-    /// Shows a plan and asks whether to go on.
-    fn ask(&mut self, plan: &Plan) -> bool;
+    /// Shows a plan and asks whether to go on. The answer may take its time: signals are heard meanwhile, and an audience
+    /// that goes away without one has not agreed.
+    fn ask(&mut self, plan: &Plan) -> oneshot::Receiver<bool>;
     /// Shows a step.
     fn tell(&mut self, told: &Told);
+    /// A command is under way to a host, or came to an end there.
+    fn moves(&mut self, host: &HostName, step: Step);
+    /// A signal was heard: no new step begins, and what is under way to so many hosts is finished.
+    fn stopping(&mut self, hosts: usize);
+    /// Where the bytes of content that go from here to hosts are counted.
+    fn sent(&self) -> Arc<AtomicU64>;
+}
+
+/// How a command to a host stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It was sent: `observe`, `prepare`, `switch`, `confirm`.
+    Begun(&'static str),
+    /// Its answer came.
+    Answered,
+    /// No answer came.
+    Failed,
+}
+
+/// By which signal somebody wished for an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signalled {
+    /// SIGINT, as by Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
 }
 
 /// Why a run ended without an outcome.
@@ -46,10 +75,7 @@ pub enum RunError {
     Store(#[from] StoreError),
     /// A second signal: stopped at once, with whatever was in flight.
     #[error("stopped at once by a second signal; the fleet may be between two states")]
-    Killed {
-        /// Whether by SIGTERM.
-        terminated: bool,
-    },
+    Killed(Signalled),
     /// Signals can't be listened to.
     #[error("signals can't be listened to")]
     Signals(#[source] std::io::Error),
@@ -72,10 +98,12 @@ pub struct Run<'a> {
     epoch: u64,
     audience: &'a mut dyn Audience,
     sessions: &'a mut BTreeMap<HostName, Session>,
-    terminated: &'a mut bool,
+    signalled: &'a mut Option<Signalled>,
     gates: &'a mut Gates,
     proxies: Arc<Proxies>,
     tasks: JoinSet<Done>,
+    /// The answer that a person owes.
+    asked: Option<oneshot::Receiver<bool>>,
 }
 
 /// The gates of a command, from their first look on.
@@ -88,20 +116,21 @@ pub struct Gates {
 }
 
 impl<'a> Run<'a> {
-    /// A run under `epoch`. Sessions are kept for the next run of the same command; `terminated` says afterwards
-    /// whether a stop came by SIGTERM.
+    /// A run under `epoch`. Sessions are kept for the next run of the same command; `signalled` says afterwards whether
+    /// somebody wished for an end.
     pub fn new(
         deploy: &'a Deploy,
         store: &'a mut dyn Store,
         epoch: u64,
         audience: &'a mut dyn Audience,
         sessions: &'a mut BTreeMap<HostName, Session>,
-        terminated: &'a mut bool,
+        signalled: &'a mut Option<Signalled>,
         gates: &'a mut Gates,
     ) -> Self {
         let content = Arc::new(deploy.content.clone());
         let proxies = Arc::new(Proxies::new(Arc::clone(&deploy.fleet), Arc::clone(&deploy.mirrors)));
-        Self { deploy, content, store, epoch, audience, sessions, terminated, gates, proxies, tasks: JoinSet::new() }
+        let (tasks, asked) = (JoinSet::new(), None);
+        Self { deploy, content, store, epoch, audience, sessions, signalled, gates, proxies, tasks, asked }
     }
 
     /// Runs `machine` to its end.
@@ -111,29 +140,29 @@ impl<'a> Run<'a> {
         let mut stopping = false;
         let mut effects = machine.start(clock::now());
         loop {
-            let mut events = Vec::new();
             for effect in effects {
-                if let Some(outcome) = self.execute(effect, &mut events)? {
+                if let Some(outcome) = self.execute(effect)? {
                     self.proxies.close().await;
                     return Ok(outcome);
                 }
             }
-            if events.is_empty() {
-                events = self.wait(&mut interrupted, &mut terminated).await?;
-            }
-            if events.contains(&Event::Stop) && std::mem::replace(&mut stopping, true) {
-                return Err(RunError::Killed { terminated: *self.terminated });
+            let events = self.wait(&mut interrupted, &mut terminated).await?;
+            if events.contains(&Event::Stop) {
+                match self.signalled.filter(|_| std::mem::replace(&mut stopping, true)) {
+                    Some(by) => return Err(RunError::Killed(by)),
+                    None => self.audience.stopping(self.tasks.len()),
+                }
             }
             effects = machine.step(clock::now(), events);
         }
     }
 
-    /// Executes one effect; an outcome ends the run. What can be answered at once goes to `events`.
-    fn execute(&mut self, effect: Effect, events: &mut Vec<Event>) -> Result<Option<Outcome>, StoreError> {
+    /// Executes one effect; an outcome ends the run.
+    fn execute(&mut self, effect: Effect) -> Result<Option<Outcome>, StoreError> {
         match effect {
             Effect::Persist(records) => self.store.append(clock::now(), self.epoch, &records)?,
             Effect::Send { host, command, deadline_ms } => self.send(host, command, deadline_ms),
-            Effect::Ask(plan) => events.push(if self.audience.ask(&plan) { Event::Approved } else { Event::Denied }),
+            Effect::Ask(plan) => self.asked = Some(self.audience.ask(&plan)),
             Effect::Depool(host) => self.depool(host),
             Effect::Gate(call) => self.gate(*call)?,
             Effect::Tell(told) => self.audience.tell(&told),
@@ -158,7 +187,9 @@ impl<'a> Run<'a> {
             }
             _ => None,
         };
-        self.tasks.spawn_local(converse(fleet, content, kept, way, command, lead));
+        self.audience.moves(&way.host, Step::Begun(command.name()));
+        let sent = self.audience.sent();
+        self.tasks.spawn_local(converse(fleet, content, kept, way, command, lead, sent));
     }
 
     /// Tells what is new of mirrors, and what came from where.
@@ -218,15 +249,12 @@ impl<'a> Run<'a> {
     /// Waits for something to happen, then takes everything that has happened meanwhile: one commit serves all.
     async fn wait(&mut self, interrupted: &mut Signal, terminated: &mut Signal) -> Result<Vec<Event>, StoreError> {
         let first = tokio::select! {
-            Some(done) = self.tasks.join_next() => Some(done),
+            Some(done) = self.tasks.join_next() => done,
             step = next(&mut self.gates.gating) => return self.gated(step),
-            _ = interrupted.recv() => None,
-            _ = terminated.recv() => {
-                *self.terminated = true;
-                None
-            }
+            yes = answer(&mut self.asked) => return Ok(vec![if yes { Event::Approved } else { Event::Denied }]),
+            _ = interrupted.recv() => return Ok(self.stop(Signalled::Interrupt)),
+            _ = terminated.recv() => return Ok(self.stop(Signalled::Terminate)),
         };
-        let Some(first) = first else { return Ok(vec![Event::Stop]) };
         let mut events = vec![self.done(first)];
         while let Some(done) = self.tasks.try_join_next() {
             events.push(self.done(done));
@@ -234,8 +262,16 @@ impl<'a> Run<'a> {
         Ok(events)
     }
 
+    fn stop(&mut self, by: Signalled) -> Vec<Event> {
+        *self.signalled = Some(by);
+        vec![Event::Stop]
+    }
+
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) -> Event {
         let (event, kept) = done.expect("a conversation neither panics nor is cancelled");
+        if let Event::Reply { host, answer, .. } = &event {
+            self.audience.moves(host, if answer.is_ok() { Step::Answered } else { Step::Failed });
+        }
         self.sessions.extend(kept);
         self.news();
         event
@@ -250,6 +286,18 @@ async fn next(gating: &mut Option<Gating>) -> gating::Step {
     }
 }
 
+/// A person's answer; never anything while none is owed.
+async fn answer(asked: &mut Option<oneshot::Receiver<bool>>) -> bool {
+    match asked {
+        Some(owed) => {
+            let yes = owed.await.unwrap_or_default();
+            *asked = None;
+            yes
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// One command to one host over its kept session, or over a new one.
 async fn converse(
     fleet: Arc<Fleet>,
@@ -258,6 +306,7 @@ async fn converse(
     way: Way,
     command: Box<Command>,
     lead: Option<Lead>,
+    sent: Arc<AtomicU64>,
 ) -> Done {
     let host = way.host.clone();
     let generation: Generation = command.stamp().generation;
@@ -267,7 +316,7 @@ async fn converse(
             Some(session) => session,
             None => fleet.session(&host, Install::IfMissing).await?,
         };
-        let reply = ask(&mut session, &content, &command, way, lead).await?;
+        let reply = ask(&mut session, &content, &command, way, lead, &sent).await?;
         Ok((reply, session))
     };
     let (answer, session) = match asked.await {
@@ -288,6 +337,7 @@ async fn ask(
     command: &Command,
     mut way: Way,
     lead: Option<Lead>,
+    counted: &AtomicU64,
 ) -> Result<Reply, Fault> {
     let (Command::Prepare { want, .. }, Some(lead)) = (command, lead) else {
         return session.command(command, way.within).await;
@@ -308,6 +358,9 @@ async fn ask(
     let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
     let mirrors = Arc::clone(&way.mirrors);
     let offered = Offered::new(Arc::clone(content), manifest, way);
-    let mut sent = |bytes| mirrors.sent(bytes);
+    let mut sent = |bytes| {
+        counted.fetch_add(bytes, Ordering::Relaxed);
+        mirrors.sent(bytes);
+    };
     session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await
 }

@@ -17,6 +17,14 @@ pub const MESSAGES_LARGE_MAX: usize = 16;
 pub const NOISE_BYTES_MAX: usize = 64 << 10;
 /// What is kept of a host's or a hook's stderr, bytes.
 pub const STDERR_BYTES_MAX: usize = 16 << 10;
+/// How far a host's clock may be from ours before a doctor says so, ms.
+pub const CLOCK_SKEW_MS_MAX: u64 = 60_000;
+/// Room for the books and content below which a doctor says so, bytes: a few trees of a large release.
+pub const DOCTOR_FREE_BYTES: u64 = 4 << 30;
+/// How long a program may take to say its version, ms.
+pub const DOCTOR_TOOL_MS_MAX: u64 = 10_000;
+/// How far back a doctor lets gates look, ms.
+pub const DOCTOR_WINDOW_MS: u64 = 60_000;
 /// The largest configuration file or dblist, bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Hosts that one range expression may name.

@@ -398,6 +398,16 @@ impl fmt::Display for Level {
 }
 
 impl Command {
+    /// What it is called in the books.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Observe { .. } => "observe",
+            Self::Prepare { .. } => "prepare",
+            Self::Switch { .. } => "switch",
+            Self::Confirm { .. } => "confirm",
+        }
+    }
+
     /// Its place in the order of all commands.
     pub fn stamp(&self) -> Stamp {
         match self {

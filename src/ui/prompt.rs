@@ -1,4 +1,7 @@
 //! Questions to a person. Without a terminal the answer is no: a pipe must not agree to anything.
+//!
+//! Who asks while signals are listened to asks on a thread of its own: waiting for a line can't be cut short, and so
+//! Ctrl-C would not be heard before Return.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -9,7 +12,8 @@ const ANSWER_BYTES_MAX: u64 = 64;
 /// `--yes` and answers no.
 pub fn confirm(question: &str) -> io::Result<bool> {
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    ask(question, terminal, &mut io::stdin().lock(), &mut io::stderr().lock())
+    // stderr stays free for whatever else has to be said meanwhile.
+    ask(question, terminal, &mut io::stdin().lock(), &mut io::stderr())
 }
 
 fn ask(question: &str, terminal: bool, input: &mut dyn BufRead, output: &mut dyn Write) -> io::Result<bool> {

@@ -1,5 +1,6 @@
 //! The command line as a person meets it: the real program over real directories, judged from outside.
 
+mod begins;
 mod blame;
 mod books;
 mod canary;
@@ -7,6 +8,7 @@ mod codes;
 mod content;
 mod docs;
 mod dry;
+mod examples;
 mod gated;
 mod gates;
 mod gc;
@@ -26,10 +28,12 @@ mod security;
 #[expect(dead_code, reason = "the tests of the library use the rest")]
 mod server;
 mod shared;
+mod shells;
 mod simulations;
 mod site;
 mod stopped;
 mod story;
+mod terminal;
 mod timeline;
 mod together;
 mod week;

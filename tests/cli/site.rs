@@ -108,7 +108,7 @@ impl Site {
 
     fn build(wikis: &str, hosts: &str, map: &BTreeMap<String, String>, more: &str) -> Self {
         let home = tempfile::tempdir().expect("a directory is made");
-        let hosts: Vec<String> = hosts.split(' ').map(|host| format!("{host}.eqiad.wmnet")).collect();
+        let hosts: Vec<String> = hosts.split(' ').map(|host| format!("{host}.{}.wmnet", datacenter(host))).collect();
         let site = Self { home, hosts };
         for version in [V9, V10, V11] {
             site.cut(version);
@@ -127,8 +127,9 @@ impl Site {
         let role = |n: usize| ["debug", "canary", "appserver"][n.min(2)];
         let host = |(n, name): (usize, &String)| {
             format!(
-                "  - {{name: {name}, roles: [{}], datacenter: eqiad, transport: local, directory: hosts}}\n",
-                role(n)
+                "  - {{name: {name}, roles: [{}], datacenter: {}, transport: local, directory: hosts}}\n",
+                role(n),
+                datacenter(name)
             )
         };
         let hosts: String = self.hosts.iter().enumerate().map(host).collect();
@@ -254,6 +255,11 @@ impl Site {
         walk(self.home.path(), &mut found);
         found
     }
+}
+
+/// Where a host stands, by its number.
+fn datacenter(host: &str) -> &'static str {
+    if host.starts_with("mw2") { "codfw" } else { "eqiad" }
 }
 
 /// Runs a command of the program to its end.

@@ -113,3 +113,25 @@ fn a_host_that_was_rebuilt() {
     fleet.all_serve(0, &[]);
     fleet.run(&["check"]).is(0);
 }
+
+#[test]
+fn a_doctor_names_each_host_with_its_fault_and_puts_no_agent_there() {
+    // Before the first sync.
+    let mut fleet = TestFleet::site(6);
+    let faults = [Broken::Refused, Broken::KeyChanged, Broken::Password, Broken::KeyUnknown];
+    for (i, broken) in faults.into_iter().enumerate() {
+        fleet.set(i, Some(broken));
+    }
+    let said = fleet.run(&["doctor"]).is(7).said();
+    for line in [
+        "ok    mw[005-006].test: reached; it has no agent yet, the first sync brings it",
+        "BAD   mw001.test: connection refused",
+        "BAD   mw002.test: host key changed\n      mend: pointsman hosts trust mw002.test",
+        "BAD   mw003.test: asks for a password",
+        "BAD   mw004.test: host key unknown\n      mend: pointsman hosts trust mw004.test",
+        "ok    ssh: OpenSSH_",
+    ] {
+        assert!(said.contains(line), "`{line}`: {said}");
+    }
+    assert!((0..6).all(|i| fleet.agents(i).is_empty()), "no agent was put on any host");
+}
