@@ -46,6 +46,7 @@ mod rollback;
 mod run;
 mod schema;
 mod seat;
+mod serve;
 mod simulate;
 mod staged;
 mod status;
@@ -122,6 +123,7 @@ enum Command {
     History(history::History),
     Show(history::Show),
     Report(report::Report),
+    Serve(serve::Serve),
     Timeline(timeline::Timeline),
     Replay(replay::Replay),
     Simulate(simulate::Simulate),
@@ -194,6 +196,7 @@ impl Command {
             Self::History(command) => command.run(seat),
             Self::Show(command) => command.run(seat),
             Self::Report(command) => command.run(seat),
+            Self::Serve(command) => command.run(seat),
             Self::Timeline(command) => command.run(seat),
             Self::Replay(command) => command.run(seat),
             Self::Simulate(command) => command.run(seat),

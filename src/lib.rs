@@ -2,10 +2,11 @@
 //! takes everything back with one command.
 //!
 //! The map of the house is in ARCHITECTURE.md; every import runs downwards:
-//! `cli`, then `drive` `sim` `replay` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `playbook` `signal` `wire`, then
+//! `cli`, then `board` `drive` `sim` `replay` `demo` `ui`, then `fleet` `agent` `store` `report`, then `rollout` `playbook` `signal` `wire`, then
 //! `plan` `gate` `tree` `config`, then `model`.
 
 pub mod agent;
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod demo;

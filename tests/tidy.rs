@@ -14,7 +14,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const FILE_LINES_MAX: usize = 450;
 
 /// Which floor a room is on. A room may import from lower floors, and from its own where that makes no circle.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 23] = [
     ("main", 7),
     ("host", 7),
     ("cli", 6),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("replay", 5),
     ("demo", 5),
     ("ui", 5),
+    ("board", 5),
     ("fleet", 4),
     ("agent", 4),
     ("store", 4),

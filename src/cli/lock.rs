@@ -41,7 +41,7 @@ impl Lock {
 }
 
 /// Waits for SIGINT or SIGTERM.
-async fn ended() -> std::io::Result<()> {
+pub async fn ended() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -4,14 +4,9 @@ use super::exit::Exit;
 use super::history::known;
 use super::seat::Seat;
 use super::whole;
+use crate::board::reading;
 use crate::drive::clock;
 use crate::model::ids::RolloutId;
-use crate::model::limits::TIMELINE_EVENTS_MAX;
-use crate::report::html::case::Case;
-use crate::report::html::{Told, page};
-use crate::report::timeline::{Mark, Span, Teller};
-use crate::store::Store;
-use crate::store::sqlstore::SqlStore;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -33,29 +28,9 @@ impl Report {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let store = seat.read_books(&seat.policy()?)?;
-        whole::write(&self.html, html(&store, self.id)?.as_bytes())?;
+        let rollout = known(&store, self.id)?;
+        whole::write(&self.html, reading::report(&store, rollout, clock::now())?.as_bytes())?;
         seat.printer.talk(&format!("{} is written to {}", self.id, self.html.display()));
         Ok(Exit::Done)
     }
-}
-
-/// The page of one undertaking.
-pub fn html(store: &SqlStore, id: RolloutId) -> anyhow::Result<String> {
-    let (rollout, now) = (known(store, id)?, clock::now());
-    let before = rollout.from.map(|from| store.snapshot(from)).transpose()?.flatten();
-    let after = store.snapshot(rollout.to)?;
-    let (mut case, mut teller) = (Case::new(rollout), Teller::new(Span { since: None, until: now }));
-    let mut last = 0;
-    loop {
-        let events = store.events(last, TIMELINE_EVENTS_MAX)?;
-        let Some(newest) = events.last() else { break };
-        last = newest.seq;
-        for event in &events {
-            let mark = Mark { seq: event.seq, at: event.at, epoch: event.epoch };
-            case.take(mark, event.hash, &event.record);
-            teller.take(mark, &event.record);
-        }
-    }
-    let rows = teller.rows();
-    Ok(page(Told { case: &case, rows: &rows, before: before.as_ref(), after: after.as_ref(), now }))
 }

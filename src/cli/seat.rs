@@ -81,6 +81,11 @@ impl Seat {
         Ok(crate::config::load(&file)?)
     }
 
+    /// Where groups.yaml lies.
+    pub fn groups_yaml_file(&self) -> anyhow::Result<PathBuf> {
+        Ok(crate::config::find(self.site.as_deref())?)
+    }
+
     /// Where groups.yaml is, or would be.
     pub fn site_to_be(&self) -> PathBuf {
         crate::config::place(self.site.as_deref())

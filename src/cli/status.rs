@@ -8,7 +8,7 @@ use crate::drive::look::{Look, LookError};
 use crate::plan::goal::Site;
 use crate::plan::{back, needs};
 use crate::report;
-use crate::report::status::{FORMAT, Look as Seen, StatusView};
+use crate::report::status::{Look as Seen, StatusView};
 use crate::store::Store;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -34,17 +34,12 @@ impl Status {
         let (books, holder_lives) = (store.load()?, store.holder_lives()?);
         let by = who();
         let site = Site { policy: &policy, books: &books, now: clock::now(), by: &by };
-        let rollback = back::rollback(site, &back::Scope::Last, "").map(|goal| report::plan::changes_line(&goal));
         let observed = match self.live {
             true => self.look(seat, site)?,
             false => BTreeMap::new(),
         };
-        let groups = policy.groups.iter().map(|g| (g.name.clone(), g.wikis.iter().cloned().collect())).collect();
-        let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
-        let hosts = serving.collect();
-        let (now, rollback) = (clock::now(), rollback.ok());
-        let view =
-            StatusView { format: FORMAT, now, books: books.clone(), holder_lives, groups, hosts, observed, rollback };
+        let view = StatusView::of(&policy, books.clone(), holder_lives, clock::now(), &by);
+        let view = StatusView { observed, ..view };
         match seat.json {
             true => seat.printer.data(&report::status::json(&view).to_string()),
             false => seat.printer.data(report::status::text(&view).trim_end()),

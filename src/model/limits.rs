@@ -326,3 +326,27 @@ pub const IRC_LINE_BYTES_MAX: usize = 400;
 pub const SYSLOG_TEXT_BYTES_MAX: usize = 900;
 /// A line of a mail, columns; RFC 5322 allows 998 bytes.
 pub const MAIL_COLUMNS_MAX: usize = 100;
+/// Connections that the board answers at the same time, streams of events among them.
+pub const BOARD_CONNECTIONS_MAX: usize = 128;
+/// A request's line and headers to the board, bytes.
+pub const BOARD_HEADER_BYTES_MAX: usize = 16 << 10;
+/// A request's headers to arrive at the board, ms.
+pub const BOARD_HEADER_MS_MAX: u64 = 10_000;
+/// One connection to the board, ms; a browser begins its stream of events anew.
+pub const BOARD_MS_MAX: u64 = 600_000;
+/// A form that is sent to the board, bytes.
+pub const BOARD_FORM_BYTES_MAX: usize = 8 << 10;
+/// How often the board looks whether the journal has more, ms.
+pub const BOARD_LOOK_MS: u64 = 500;
+/// How many times as seldom it looks at books on a server.
+pub const BOARD_LOOK_SHARED: u64 = 10;
+/// How long whoever named a wrong token waits for the answer, ms; meanwhile no other token is looked at.
+pub const BOARD_WRONG_MS: u64 = 1_000;
+/// How often the board tries to read books that somebody writes just now.
+pub const BOARD_TRIES_MAX: usize = 40;
+/// The pause between two such tries, ms.
+pub const BOARD_TRY_MS: u64 = 50;
+/// Undertakings that the board lists.
+pub const BOARD_ROLLOUTS: usize = 25;
+/// People with a token.
+pub const BOARD_PEOPLE_MAX: usize = 1_000;

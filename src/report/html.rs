@@ -2,12 +2,13 @@
 //! why. No scripts, nothing from the network.
 //!
 //! Invariants. Every value reaches the page through a splice of `maud::html!`, which escapes whatever is not [`Markup`]; nothing
-//! here makes markup of a text (`PreEscaped` stands in [`document`] only, around our own stylesheet). The page as a whole goes
+//! here makes markup of a text (`PreEscaped` stands in [`document`] only, around our own stylesheet and script). The page as a whole goes
 //! through [`visible`], so that no control or bidirectional character is left in it. It forbids itself to load or to run
 //! anything. What the journal does not hold is said not to be held.
 //!
 //! Absent on purpose: judgement of who was right, and anything that is not in the books.
 
+pub mod board;
 pub mod case;
 mod gates;
 mod hosts;
@@ -75,7 +76,7 @@ pub fn page(told: Told<'_>) -> String {
         }
         footer { (origin(told)) }
     };
-    document(&title, &body)
+    document(&title, &body, Live::No)
 }
 
 const SECTIONS: [(&str, &str); 7] = [
@@ -89,7 +90,10 @@ const SECTIONS: [(&str, &str); 7] = [
 ];
 
 fn section(n: usize, body: Markup) -> Markup {
-    let (id, name) = SECTIONS[n];
+    section_of(SECTIONS[n].0, SECTIONS[n].1, body)
+}
+
+fn section_of(id: &str, name: &str, body: Markup) -> Markup {
     html! {
         section id=(id) aria-labelledby={ (id) "-h" } {
             h2 id={ (id) "-h" } { (name) }
@@ -98,25 +102,45 @@ fn section(n: usize, body: Markup) -> Markup {
     }
 }
 
+/// Whether a page asks for itself again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Live {
+    Yes,
+    No,
+}
+
+/// The one script of a live page.
+const SCRIPT: &str = include_str!("html/live.js");
+
+/// What a page may do, for its `Content-Security-Policy`: nothing but its own style; a live one runs its own script, asks its
+/// own server and sends its forms there.
+fn policy(live: Live) -> String {
+    let sum = |text: &str| base64(&Sha256::digest(text));
+    let more = match live {
+        Live::No => "form-action 'none'".to_owned(),
+        Live::Yes => format!("script-src 'sha256-{}'; connect-src 'self'; form-action 'self'", sum(SCRIPT)),
+    };
+    format!("default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; {more}", sum(STYLE))
+}
+
 /// A whole document around `body`.
-fn document(title: &str, body: &Markup) -> String {
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        base64(&Sha256::digest(STYLE))
-    );
+fn document(title: &str, body: &Markup, live: Live) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta http-equiv="Content-Security-Policy" content=(policy(live));
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="referrer" content="no-referrer";
+                meta name="referrer" content="same-origin";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body { (body) }
+            body {
+                (body)
+                @if live == Live::Yes { script { (PreEscaped(SCRIPT)) } }
+            }
         }
     };
     visible(&page.into_string())

@@ -97,7 +97,8 @@ pub fn spans(cell: &str) -> Vec<Span> {
 }
 
 fn span(text: String, strong: bool) -> Option<Span> {
-    (!text.is_empty()).then(|| if strong { Span::Strong(text) } else { Span::Plain(text) })
+    let made = if strong { Span::Strong } else { Span::Plain };
+    (!text.is_empty()).then(|| made(text))
 }
 
 fn entity(text: &str) -> (Option<char>, usize) {

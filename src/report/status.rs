@@ -6,6 +6,7 @@ use super::escape::Untrusted;
 use super::stale;
 use super::table::{Side, lines};
 use super::words::{moment, since};
+use crate::config::policy::Policy;
 use crate::model::books::{Books, Hold, Kind, Pin, PinSource, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::fault::Fault;
@@ -17,7 +18,8 @@ use crate::model::ranges::fold;
 use crate::model::stale::{Stale, StaleReason};
 use crate::model::time::Time;
 use crate::model::words::count;
-use crate::plan::assess;
+use crate::plan::goal::Site;
+use crate::plan::{assess, back};
 use crate::store::error::machine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,16 @@ pub enum ViewError {
 }
 
 impl StatusView {
+    /// A view of books alone; `by`: who asks.
+    pub fn of(policy: &Policy, books: Books, holder_lives: Option<bool>, now: Time, by: &str) -> Self {
+        let site = Site { policy, books: &books, now, by };
+        let rollback = back::rollback(site, &back::Scope::Last, "").map(|goal| super::plan::changes_line(&goal)).ok();
+        let groups = policy.groups.iter().map(|g| (g.name.clone(), g.wikis.iter().cloned().collect())).collect();
+        let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
+        let hosts = serving.collect();
+        Self { format: FORMAT, now, books, holder_lives, groups, hosts, observed: BTreeMap::new(), rollback }
+    }
+
     /// Reads what [`json`] made.
     pub fn read(bytes: &[u8]) -> Result<Self, ViewError> {
         /// What every format has.

@@ -4,7 +4,10 @@
 //! label's value escapes `\`, `"` and line ends. Metrics of the last run stay until the next one, so its age is one too.
 
 use super::canary::{Asked, CanaryView, Looked};
+use super::status::StatusView;
+use crate::model::books::HostRow;
 use crate::model::verdict::Verdict;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Every verdict, one series each, so that a change of verdict ends none.
@@ -42,6 +45,39 @@ pub fn text(view: &CanaryView) -> String {
         }
     }
     gauges(&mut page, view);
+    page.0
+}
+
+/// The books as metrics, and the number of events in the journal.
+pub fn books(view: &StatusView, events: u64) -> String {
+    let (mut page, books) = (Page::default(), &view.books);
+    let rows = |is: fn(&HostRow) -> bool| books.hosts.values().filter(|row| is(row)).count() as f64;
+    page.one("pointsman_hosts", "Hosts that serve wikis.", view.hosts.len() as f64);
+    page.one("pointsman_stale_hosts", "Hosts that are not trusted.", view.stale().len() as f64);
+    page.one("pointsman_owed_hosts", "Hosts that were left behind.", rows(|row| row.owed.is_some()));
+    page.one("pointsman_depooled_hosts", "Hosts that are out of service.", rows(|row| row.depooled.is_some()));
+    page.one("pointsman_open_rollouts", "Undertakings that have not ended.", books.open().count() as f64);
+    page.one(
+        "pointsman_waiting_approvals",
+        "Approvals that wait for a person.",
+        super::html::board::waiting(view).len() as f64,
+    );
+    page.one("pointsman_hold", "1 while nothing may go forward.", f64::from(books.hold.is_some()));
+    page.one("pointsman_locked", "1 while somebody has the lock.", f64::from(books.lock.is_some()));
+    page.one("pointsman_blockers", "Open blockers.", books.health.blockers.len() as f64);
+    page.one("pointsman_journal_events", "Events of the journal.", events as f64);
+    page.head("pointsman_wikis", "Wikis of a group by the version that is wanted of them.");
+    let map = books.wanted().map(|wanted| wanted.map.0.clone()).unwrap_or_default();
+    for (group, wikis) in &view.groups {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        wikis
+            .iter()
+            .filter_map(|wiki| map.get(wiki))
+            .for_each(|version| *counts.entry(version.as_str()).or_default() += 1);
+        for (version, wikis) in counts {
+            page.sample("pointsman_wikis", &[("group", group.as_str()), ("version", version)], wikis as f64);
+        }
+    }
     page.0
 }
 

@@ -111,6 +111,11 @@ const TABLE: &[(&str, Line)] = &[
     ("pointsman show r12", Ends(0)),
     ("pointsman report r12 --html r12.html", Ends(0)),
     ("pointsman show r12 --otlp > trace.json", Ends(0)),
+    ("pointsman serve --listen 127.0.0.1:8080", Elsewhere("page: the board")),
+    (
+        "pointsman serve --listen 10.0.0.1:8443 --name board.example.org --people people --tls-cert board.pem --tls-key board.key",
+        Elsewhere("page: within TLS"),
+    ),
     ("pointsman timeline --since 3h", Ends(0)),
     ("pointsman timeline --since 2016-01-23T01:16:00Z --until 2016-01-23T02:00:00Z > incident.md", Ends(0)),
     ("pointsman journal verify", Ends(0)),

@@ -181,9 +181,9 @@ fn port(driver: &mut Child) -> u16 {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.ask("DELETE", &self.session, &json!({}));
-        }
+        // After a failure too, or the browser would outlive its driver.
+        let end = || self.ask("DELETE", &self.session, &json!({}));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(end));
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

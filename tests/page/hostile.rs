@@ -1,16 +1,18 @@
 //! Whatever a host, a program, a log or a person says, the page of it runs nothing and loads nothing (S19).
 
 use crate::browser::Browser;
-use crate::journal::{BEGIN, host, outcome, page_of};
+use crate::journal::{BEGIN, case_of, host, outcome, page_of};
 use crate::report::is_a_good_page;
-use pointsman::model::books::{Kind, Pin, PinSource, Pins, Record, Rollout, Snapshot, Status};
+use pointsman::model::books::{Books, Kind, Pin, PinSource, Pins, Record, Rollout, Snapshot, Status};
 use pointsman::model::health::HealthRecord;
-use pointsman::model::ids::{Generation, RolloutId, SnapshotId};
+use pointsman::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
 use pointsman::model::names::{GateName, Version};
 use pointsman::model::stale::StaleReason;
 use pointsman::model::time::Time;
 use pointsman::model::verdict::{Against, Judgement, Verdict};
 use pointsman::report::escape::{Untrusted, visible};
+use pointsman::report::html::board::{self, Board};
+use pointsman::report::status::StatusView;
 use serde_json::json;
 use std::fs;
 
@@ -77,19 +79,55 @@ const PAYLOADS: [&str; 58] = [
 
 /// What no page of ours has, by what it does; 0 when all is well.
 const FOREIGN: &str = "
+    const SCRIPT = OURS;
     const known = 'html head meta title style body header nav main section footer p h1 h2 h3 ul li a dl dt dd span strong code pre \
-        div table caption thead tbody tr th td time details summary figure figcaption svg desc line circle path text'.split(' ');
+        div table caption thead tbody tr th td time details summary figure figcaption svg desc line circle path text \
+        form input label button ol br'.split(' ');
     const foreign = [];
     for (const element of document.querySelectorAll('*')) {
-        if (!known.includes(element.localName)) foreign.push(element.outerHTML);
+        const ours = element.localName === 'script' && element.text === SCRIPT;
+        if (!ours && !known.includes(element.localName)) foreign.push(element.outerHTML);
         for (const {name, value} of element.attributes) {
-            const runs = name.startsWith('on') || ['src', 'srcset', 'srcdoc', 'style', 'action', 'formaction'].includes(name);
-            const leaves = name.endsWith('href') && !value.startsWith('#');
+            const runs = name.startsWith('on') || ['src', 'srcset', 'srcdoc', 'style', 'formaction'].includes(name);
+            const leaves = (name.endsWith('href') || name === 'action') && !/^(#|\\/[a-z])/.test(value);
             if (runs || leaves) foreign.push(name + '=' + value);
         }
     }
     if (window.__pwned !== undefined) foreign.push('it ran');
     return foreign";
+
+fn foreign() -> String {
+    FOREIGN.replace("OURS", &json!(include_str!("../../src/report/html/live.js")).to_string())
+}
+
+/// The board of books in which everybody says `text` wherever they can, while an approval waits.
+fn board_of(text: &str) -> String {
+    let mut books = Books::new(BooksId(7));
+    for record in said(text) {
+        match record {
+            Record::Opened { rollout, snapshot, .. } => {
+                let rollout = Rollout { status: Status::Open, ..rollout };
+                books.apply(Time(BEGIN), &Record::Opened { rollout, snapshot, moves_current: true });
+            }
+            Record::Ended { .. } => {}
+            record => books.apply(Time(BEGIN), &record),
+        }
+    }
+    let gate = "train".parse().expect("a gate");
+    books.apply(Time(BEGIN), &Record::Health(HealthRecord::Asked { rollout: RolloutId(2), gate }));
+    let rollouts: Vec<Rollout> = books.rollouts.values().cloned().collect();
+    let (groups, hosts) = (vec![("group1".parse().expect("a group"), Vec::new())], (1..5).map(host).collect());
+    let (now, observed) = (Time(BEGIN), Default::default());
+    let view = StatusView { format: 1, now, books, holder_lives: None, groups, hosts, observed, rollback: None };
+    let case = case_of(&spaced(said(text))).0;
+    board::page(Board {
+        view: &view,
+        newest: Some(&case),
+        rollouts: &rollouts,
+        takes_approvals: true,
+        said: Some(text),
+    })
+}
 
 fn version() -> Version {
     "1.27.0-wmf.11".parse().expect("a version")
@@ -172,14 +210,14 @@ fn state(text: &str) -> Snapshot {
 }
 
 #[test]
-fn s19_nothing_that_is_said_runs_in_a_report() {
+fn s19_nothing_that_is_said_runs_in_a_page() {
     let home = tempfile::tempdir().expect("a directory is made");
     let file = home.path().join("page.html");
     let browser = Browser::start();
     // The check sees what it looks for.
     fs::write(&file, "<title>x</title><script>window.__pwned = 1</script>").expect("written");
     browser.open_file(&file);
-    assert_eq!(browser.run(FOREIGN).as_array().map(Vec::len), Some(2), "a page that runs something");
+    assert_eq!(browser.run(&foreign()).as_array().map(Vec::len), Some(2), "a page that runs something");
 
     let long = "<script>window.__pwned=1</script>".repeat(40_000);
     let deep = "<b>".repeat(2_000);
@@ -188,12 +226,19 @@ fn s19_nothing_that_is_said_runs_in_a_report() {
         assert_eq!(page, visible(&page), "no character of it leads astray");
         fs::write(&file, &page).expect("written");
         browser.open_file(&file);
-        assert_eq!(browser.run(FOREIGN), json!([]), "{payload:?}");
+        assert_eq!(browser.run(&foreign()), json!([]), "{payload:?}");
         assert_eq!(browser.run("return document.title"), format!("r2: promote group1 to {}", version()));
         assert_eq!(browser.complaints(), [""; 0], "{payload:?}");
         let shown = Untrusted(payload).to_string();
         let count = format!("return document.body.textContent.split({}).length - 1", json!(shown));
         assert!(browser.run(&count).as_u64() > Some(20), "it is shown as text: {payload:?}");
+
+        fs::write(&file, board_of(payload)).expect("written");
+        browser.open_file(&file);
+        assert_eq!(browser.run(&foreign()), json!([]), "on the board: {payload:?}");
+        assert!(browser.run(&count).as_u64() > Some(15), "it is shown on the board as text: {payload:?}");
+        // Its server is not there, which the browser complains of.
+        browser.complaints();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pages as a person meets them: in a real Chromium, judged by what it shows and by what it does not run.
 
+mod board;
 mod browser;
 #[path = "../cli/gated.rs"]
 #[expect(dead_code, reason = "the tests of the command line use the rest")]

@@ -224,3 +224,25 @@ fn what_status_wrote_is_read_back() {
     assert!(matches!(StatusView::read(newer.as_bytes()), Err(ViewError::Format(2))));
     assert!(matches!(StatusView::read(b"{}"), Err(ViewError::Malformed(_))));
 }
+
+#[test]
+fn the_same_as_metrics() {
+    let metrics = crate::report::textfile::books(&incident(), 1134);
+    let samples: Vec<&str> = metrics.lines().filter(|line| !line.starts_with('#')).collect();
+    expect![[r#"
+        pointsman_hosts 20
+        pointsman_stale_hosts 3
+        pointsman_owed_hosts 1
+        pointsman_depooled_hosts 1
+        pointsman_open_rollouts 1
+        pointsman_waiting_approvals 0
+        pointsman_hold 1
+        pointsman_locked 1
+        pointsman_blockers 0
+        pointsman_journal_events 1134
+        pointsman_wikis{group="group0",version="1.27.0-wmf.11"} 5
+        pointsman_wikis{group="group1",version="1.27.0-wmf.11"} 592
+        pointsman_wikis{group="group1",version="1.27.0-wmf.9"} 2
+        pointsman_wikis{group="group2",version="1.27.0-wmf.11"} 295"#]]
+    .assert_eq(&samples.join("\n"));
+}
