@@ -66,6 +66,16 @@ install_osmem() {
         die 'osmem-server is not there: is pypi.org reachable?'
 }
 
+# What makes requests out of an OpenAPI description and holds the answers against it.
+install_schemathesis() {
+    local venv=target/schemathesis version=4.32.5
+    "$venv/bin/python" -c "from importlib.metadata import version as v; assert v('schemathesis') == '$version'" \
+        2>/dev/null && return
+    printf '== installing schemathesis %s below %s\n' "$version" "$venv"
+    python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "schemathesis==$version" ||
+        die 'schemathesis is not there: is pypi.org reachable?'
+}
+
 # What looks for barriers in a page: the program's pages have to have none.
 install_axe() {
     local version=4.10.3 sum=0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292 to=target/axe

@@ -33,7 +33,8 @@ pub async fn feed(
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", PATH).envs(variable);
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    // In a process group of its own: Ctrl-C at a terminal lets it finish.
+    command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     let ran = async {
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {

@@ -19,7 +19,8 @@ pub fn start(program: &Path, directory: &Path) -> Result<Channel, Fault> {
     check(directory)?;
     let mut command = Command::new(program);
     command.arg("agent").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    command.current_dir("/").kill_on_drop(true);
+    // Ctrl-C at a terminal is for the controller, which lets this host finish what it does, as one that is reached by ssh.
+    command.current_dir("/").kill_on_drop(true).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = command.spawn().and_then(Channel::local);
     started.map_err(|error| Fault::Other(format!("here: cannot start {}: {error}", program.display())))

@@ -74,11 +74,12 @@ pub fn environment() -> impl Iterator<Item = (&'static str, OsString)> {
 }
 
 /// An OpenSSH tool with a cleared environment, killed when dropped. It runs in `/`, so that no path of ssh's configuration
-/// depends on where a command was typed, and a master that stays holds no directory.
+/// depends on where a command was typed, and a master that stays holds no directory; and in a process group of its own, so
+/// that Ctrl-C at a terminal is for us alone.
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
     command.current_dir("/");
-    command.env_clear().envs(environment()).env("LC_ALL", "C").kill_on_drop(true);
+    command.env_clear().envs(environment()).env("LC_ALL", "C").kill_on_drop(true).process_group(0);
     command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     command
 }

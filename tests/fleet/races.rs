@@ -90,3 +90,20 @@ fn a_killed_promotion_is_seen_and_brought_back() {
     fleet.promote("group1", &["--again", "--reason", "the deploy host is back"]).is(0);
     fleet.all_serve(5, &[]);
 }
+
+#[test]
+fn ctrl_c_at_a_terminal_is_for_the_controller_and_hosts_finish() {
+    let fleet = TestFleet::promoted(4, &[]);
+    let gate = fleet.gate(1);
+    let order = ["promote", "group0", "1.27.0-wmf.11", "-m", "the train", "-y"];
+    let mut promote = fleet.spawn_in_front(&order);
+    fleet.at_the_gate(1, &mut promote);
+    let group = rustix::process::Pid::from_raw(i32::try_from(promote.id()).expect("a process id"));
+    rustix::process::kill_process_group(group.expect("a process id"), Signal::INT).expect("it is ours");
+    drop(gate);
+    let said = end_of(promote).is(130).said();
+    assert!(said.contains("stopping: no new step begins"), "{said}");
+    assert!(!said.contains("no answer came") && !said.contains("closed the connection"), "{said}");
+    fleet.run(&["converge"]).is(0);
+    fleet.all_serve(0, &[]);
+}

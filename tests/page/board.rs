@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// `open sesame`, and `printf %s 'open sesame' | sha256sum`.
@@ -206,6 +207,22 @@ fn machines_read_what_the_page_shows() {
         let request = format!("GET {missing} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", board.place);
         assert_eq!(board.raw(&request).0, 404, "{missing}");
     }
+}
+
+/// Schemathesis makes requests out of the description, good ones and bad ones, and holds each answer against it. Not of the
+/// stream of events, which does not end.
+#[test]
+fn what_is_described_is_what_is_answered() {
+    let site = waits();
+    let board = Board::start(&site);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/schemathesis/bin/schemathesis");
+    let mut command = Command::new(program);
+    command.args(["run", &board.url("/api/v1/openapi.json"), "--checks", "all", "--max-examples", "20", "--no-color"]);
+    // It keeps a directory of what it found.
+    command.args(["--exclude-path", "/events"]).current_dir(site.path(""));
+    let ran = command.output().expect("schemathesis is there: scripts/test installs it");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("Tested: 5"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 #[test]
