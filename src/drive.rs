@@ -27,6 +27,7 @@ pub mod proxies;
 pub mod ready;
 pub mod run;
 pub mod salvage;
+pub mod signals;
 pub mod staging;
 pub mod trace;
 pub mod watch;

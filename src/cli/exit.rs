@@ -5,7 +5,8 @@ use super::seat::Seat;
 use super::usage::Usage;
 use crate::config::diagnostic::Diagnostics;
 use crate::drive::act::{ActError, Ended};
-use crate::drive::run::{RunError, Signalled};
+use crate::drive::run::RunError;
+use crate::drive::signals::Signalled;
 use crate::plan::changed::Changed;
 use crate::plan::goal::{Blocked, Why};
 use crate::plan::hosts::Plan;
@@ -104,7 +105,8 @@ pub fn of_ended(ended: &Ended) -> Exit {
     }
 }
 
-fn of_signal(signalled: Signalled) -> Exit {
+/// The code of a signal.
+pub fn of_signal(signalled: Signalled) -> Exit {
     match signalled {
         Signalled::Interrupt => Exit::Stopped,
         Signalled::Terminate => Exit::Terminated,

@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::seat::Seat;
 use crate::drive::clock;
 use crate::drive::deploy::{holder, who};
+use crate::drive::signals::Signals;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use anyhow::Context;
@@ -42,12 +43,8 @@ impl Lock {
 
 /// Waits for SIGINT or SIGTERM.
 pub async fn ended() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended,
-        _ = terminated.recv() => Ok(()),
-    }
+    Signals::new()?.next().await;
+    Ok(())
 }
 
 impl Unlock {

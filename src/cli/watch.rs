@@ -148,9 +148,9 @@ fn go(
                 other => other,
             }
         }
-        Watched::Stopped(terminated) => {
+        Watched::Stopped(by) => {
             tell(&format!("{id} is no longer watched: pointsman watch {id} goes on"));
-            if *terminated { Exit::Terminated } else { Exit::Stopped }
+            exit::of_signal(*by)
         }
     };
     if seat.json {

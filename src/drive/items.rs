@@ -5,6 +5,7 @@
 
 use super::deploy::Deploy;
 use super::hook;
+use super::signals::{Signalled, Signals};
 use super::world::FleetWorld;
 use crate::config::playbook::spec::Run;
 use crate::fleet::Install;
@@ -14,7 +15,6 @@ use crate::signal::World;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 /// What became of one item.
@@ -33,8 +33,8 @@ pub enum Through {
 pub enum Stop {
     /// `on_through` said so.
     Told,
-    /// A signal; whether SIGTERM.
-    Signal(bool),
+    /// A signal.
+    Signal(Signalled),
 }
 
 /// Runs every item. `on_through` is given what has ended and says whether more may begin; what is under way is
@@ -45,7 +45,7 @@ pub async fn run<E>(
     items: &[String],
     mut on_through: impl FnMut(BTreeMap<String, Through>) -> Result<bool, E>,
 ) -> Result<Result<Option<Stop>, E>, std::io::Error> {
-    let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = Signals::new()?;
     let world = Rc::new(FleetWorld::new(&deploy.fleet, &deploy.policy, Install::IfMissing));
     let mut waiting = items.iter();
     let mut tasks = JoinSet::new();
@@ -60,8 +60,8 @@ pub async fn run<E>(
                 Some(done) => done,
                 None => break,
             },
-            terminated = told(&mut signals), if stop.is_none() => {
-                stop = Some(Stop::Signal(terminated));
+            by = signals.next(), if stop.is_none() => {
+                stop = Some(Stop::Signal(by));
                 continue;
             }
         };
@@ -78,14 +78,6 @@ pub async fn run<E>(
     }
     world.close().await;
     Ok(Ok(stop))
-}
-
-/// Waits for a signal; whether it is SIGTERM.
-pub async fn told((interrupted, terminated): &mut (Signal, Signal)) -> bool {
-    tokio::select! {
-        _ = interrupted.recv() => false,
-        _ = terminated.recv() => true,
-    }
 }
 
 async fn one(run: Run, item: String, world: Rc<FleetWorld>) -> (String, Through) {

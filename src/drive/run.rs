@@ -9,6 +9,7 @@ use super::gating::{self, Gating};
 use super::hook;
 use super::offered::{Offered, Way};
 use super::proxies::Proxies;
+use super::signals::{Signalled, Signals};
 use crate::fleet::session::Session;
 use crate::fleet::{Fleet, Install};
 use crate::model::books::{Record, Status};
@@ -29,7 +30,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -60,15 +60,6 @@ pub enum Step {
     Failed,
 }
 
-/// By which signal somebody wished for an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signalled {
-    /// SIGINT, as by Ctrl-C.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-}
-
 /// Why a run ended without an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -87,6 +78,14 @@ pub enum RunError {
 struct Lead {
     proxies: Arc<Proxies>,
     datacenter: String,
+}
+
+/// What was waited for.
+enum Waited {
+    /// These happened.
+    For(Vec<Event>),
+    /// Somebody wishes for an end.
+    Signalled(Signalled),
 }
 
 /// What a task gives back: the event, and the session to keep.
@@ -137,8 +136,8 @@ impl<'a> Run<'a> {
 
     /// Runs `machine` to its end.
     pub async fn until_the_end(mut self, machine: &mut Machine<'_>) -> Result<Outcome, RunError> {
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-        let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+        let mut signals = Signals::new().map_err(RunError::Signals)?;
+        // Of this run: one that goes back after a stop can be stopped anew.
         let mut stopping = false;
         let mut effects = machine.start(clock::now());
         loop {
@@ -148,13 +147,15 @@ impl<'a> Run<'a> {
                     return Ok(outcome);
                 }
             }
-            let events = self.wait(&mut interrupted, &mut terminated).await?;
-            if events.contains(&Event::Stop) {
-                match self.signalled.filter(|_| std::mem::replace(&mut stopping, true)) {
-                    Some(by) => return Err(RunError::Killed(by)),
-                    None => self.audience.stopping(self.tasks.len()),
+            let events = match self.wait(&mut signals).await? {
+                Waited::For(events) => events,
+                Waited::Signalled(by) if stopping => return Err(RunError::Killed(by)),
+                Waited::Signalled(by) => {
+                    (*self.signalled, stopping) = (Some(by), true);
+                    self.audience.stopping(self.tasks.len());
+                    vec![Event::Stop]
                 }
-            }
+            };
             effects = machine.step(clock::now(), events);
         }
     }
@@ -274,24 +275,20 @@ impl<'a> Run<'a> {
     }
 
     /// Waits for something to happen, then takes everything that has happened meanwhile: one commit serves all.
-    async fn wait(&mut self, interrupted: &mut Signal, terminated: &mut Signal) -> Result<Vec<Event>, StoreError> {
+    async fn wait(&mut self, signals: &mut Signals) -> Result<Waited, StoreError> {
         let first = tokio::select! {
             Some(done) = self.tasks.join_next() => done,
-            step = next(&mut self.gates.gating) => return self.gated(step),
-            yes = answer(&mut self.asked) => return Ok(vec![if yes { Event::Approved } else { Event::Denied }]),
-            _ = interrupted.recv() => return Ok(self.stop(Signalled::Interrupt)),
-            _ = terminated.recv() => return Ok(self.stop(Signalled::Terminate)),
+            step = next(&mut self.gates.gating) => return self.gated(step).map(Waited::For),
+            yes = answer(&mut self.asked) => {
+                return Ok(Waited::For(vec![if yes { Event::Approved } else { Event::Denied }]));
+            }
+            by = signals.next() => return Ok(Waited::Signalled(by)),
         };
         let mut events = vec![self.done(first)];
         while let Some(done) = self.tasks.try_join_next() {
             events.push(self.done(done));
         }
-        Ok(events)
-    }
-
-    fn stop(&mut self, by: Signalled) -> Vec<Event> {
-        *self.signalled = Some(by);
-        vec![Event::Stop]
+        Ok(Waited::For(events))
     }
 
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) -> Event {

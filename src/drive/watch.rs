@@ -8,6 +8,7 @@ use super::clock;
 use super::deploy::Deploy;
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
+use super::signals::{Signalled, Signals};
 use crate::config::policy::Policy;
 use crate::gate::spec::{Gate, Moment};
 use crate::model::books::{BY_THE_WATCH, Books, Kind, Rollout};
@@ -19,7 +20,6 @@ use crate::rollout::effect::{GateCall, GateEnd};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How often it is looked whether somebody else moved the fleet.
 const LOOK: Duration = Duration::from_secs(2);
@@ -35,8 +35,8 @@ pub enum Watched {
     Paused(Vec<String>),
     /// The release failed, a line each, and was taken back.
     TakenBack(Vec<String>, Box<Ended>),
-    /// By a signal; whether SIGTERM.
-    Stopped(bool),
+    /// By a signal.
+    Stopped(Signalled),
 }
 
 /// Watches `rollout`, a promotion or a rollback that has ended, for `ms`.
@@ -137,14 +137,12 @@ async fn until_decided(
     audience: &mut dyn Audience,
     (gating, rollout): (&mut Gating, &Rollout),
 ) -> Result<Result<GateEnd, Watched>, ActError> {
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
     let mut look = tokio::time::interval(LOOK);
     loop {
         let step = tokio::select! {
             step = gating.next() => step,
-            _ = interrupted.recv() => return Ok(Err(Watched::Stopped(false))),
-            _ = terminated.recv() => return Ok(Err(Watched::Stopped(true))),
+            by = signals.next() => return Ok(Err(Watched::Stopped(by))),
             _ = look.tick() => match stands(&store.load()?, rollout) {
                 true => continue,
                 false => return Ok(Err(Watched::Superseded)),

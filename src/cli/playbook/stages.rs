@@ -1,9 +1,10 @@
 //! One stage of a playbook: its command, or what only playbooks have.
 
 use super::Player;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{self, Exit};
 use crate::config::playbook::spec::{Commands, Moves, Notify, Run, Stage, Verb};
 use crate::drive::items::{self, Stop, Through};
+use crate::drive::signals::Signals;
 use crate::drive::{clock, hook};
 use crate::model::books::{Books, Kind, Record, Rollout, Status};
 use crate::model::ids::PlaybookId;
@@ -24,7 +25,6 @@ use crate::store::error::StoreError;
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How often it is looked whether a person answered.
 const LOOK: Duration = Duration::from_millis(500);
@@ -138,7 +138,7 @@ impl Player<'_> {
         let until = clock::now().0.saturating_add(within_ms);
         let store = &self.store;
         self.seat.block_on(async {
-            let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            let mut signals = Signals::new()?;
             loop {
                 let books = store.load()?;
                 let run = books.playbooks.get(&id);
@@ -155,9 +155,7 @@ impl Player<'_> {
                 }
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
-                    terminated = items::told(&mut signals) => {
-                        return Ok(if terminated { Exit::Terminated as u8 } else { Exit::Stopped as u8 });
-                    }
+                    by = signals.next() => return Ok(exit::of_signal(by) as u8),
                 }
             }
         })?
@@ -211,8 +209,7 @@ impl Player<'_> {
             match stop {
                 None => {}
                 Some(Stop::Told) => break,
-                Some(Stop::Signal(true)) => return Ok(Exit::Terminated as u8),
-                Some(Stop::Signal(false)) => return Ok(Exit::Stopped as u8),
+                Some(Stop::Signal(by)) => return Ok(exit::of_signal(by) as u8),
             }
         }
         if let Some(why) = exceeded(stage.budget, *broken, stage.targets) {
