@@ -33,6 +33,7 @@ use crate::model::books::{Books, HostRow, Lock, Record, Rollout, Snapshot};
 use crate::model::digest::Digest;
 use crate::model::health::HealthRecord;
 use crate::model::ids::{RolloutId, SnapshotId};
+use crate::model::limits::EVENTS_PAGE_MAX;
 use crate::model::names::HostName;
 use crate::model::step::Step;
 use crate::model::time::Time;
@@ -118,6 +119,22 @@ pub struct StoredEvent {
     pub record: Record,
     /// The chain's hash up to here, see [`chain`].
     pub hash: Digest,
+}
+
+/// Every event after the one numbered `after`, in order, a page at a time.
+pub fn events_after(store: &dyn Store, after: u64) -> impl Iterator<Item = Result<StoredEvent, StoreError>> + '_ {
+    let (mut last, mut page) = (after, Vec::new().into_iter());
+    std::iter::from_fn(move || {
+        if page.len() == 0 {
+            match store.events(last, EVENTS_PAGE_MAX) {
+                Ok(events) => page = events.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let event: StoredEvent = page.next()?;
+        last = event.seq;
+        Some(Ok(event))
+    })
 }
 
 /// A chain that is whole.

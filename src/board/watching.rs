@@ -7,7 +7,8 @@ use crate::drive::clock;
 use crate::model::books::Record;
 use crate::model::limits::{BOARD_LOOK_MS, BOARD_LOOK_SHARED};
 use crate::report::html::case::Case;
-use crate::store::{Store, StoredEvent, keeper};
+use crate::report::timeline::Mark;
+use crate::store::{Store, StoredEvent, events_after, keeper};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Newest {
         if let Some(rollout) = reading::opened(event) {
             let mut case = Case::new(rollout.clone());
             for sent in self.sent.drain(..) {
-                case.take(reading::mark(&sent), sent.hash, &sent.record);
+                case.take(Mark::from(&sent), sent.hash, &sent.record);
             }
             // What it goes on with is told of the new one.
             self.case = Some(case);
@@ -37,7 +38,7 @@ impl Newest {
             self.sent.push(event.clone());
         }
         if let Some(case) = &mut self.case {
-            case.take(reading::mark(event), event.hash, &event.record);
+            case.take(Mark::from(event), event.hash, &event.record);
         }
     }
 }
@@ -73,8 +74,11 @@ fn look(groups_yaml: &std::path::Path, newest: &Mutex<Newest>, books: &RwLock<()
     if events < newest.read {
         *newest = Newest::default();
     }
-    let after = newest.read;
-    newest.read = reading::events(&store, after, |event| newest.take(event)).map_err(|error| error.to_string())?;
+    for event in events_after(&store, newest.read) {
+        let event = event.map_err(|error| error.to_string())?;
+        newest.take(&event);
+        newest.read = event.seq;
+    }
     tracing::trace!(at = %clock::now(), events, "the journal was looked at");
     Ok((events, policy.store.is_some()))
 }

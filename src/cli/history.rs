@@ -3,15 +3,14 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::Usage;
+use crate::drive::trace;
 use crate::model::books::{Kind, Rollout};
 use crate::model::ids::RolloutId;
-use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report;
-use crate::report::otlp::Recorded;
 use crate::report::recording::{NotRecorded, Recorder, Source};
 use crate::report::timeline::Mark;
 use crate::store::sqlstore::SqlStore;
-use crate::store::{Store, StoredEvent};
+use crate::store::{Store, events_after};
 use clap::{Args, Subcommand};
 
 /// What was done, newest first: one line of effect each
@@ -90,13 +89,9 @@ impl Export {
         let (policy, groups_yaml, rollout) = (&policy, groups_yaml.as_str(), &rollout);
         let source = Source { policy, groups_yaml, rollout, start, moved, words: self.words };
         let mut recorder = Recorder::new(source).map_err(|error| Usage(error.to_string()))?;
-        let mut last = 0;
-        loop {
-            let events = store.events(last, TIMELINE_EVENTS_MAX)?;
-            let Some(newest) = events.last() else { break };
-            last = newest.seq;
-            let mark = |event: &StoredEvent| Mark { seq: event.seq, at: event.at, epoch: event.epoch };
-            if !events.iter().all(|event| recorder.take(mark(event), &event.record)) {
+        for event in events_after(&store, 0) {
+            let event = event?;
+            if !recorder.take(Mark::from(&event), &event.record) {
                 break;
             }
         }
@@ -116,14 +111,13 @@ impl Show {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let store = seat.read_books(&seat.policy()?)?;
         let rollout = known(&store, self.id)?;
+        if self.otlp {
+            seat.printer.data(&trace::of(&store, &rollout)?.to_string());
+            return Ok(Exit::Done);
+        }
         let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);
         let health = store.load()?.health;
         let (after, gates) = (after.as_ref(), health.gates.get(&self.id));
-        if self.otlp {
-            let recorded = Recorded { books: store.load()?.id, rollout: &rollout, steps: &steps, gates };
-            seat.printer.data(&report::otlp::document(recorded).to_string());
-            return Ok(Exit::Done);
-        }
         match seat.json {
             true => seat.printer.data(&report::history::show_json(&rollout, after, &steps, gates).to_string()),
             false => seat.printer.data(report::history::show(&rollout, after, &steps, gates).trim_end()),

@@ -4,9 +4,8 @@ use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::{Usage, When};
 use crate::drive::clock;
-use crate::model::limits::TIMELINE_EVENTS_MAX;
 use crate::report::timeline::{self, Mark, Span, Teller};
-use crate::store::Store;
+use crate::store::events_after;
 use clap::Args;
 
 /// What happened, as Markdown for a post-mortem: effects, verdicts with their evidence, decisions of people
@@ -37,14 +36,9 @@ impl Timeline {
         let span = Span { since, until };
         let store = seat.read_books(&seat.policy()?)?;
         let mut teller = Teller::new(span);
-        let mut last = 0;
-        loop {
-            let events = store.events(last, TIMELINE_EVENTS_MAX)?;
-            let Some(newest) = events.last() else { break };
-            last = newest.seq;
-            for event in &events {
-                teller.take(Mark { seq: event.seq, at: event.at, epoch: event.epoch }, &event.record);
-            }
+        for event in events_after(&store, 0) {
+            let event = event?;
+            teller.take(Mark::from(&event), &event.record);
         }
         let rows = teller.rows();
         match seat.json {

@@ -3,6 +3,7 @@
 //! Invariants. The variables are those of the OpenTelemetry specification ("OpenTelemetry Protocol Exporter"). Without them
 //! nothing is sent. A collector that is dead or slow costs a named time after everything else is done, and one warning.
 
+use crate::model::books::Rollout;
 use crate::model::ids::RolloutId;
 use crate::model::limits::NOTIFY_MS_MAX;
 use crate::report::otlp::{Recorded, document};
@@ -11,6 +12,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Where traces go as it is written there.
@@ -43,13 +45,22 @@ pub async fn send(store: &dyn Store, id: RolloutId) -> Result<bool, TraceError> 
         return Ok(false);
     };
     let Some(rollout) = store.rollout(id)? else { return Ok(false) };
-    let (steps, books) = (store.steps(id)?, store.load()?);
-    let gates = books.health.gates.get(&id);
-    let body = document(Recorded { books: books.id, rollout: &rollout, steps: &steps, gates }).to_string();
+    let body = of(store, &rollout)?.to_string();
     match tokio::time::timeout(Duration::from_millis(NOTIFY_MS_MAX), post(target, body)).await {
         Ok(sent) => sent.map(|()| true).map_err(TraceError::Sending),
         Err(_) => Err(TraceError::Sending(format!("no answer within {NOTIFY_MS_MAX} ms"))),
     }
+}
+
+/// The trace of an undertaking, out of the books.
+///
+/// # Errors
+///
+/// The books can't be read.
+pub fn of(store: &dyn Store, rollout: &Rollout) -> Result<Value, StoreError> {
+    let (steps, books) = (store.steps(rollout.id)?, store.load()?);
+    let gates = books.health.gates.get(&rollout.id);
+    Ok(document(Recorded { books: books.id, rollout, steps: &steps, gates }))
 }
 
 /// Where the environment says, if it does.

@@ -228,8 +228,8 @@ pub const HASH_THREADS_MAX: usize = 8;
 pub const TIMELINE_SAMPLES_MAX: usize = 3;
 /// Time within which hosts to which the same happened share a line of a timeline, ms.
 pub const TIMELINE_TOGETHER_MS: u64 = 60_000;
-/// Events of the books that a timeline reads at a time; some hold a whole map.
-pub const TIMELINE_EVENTS_MAX: usize = 500;
+/// Events that whoever goes through the journal reads at a time; some hold a whole map.
+pub const EVENTS_PAGE_MAX: usize = 500;
 /// Events of an incident.
 pub const INCIDENT_EVENTS_MAX: usize = 10_000;
 /// Signals of an incident.

@@ -21,6 +21,7 @@ use super::words::moment;
 use crate::model::books::Record;
 use crate::model::health::HealthRecord;
 use crate::model::time::Time;
+use crate::store::StoredEvent;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -33,6 +34,12 @@ pub struct Mark {
     pub at: Time,
     /// The newest epoch then.
     pub epoch: u64,
+}
+
+impl From<&StoredEvent> for Mark {
+    fn from(event: &StoredEvent) -> Self {
+        Self { seq: event.seq, at: event.at, epoch: event.epoch }
+    }
 }
 
 /// The time that is told of; both ends belong to it.
