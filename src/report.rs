@@ -12,6 +12,8 @@ pub mod declared;
 pub mod doctor;
 pub mod escape;
 pub mod events;
+#[cfg(test)]
+mod fixture;
 pub mod gates;
 pub mod history;
 pub mod html;

@@ -146,27 +146,15 @@ fn commands(steps: &[Step]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
-    use crate::model::ids::{Generation, RolloutId, SnapshotId};
+    use crate::model::ids::Generation;
     use crate::model::time::Time;
     use expect_test::expect;
 
     fn rollout(id: u64, kind: Kind, status: Status) -> Rollout {
-        Rollout {
-            id: RolloutId(id),
-            kind,
-            groups: vec!["group1".parse().expect("a group")],
-            version: Some("1.27.0-wmf.11".parse().expect("a version")),
-            from: Some(SnapshotId(id)),
-            to: SnapshotId(id + 1),
-            by: "alice@deploy".into(),
-            why: "train".into(),
-            at: Time(1_453_402_440_000),
-            status,
-            dispatched: true,
-            effect: "group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11".into(),
-            playbook: None,
-        }
+        let effect = "group1: 594 wikis 1.27.0-wmf.10 -> 1.27.0-wmf.11".into();
+        Rollout { at: Time(1_453_402_440_000), status, effect, ..fixture::rollout(id, kind) }
     }
 
     #[test]

@@ -19,13 +19,13 @@ const BAR: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub struct Wave {
     /// What it is: `wave 2 of 3`, `proving`.
-    pub label: String,
+    label: String,
     /// How many hosts it has; 0: nothing moves, and those count that are asked.
-    pub hosts: usize,
+    hosts: usize,
     /// When it began.
-    pub began: Time,
+    began: Time,
     /// Bytes that had been sent then.
-    pub sent_before: u64,
+    sent_before: u64,
     /// Hosts with a command under way: which, since when.
     under_way: BTreeMap<HostName, (&'static str, Time)>,
     /// Hosts that have answered.

@@ -7,7 +7,7 @@ use super::super::escape::Untrusted;
 use super::super::status::StatusView;
 use super::super::{history, stale};
 use super::case::Case;
-use super::words::{Mood, badge, moment};
+use super::words::{Mood, badge, moment, scrolled};
 use super::{Live, document, gates, hosts, section_of, status};
 use crate::model::books::{Rollout, Status};
 use crate::model::ids::RolloutId;
@@ -204,8 +204,7 @@ fn done(rollouts: &[Rollout]) -> Markup {
     html! {
         @if rollouts.is_empty() { p { "Nothing was undertaken yet." } }
         @else {
-            div.scroll tabindex="0" role="group" aria-label="What was done" {
-                table {
+            (scrolled("What was done", html! { table {
                     caption { "The newest first; a name leads to its report." }
                     thead {
                         tr {
@@ -224,8 +223,7 @@ fn done(rollouts: &[Rollout]) -> Markup {
                             }
                         }
                     }
-                }
-            }
+                } }))
         }
     }
 }

@@ -5,7 +5,7 @@ use super::super::escape::Untrusted;
 use super::super::gates::reason;
 use super::case::{Case, Said};
 use super::plot;
-use super::words::{Mood, badge, clock, moment};
+use super::words::{Mood, badge, clock, moment, scrolled};
 use crate::gate::judge::brief;
 use crate::model::names::GateName;
 use crate::model::time::Time;
@@ -84,8 +84,7 @@ fn has_numbers(judgement: &Judgement) -> bool {
 
 fn table(name: &GateName, said: &[Said]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label={ "Judgements of " (name) } {
-            table {
+        (scrolled(&format!("Judgements of {name}"), html! { table {
                 caption { "Judgements of " (name) ", in the order of the journal." }
                 thead {
                     tr {
@@ -105,8 +104,7 @@ fn table(name: &GateName, said: &[Said]) -> Markup {
                         }
                     }
                 }
-            }
-        }
+            } }))
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::escape::Untrusted;
 use super::super::stale;
 use super::case::{Case, Stands, Wave};
 use super::plot;
-use super::words::{Mood, badge, clock, lasted};
+use super::words::{Mood, badge, clock, lasted, scrolled};
 use crate::model::names::HostName;
 use crate::model::ranges::fold;
 use crate::model::time::Time;
@@ -153,8 +153,7 @@ fn overview(case: &Case) -> Markup {
             "The skew lies between the first and the last host of a wave that had switched. A host had switched when its answer \
              was written down on the deploy host, so a little earlier than is said here."
         }
-        div.scroll tabindex="0" role="group" aria-label="Waves" {
-            table {
+        (scrolled("Waves", html! { table {
                 caption { "Waves" }
                 thead {
                     tr {
@@ -176,8 +175,7 @@ fn overview(case: &Case) -> Markup {
                         }
                     }
                 }
-            }
-        }
+            } }))
     }
 }
 
@@ -199,8 +197,7 @@ fn lists(case: &Case, states: &ByState<'_>, wave: Option<&Wave>) -> Markup {
 fn table(case: &Case, state: State, hosts: &[(&HostName, Answer<'_>)], wave: Option<&Wave>) -> Markup {
     let why = state.mood() <= Mood::Doubtful;
     html! {
-        div.scroll tabindex="0" role="group" aria-label={ "Hosts: " (state.words()) } {
-            table {
+        (scrolled(&format!("Hosts: {}", state.words()), html! { table {
                 caption { "Hosts: " (state.words()) }
                 thead {
                     tr {
@@ -222,8 +219,7 @@ fn table(case: &Case, state: State, hosts: &[(&HostName, Answer<'_>)], wave: Opt
                         }
                     }
                 }
-            }
-        }
+            } }))
     }
 }
 

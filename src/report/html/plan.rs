@@ -2,7 +2,7 @@
 
 use super::super::escape::Untrusted;
 use super::Told;
-use super::words::moment;
+use super::words::{moment, scrolled};
 use crate::model::books::{Pin, Snapshot};
 use crate::model::names::{Version, Wiki};
 use crate::model::words::count;
@@ -60,8 +60,7 @@ fn moves(before: Option<&Snapshot>, after: &Snapshot) -> Markup {
 fn content(before: Option<&Snapshot>, after: &Snapshot) -> Markup {
     html! {
         h3 { "Content" }
-        div.scroll tabindex="0" role="group" aria-label="Content" {
-            table {
+        (scrolled("Content", html! { table {
                 caption { "What hosts must hold, by its content id." }
                 thead { tr { th scope="col" { "Component" } th scope="col" { "Before" } th scope="col" { "After" } } }
                 tbody {
@@ -74,8 +73,7 @@ fn content(before: Option<&Snapshot>, after: &Snapshot) -> Markup {
                         }
                     }
                 }
-            }
-        }
+            } }))
     }
 }
 
@@ -88,8 +86,7 @@ fn pins(after: &Snapshot) -> Markup {
         @if pins.is_empty() {
             p { "Nothing was pinned." }
         } @else {
-            div.scroll tabindex="0" role="group" aria-label="Pins" {
-                table {
+            (scrolled("Pins", html! { table {
                     caption { "Stepped around, as they were then." }
                     thead {
                         tr {
@@ -106,8 +103,7 @@ fn pins(after: &Snapshot) -> Markup {
                             }
                         }
                     }
-                }
-            }
+                } }))
         }
     }
 }

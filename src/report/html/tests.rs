@@ -1,39 +1,14 @@
 //! Pages out of records that were made by hand. What a browser makes of them is tried in `tests/page`.
 
+use super::super::fixture::{BEGIN, host, rollout};
 use super::*;
 use crate::model::books::{Kind, Record, Rollout};
 use crate::model::digest::Digest as Hash;
 use crate::model::health::HealthRecord;
-use crate::model::ids::{Generation, RolloutId, SnapshotId};
-use crate::model::names::HostName;
+use crate::model::ids::{Generation, RolloutId};
 use crate::model::stale::StaleReason;
 use crate::model::verdict::{Against, Judgement, Verdict};
 use expect_test::{Expect, expect};
-
-/// 2016-01-23T01:16:00Z.
-const BEGIN: u64 = 1_453_511_760_000;
-
-fn host(n: u32) -> HostName {
-    format!("mw{n}.codfw.wmnet").parse().expect("a host")
-}
-
-fn rollout(id: u64, kind: Kind) -> Rollout {
-    Rollout {
-        id: RolloutId(id),
-        kind,
-        groups: vec!["group1".parse().expect("a group")],
-        version: Some("1.27.0-wmf.11".parse().expect("a version")),
-        from: Some(SnapshotId(id)),
-        to: SnapshotId(id + 1),
-        by: "alice@deploy".into(),
-        why: "train".into(),
-        at: Time(BEGIN),
-        status: Status::Done,
-        dispatched: true,
-        effect: String::new(),
-        playbook: None,
-    }
-}
 
 fn opened(id: u64, kind: Kind) -> Record {
     Record::Opened { rollout: rollout(id, kind), snapshot: None, moves_current: false }

@@ -49,6 +49,11 @@ pub(super) fn clock(at: Time) -> Markup {
     html! { time datetime=(at) { (day_and_time(at).1) } }
 }
 
+/// A table that scrolls sideways where it is too wide, by keyboard too, and has a name for who can't see it.
+pub(super) fn scrolled(label: &str, table: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="group" aria-label=(label) { (table) } }
+}
+
 /// `340 ms`, `12.4 s`, `7 min 5 s`, `3 h 20 min`.
 pub(super) fn lasted(ms: u64) -> String {
     let s = ms / 1000;

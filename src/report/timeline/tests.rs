@@ -1,19 +1,17 @@
 //! Timelines out of records that were made by hand.
 
+use super::super::fixture::{BEGIN, host, rollout};
 use super::*;
 use crate::model::books::{Kind, Pin, PinSource, Pins, Rollout, Snapshot, Status};
 use crate::model::fault::Fault;
-use crate::model::ids::{Generation, PlaybookId, RolloutId, SnapshotId};
+use crate::model::ids::{Generation, PlaybookId, RolloutId};
 use crate::model::map::VersionMap;
-use crate::model::names::HostName;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::stale::StaleReason;
 use crate::model::verdict::{Judgement, Verdict};
 use crate::store::Store;
 use expect_test::{Expect, expect};
 
-/// 2016-01-23T01:16:00Z.
-const BEGIN: u64 = 1_453_511_760_000;
 const NOW: Time = Time(BEGIN + 3_600_000);
 
 fn span() -> Span {
@@ -36,26 +34,8 @@ fn check(records: &[Record], want: Expect) {
     want.assert_eq(&lines.join("\n"));
 }
 
-fn host(n: u32) -> HostName {
-    format!("mw{n}.codfw.wmnet").parse().expect("a host")
-}
-
 fn opened(id: u64, kind: Kind, pins: Pins) -> Record {
-    let rollout = Rollout {
-        id: RolloutId(id),
-        kind,
-        groups: vec!["group1".parse().expect("a group")],
-        version: Some("1.27.0-wmf.11".parse().expect("a version")),
-        from: Some(SnapshotId(id)),
-        to: SnapshotId(id + 1),
-        by: "alice@deploy".into(),
-        why: "train".into(),
-        at: Time(BEGIN),
-        status: Status::Open,
-        dispatched: false,
-        effect: String::new(),
-        playbook: None,
-    };
+    let rollout = Rollout { status: Status::Open, dispatched: false, ..rollout(id, kind) };
     let snapshot =
         Snapshot { id: rollout.to, map: VersionMap::default(), pins, wanted: Default::default(), at: Time(BEGIN) };
     Record::Opened { rollout, snapshot: Some(snapshot), moves_current: kind == Kind::Rollback }
