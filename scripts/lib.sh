@@ -56,24 +56,24 @@ install_needed() {
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 }
 
+# Installs a package of Python in an environment of its own below target: `DIRECTORY PACKAGE VERSION`.
+install_python() {
+    local venv=target/$1 package=$2 version=$3
+    "$venv/bin/python" -c "from importlib.metadata import version as v; assert v('$package') == '$version'" \
+        2>/dev/null && return
+    printf '== installing %s %s below %s\n' "$package" "$version" "$venv"
+    python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "$package==$version" ||
+        die "$package is not there: is pypi.org reachable?"
+}
+
 # OpenSearch's protocol in one program: it stands in for OpenSearch and Elasticsearch, which no package of Debian has.
 install_osmem() {
-    local venv=target/osmem version=0.1.6
-    "$venv/bin/python" -c "from importlib.metadata import version as v; assert v('osmem-server') == '$version'" \
-        2>/dev/null && return
-    printf '== installing osmem-server %s below %s\n' "$version" "$venv"
-    python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "osmem-server==$version" ||
-        die 'osmem-server is not there: is pypi.org reachable?'
+    install_python osmem osmem-server 0.1.6
 }
 
 # What makes requests out of an OpenAPI description and holds the answers against it.
 install_schemathesis() {
-    local venv=target/schemathesis version=4.32.5
-    "$venv/bin/python" -c "from importlib.metadata import version as v; assert v('schemathesis') == '$version'" \
-        2>/dev/null && return
-    printf '== installing schemathesis %s below %s\n' "$version" "$venv"
-    python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "schemathesis==$version" ||
-        die 'schemathesis is not there: is pypi.org reachable?'
+    install_python schemathesis schemathesis 4.32.5
 }
 
 # What looks for barriers in a page: the program's pages have to have none.

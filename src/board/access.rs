@@ -5,6 +5,8 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use std::net::SocketAddr;
 
 /// The rules.
@@ -52,25 +54,16 @@ impl Access {
     }
 }
 
-/// Base64 with its padding (RFC 4648, section 4).
+/// Of a browser's header (RFC 4648, section 4), with its padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 fn unpacked(text: &str) -> Option<String> {
-    let digit = |c: u8| match c {
-        b'A'..=b'Z' => Some(c - b'A'),
-        b'a'..=b'z' => Some(c - b'a' + 26),
-        b'0'..=b'9' => Some(c - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
-    for c in text.trim_end_matches('=').bytes() {
-        (bits, held) = (bits << 6 | u32::from(digit(c)?), held + 6);
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held & 255) as u8);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(BASE64.decode(text.trim_end_matches('=')).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ fn same_hosts(seat: &Seat, deploy: &Deploy, saved: &Saved) -> anyhow::Result<()>
     let hosts = saved.planned.iter().flat_map(|planned| &planned.plan.hosts);
     let expected: BTreeMap<_, _> = hosts.filter_map(|(host, part)| Some((host.clone(), part.expect?))).collect();
     let limits = &deploy.policy.limits;
-    let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
+    let look = Look::new(&deploy.fleet, limits.contact_ms_max());
     let asked = expected.keys().map(|host| (host.clone(), Vec::new())).collect();
     let looked = seat.block_on(look.marked(&asked))?;
     let other = |(host, looked): (_, &crate::drive::look::Looked)| {

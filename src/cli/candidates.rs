@@ -5,6 +5,7 @@
 
 use super::Cli;
 use crate::config::policy::Policy;
+use crate::drive::staging;
 use crate::model::books::Books;
 use crate::store::{Store, keeper};
 use clap::{Arg, Command, CommandFactory};
@@ -137,13 +138,7 @@ fn gates(policy: &Policy, _: Option<&Books>) -> Names {
 /// Versions that wikis run, and those that staging has.
 fn versions(policy: &Policy, books: Option<&Books>) -> Names {
     let run = books.and_then(Books::wanted).into_iter().flat_map(|wanted| wanted.map.0.values().cloned());
-    let staged =
-        crate::drive::staging::components(policy).unwrap_or_default().into_iter().filter_map(
-            |component| match component {
-                crate::model::component::Component::Version(version) => Some(version),
-                crate::model::component::Component::Config(_) => None,
-            },
-        );
+    let staged = staging::versions(policy).unwrap_or_default();
     plain(run.chain(staged).collect::<BTreeSet<_>>())
 }
 

@@ -69,7 +69,7 @@ pub fn run(seat: &Seat, acting: &Acting, order: &Order<'_>, wishes: &Wishes, tak
     let plan = planned(&deploy.policy, &books, order)?;
     let asked = plan.hosts.iter().map(|(host, part)| (host.clone(), part.prove())).collect();
     let limits = &deploy.policy.limits;
-    let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
+    let look = Look::new(&deploy.fleet, limits.contact_ms_max());
     let looked = seat.block_on(look.at(&asked, Level::L2))?;
     let past = Some(estimate::past(&store, &books, plan.goal.rollout.kind)?);
     let sight = Sight { policy: &deploy.policy, books: &books, looked, deploy: Some(&deploy), past };

@@ -58,7 +58,7 @@ impl Status {
             asked.insert(host.clone(), needs::wants(site, wanted, &versions)?);
         }
         let limits = &deploy.policy.limits;
-        let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
+        let look = Look::new(&deploy.fleet, limits.contact_ms_max());
         let looked = seat.block_on(look.marked(&asked))?;
         let seen = looked.into_iter().map(|(host, looked)| {
             let seen = match looked {

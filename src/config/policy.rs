@@ -366,6 +366,13 @@ pub enum SshConfig {
     File(PathBuf),
 }
 
+impl Limits {
+    /// Connecting to a host and one command there without a transfer, ms.
+    pub fn contact_ms_max(&self) -> u64 {
+        self.connect_ms_max + self.command_ms_max
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -113,8 +113,8 @@ fn free(path: &Path) -> Option<u64> {
 
 fn staging(policy: &Policy) -> Vec<Finding> {
     let shown = policy.staging.display();
-    let trees = match super::staging::components(policy) {
-        Ok(components) => components.iter().filter(|component| matches!(component, Component::Version(_))).count(),
+    let trees = match super::staging::versions(policy) {
+        Ok(versions) => versions.len(),
         Err(error) => {
             let why = causes_of(&error);
             let mend = "name the directory of the version trees in groups.yaml, deploy: staging";
@@ -222,7 +222,7 @@ pub async fn hosts(deploy: &Deploy) -> Vec<Finding> {
     let serve = deploy.policy.hosts.iter().filter(|(_, host)| host.serves());
     let asked = serve.map(|(name, _)| (name.clone(), Vec::new())).collect();
     let limits = &deploy.policy.limits;
-    let looked = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max).marked(&asked).await;
+    let looked = Look::new(&deploy.fleet, limits.contact_ms_max()).marked(&asked).await;
     let now = clock::now();
     let need = largest_tree(&deploy.policy);
     let mut findings = Vec::new();

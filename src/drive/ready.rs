@@ -55,7 +55,7 @@ pub async fn look(
     let (deep, other): (BTreeMap<_, _>, BTreeMap<_, _>) = asked.into_iter().partition(|(host, _)| deep(host));
     let (deeply, quickly) = tokio::join!(
         Look::new(&deploy.fleet, limits.prepare_ms_max).at(&deep, Level::L3),
-        Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max).at(&other, level),
+        Look::new(&deploy.fleet, limits.contact_ms_max()).at(&other, level),
     );
     deeply.into_iter().chain(quickly).collect()
 }

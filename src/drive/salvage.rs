@@ -102,7 +102,7 @@ impl Found {
 /// [`SalvageError::Nothing`] when no host keeps anything.
 pub async fn look(deploy: &Deploy) -> Result<Found, SalvageError> {
     let limits = &deploy.policy.limits;
-    let look = Look::new(&deploy.fleet, limits.connect_ms_max + limits.command_ms_max);
+    let look = Look::new(&deploy.fleet, limits.contact_ms_max());
     let hosts = deploy.policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name);
     sift(&look.confirmed(hosts).await)
 }

@@ -6,6 +6,7 @@ use crate::model::books::Snapshot;
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::map::{MapError, VersionMap};
+use crate::model::names::Version;
 use crate::tree::content::{ContentError, ContentStore};
 use crate::tree::diff::{TreeDiff, diff};
 use crate::tree::manifest::Manifest;
@@ -68,6 +69,15 @@ pub fn components(policy: &Policy) -> Result<Vec<Component>, StagingError> {
         found.extend(component.filter(|component| matches!(component, Component::Version(_))));
     }
     Ok(found.into_iter().collect())
+}
+
+/// Versions of which staging holds a tree.
+pub fn versions(policy: &Policy) -> Result<Vec<Version>, StagingError> {
+    let version = |component| match component {
+        Component::Version(version) => Some(version),
+        Component::Config(_) => None,
+    };
+    Ok(components(policy)?.into_iter().filter_map(version).collect())
 }
 
 /// Takes whole components. With `keep` false nothing is written, only looked at.

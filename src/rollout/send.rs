@@ -69,7 +69,7 @@ impl Machine<'_> {
 
     fn send_look(&mut self, host: &HostName, peek: Peek) {
         let command = Command::Observe { stamp: self.stamp(), adopt: self.operator.adopt, peek };
-        let deadline_ms = self.policy.limits.connect_ms_max + self.policy.limits.command_ms_max;
+        let deadline_ms = self.policy.limits.contact_ms_max();
         self.send(host, Step::Observing, command, deadline_ms);
     }
 
