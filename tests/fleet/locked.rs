@@ -42,7 +42,7 @@ fn site(agent: bool) -> TestFleet {
     fs::set_permissions(fleet.dir.path(), PermissionsExt::from_mode(0o711)).expect("it is ours");
     let restart = format!("restart: [sh, {}/restart]", fleet.dir.path().display());
     let text = fs::read_to_string(fleet.file()).expect("it was made");
-    let text = text.replace("user: root", "user: pointsman");
+    let text = text.replace("user: root", "user: deploy");
     fleet.site = Some(text.replace(&restart, "restart: [sudo, -n, /usr/local/lib/pointsman/restart]"));
     for i in 0..2 {
         put(&fleet, i, agent);
@@ -55,7 +55,7 @@ fn site(agent: bool) -> TestFleet {
 fn asked(fleet: &TestFleet, args: &[&str]) -> (Option<i32>, String) {
     let (ip, port) = (fleet.hosts[0].address.ip().to_string(), fleet.hosts[0].address.port().to_string());
     let mut ssh = Command::new("ssh");
-    ssh.arg("-F").arg(fleet.path("ssh_config")).args(["-o", "BatchMode=yes", "-p", &port, "-l", "pointsman"]);
+    ssh.arg("-F").arg(fleet.path("ssh_config")).args(["-o", "BatchMode=yes", "-p", &port, "-l", "deploy"]);
     let output = ssh.args(&args[..args.len() - 1]).arg(ip).arg(args[args.len() - 1]);
     let output = output.stdin(Stdio::null()).output().expect("ssh is there");
     let said = [output.stdout, output.stderr].concat();
@@ -74,7 +74,7 @@ fn s11_a_locked_down_host_is_promoted_and_taken_back() {
     for (i, host) in fleet.hosts.iter().enumerate() {
         let restarts = fs::read_to_string(host.dir.join("restarts")).expect("it was restarted");
         assert!(restarts.lines().count() >= 2, "{restarts}");
-        assert!(restarts.lines().all(|line| line == "0 for pointsman"), "sudo runs it, and for the login: {restarts}");
+        assert!(restarts.lines().all(|line| line == "0 for deploy"), "sudo runs it, and for the login: {restarts}");
         assert_eq!(fleet.agents(i), [""; 0], "nothing was put into its home");
         let owner = |path: &str| fs::metadata(host.root.join(path)).expect("it is there").uid();
         let owners = ["mediawiki/wikiversions.php", "mediawiki/php-1.27.0-wmf.11", "state"].map(owner);

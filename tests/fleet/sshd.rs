@@ -234,7 +234,7 @@ impl Host {
             Some(Broken::LockedDown) => concat!(
                 "mount --rbind /usr /usr && mount -o remount,bind,ro /usr && mount --rbind /tmp /tmp && ",
                 "mount -o remount,bind,noexec /tmp && cd \"$2/..\" && cp /etc/passwd passwd && ",
-                "echo \"pointsman:*:4242:4242::$5:/bin/sh\" >>passwd && mount --bind passwd /etc/passwd && ",
+                "echo \"deploy:*:4242:4242::$5:/bin/sh\" >>passwd && mount --bind passwd /etc/passwd && ",
                 "mount -t tmpfs -o mode=755 none /etc/sudoers.d && cp locked/sudoers /etc/sudoers.d/pointsman && ",
                 "chmod 440 /etc/sudoers.d/pointsman && mount -t tmpfs -o mode=755 none /usr/local/lib && ",
                 "cp -r locked /usr/local/lib/pointsman && mount -o remount,ro /usr/local/lib && chown -R 4242:4242 \"$3\" \"$5\""
