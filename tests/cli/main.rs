@@ -12,6 +12,7 @@ mod examples;
 mod gated;
 mod gates;
 mod gc;
+mod golden;
 mod hosts;
 mod killed;
 mod lost;
