@@ -66,11 +66,12 @@ mod tests {
     #[test]
     fn a_long_line_goes_on_below_and_a_command_to_type_is_not_broken() {
         expect![[r#"
+            error: no books
               hint: pointsman sync-common --from-staging makes them; if
                   there were some:
                   pointsman books rebuild makes them anew from what the
                   hosts keep"#]]
-        .assert_eq(&folded(NO_BOOKS, 60));
+        .assert_eq(&folded(&format!("error: no books\n{NO_BOOKS}"), 60));
         let row =
             "r12  2016-01-21 18:54 UTC  bob@deploy  promote group1 to 1.27.0-wmf.11     done    group1: 594 wikis";
         expect![[r#"
