@@ -1,17 +1,20 @@
 //! The only door to the terminal: stdout is the data that was asked for, stderr is talk.
 //!
 //! Invariants: nothing else in the house prints; a reader of stdout that goes away is not an error; there is no colour,
-//! so no meaning is lost without it, and no bar without a terminal.
+//! so no meaning is lost without it, and no bar without a terminal; what a person reads at a terminal fits it.
 //!
 //! Absent on purpose: words. What is printed was composed, and made harmless, in `report`.
 
+mod fold;
 pub mod json;
 pub mod progress;
 pub mod prompt;
 
 use indicatif::MultiProgress;
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Says things, as the person wants them said.
@@ -23,6 +26,8 @@ pub struct Printer {
     out: Mutex<Out>,
     err: Mutex<Box<dyn Write + Send>>,
     bars: MultiProgress,
+    /// Columns of stdout and of stderr where these are terminals.
+    columns: [fn() -> Option<usize>; 2],
 }
 
 /// Where data goes, and what became of it.
@@ -47,12 +52,13 @@ impl Printer {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = io::stderr().is_terminal() && !no_color && !dumb;
-        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), (quiet, json, terminal))
+        let columns = [|| columns(io::stdout()), || columns(io::stderr())];
+        Self { columns, ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()), (quiet, json, terminal)) }
     }
 
     fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, (quiet, json, terminal): (bool, bool, bool)) -> Self {
         let out = Mutex::new(Out { to: out, closed: false, failed: None });
-        Self { quiet, json, terminal, out, err: Mutex::new(err), bars: MultiProgress::new() }
+        Self { quiet, json, terminal, out, err: Mutex::new(err), bars: MultiProgress::new(), columns: [|| None; 2] }
     }
 
     /// Whether only errors and data are said.
@@ -65,9 +71,18 @@ impl Printer {
         (self.terminal && !self.is_quiet()).then_some(&self.bars)
     }
 
-    /// Data that was asked for, a line or several, on stdout; a line end is added when there is none. A reader that went
-    /// away has seen enough; for any other failure see [`Self::failure`].
+    /// Data that was asked for, a line or several, on stdout, folded at a terminal unless it is JSON; a line end is added when
+    /// there is none.
     pub fn data(&self, text: &str) {
+        match (self.columns[0])().filter(|_| !self.json) {
+            Some(columns) => self.raw(&fold::folded(text, columns)),
+            None => self.raw(text),
+        }
+    }
+
+    /// Data that a program or a file is meant to take, as it is. A reader that went away has seen enough; for any other
+    /// failure see [`Self::failure`].
+    pub fn raw(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let mut out = lock(&self.out);
         if out.closed {
@@ -88,8 +103,10 @@ impl Printer {
 
     /// An error or a closing word, on stderr. Nobody can be told that stderr is gone, so that is not an error.
     pub fn talk(&self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        let text = (self.columns[1])().map_or(Cow::Borrowed(text), |columns| Cow::Owned(fold::folded(text, columns)));
         let mut err = lock(&self.err);
-        let _ = self.bars.suspend(|| writeln!(err, "{}", text.trim_end_matches('\n')).and_then(|()| err.flush()));
+        let _ = self.bars.suspend(|| writeln!(err, "{text}").and_then(|()| err.flush()));
     }
 
     /// A step on the way, on stderr; not said when quiet.
@@ -111,16 +128,20 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Columns of a line on stdout: the terminal's, from 80 on; 110 where there is none.
+/// Columns of a line of two on stdout: the terminal's, from 60 on; 110 where there is none.
 pub fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).map_or(110, |columns| columns.max(80))
+    columns(io::stdout()).map_or(110, |columns| columns.max(60))
+}
+
+/// Columns of a terminal; `None`: it is none, or does not know.
+fn columns(of: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(of).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Columns of the living line on stderr: one less than the terminal has, so that it never wraps.
 fn err_width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
-    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 1).map_or(79, |columns| columns - 1)
+    columns(io::stderr()).filter(|columns| *columns > 1).map_or(79, |columns| columns - 1)
 }
 
 #[cfg(test)]
@@ -170,6 +191,19 @@ mod tests {
             printer.step("step");
             printer.talk("error: x\n");
             assert_eq!((out.text().as_str(), err.text().as_str()), ("data\nwhole line\n", said));
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_not_overrun_and_what_is_for_programs_stays_whole() {
+        for (json, folded) in [(false, "one two\n    three\n"), (true, "one two three\n")] {
+            let (printer, out, err) = printer((false, json, false));
+            let printer = Printer { columns: [|| Some(10); 2], ..printer };
+            printer.data("one two three");
+            printer.raw("one two three");
+            printer.talk("one two three");
+            assert_eq!(out.text(), format!("{folded}one two three\n"));
+            assert_eq!(err.text(), "one two\n    three\n");
         }
     }
 

@@ -77,7 +77,9 @@ impl Blocker {
         };
         let said = match &record {
             HealthRecord::Unblocked { id, .. } => format!("{id} is closed"),
-            HealthRecord::Blocked { id, .. } => format!("{id} stops every further promotion"),
+            HealthRecord::Blocked { id, .. } => {
+                format!("{id} stops every further promotion; pointsman blocker close {id} -m WHY ends that")
+            }
             _ => String::new(),
         };
         let mut store = seat.books(&policy)?;
@@ -96,7 +98,8 @@ fn list(seat: &Seat) -> anyhow::Result<Exit> {
             false => {
                 let version = blocker.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
                 let text = Untrusted(&blocker.text);
-                seat.printer.data(&format!("{id}{version} since {} by {}: {text}", blocker.since, blocker.by));
+                let (by, when) = (Untrusted(&blocker.by), blocker.since.since(clock::now()));
+                seat.printer.data(&format!("{id}{version}: {text} ({by}, {when})"));
             }
         }
     }

@@ -39,7 +39,7 @@ impl Completions {
         let shell = shells.completer(name).context("this shell is not known")?;
         let mut text = Vec::new();
         shell.write_registration(VARIABLE, "pointsman", "pointsman", "pointsman", &mut text)?;
-        seat.printer.data(String::from_utf8(text).context("failed to write it as text")?.trim_end());
+        seat.printer.raw(String::from_utf8(text).context("failed to write it as text")?.trim_end());
         Ok(Exit::Done)
     }
 }

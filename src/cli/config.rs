@@ -25,7 +25,7 @@ impl Config {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         match self.command {
-            Command::Schema => seat.printer.data(crate::config::schema().trim_end()),
+            Command::Schema => seat.printer.raw(crate::config::schema().trim_end()),
             Command::Check => {
                 let policy = seat.policy()?;
                 let groups: Vec<String> =

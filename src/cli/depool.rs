@@ -49,7 +49,7 @@ impl Depool {
             record(&mut store, "depool", &[Record::Depooled { host: host.clone(), by: by.clone(), reason }])?;
             let how =
                 if policy.hooks.depool.is_empty() { " (by your word: groups.yaml has no depool hook)" } else { "" };
-            seat.printer.talk(&format!("{host}: depooled{how}"));
+            seat.printer.talk(&format!("{host}: depooled{how}; pointsman pool {host} puts it back"));
         }
         Ok(exit)
     }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 pub fn say(seat: &Seat, ended: &Ended, store: &dyn Store) -> anyhow::Result<()> {
     let journal = store.head()?;
     if let Some(lock) = &ended.took_over_from {
-        seat.printer.talk(&format!("took over from {} ({}, since {})", lock.holder, lock.reason, lock.since));
+        seat.printer.talk(&format!("took over from {} ({}, since {})", lock.holder, lock.reason, lock.since.moment()));
     }
     if seat.json {
         let code = exit::of_ended(ended) as u8;
@@ -131,7 +131,7 @@ fn say_left(seat: &Seat, left: &BTreeMap<HostName, Left>) {
             false => format!("still serves {}", served.join(", ")),
         };
         let depooled = if left.depooled { ", depooled" } else { "" };
-        let line = report::stale::now_line(host, &left.reason);
-        seat.printer.talk(&format!("owed: {line} ({serves}{depooled})"));
+        let line = report::stale::left_line(host, &left.reason, &format!("{serves}{depooled}"));
+        seat.printer.talk(&format!("owed: {line}"));
     }
 }

@@ -95,7 +95,7 @@ impl Export {
                 break;
             }
         }
-        seat.printer.data(recorder.text().trim_end());
+        seat.printer.raw(recorder.text().trim_end());
         Ok(Exit::Done)
     }
 }
@@ -112,7 +112,7 @@ impl Show {
         let store = seat.read_books(&seat.policy()?)?;
         let rollout = known(&store, self.id)?;
         if self.otlp {
-            seat.printer.data(&trace::of(&store, &rollout)?.to_string());
+            seat.printer.raw(&trace::of(&store, &rollout)?.to_string());
             return Ok(Exit::Done);
         }
         let (after, steps) = (store.snapshot(rollout.to)?, store.steps(self.id)?);

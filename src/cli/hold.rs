@@ -26,7 +26,7 @@ impl Hold {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let mut store = seat.books(&seat.policy()?)?;
         record(&mut store, "hold", &[Record::Held { by: who(), reason: self.message.clone() }])?;
-        seat.printer.talk(&format!("held: {}", self.message));
+        seat.printer.talk(&format!("held: {}; pointsman release ends that", self.message));
         Ok(Exit::Done)
     }
 }

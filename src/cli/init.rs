@@ -50,7 +50,11 @@ impl Init {
         let file = seat.site_to_be();
         let base = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         if file.symlink_metadata().is_ok() {
-            return Err(Usage(format!("{} is there already and was left alone", file.display())).into());
+            return Err(Usage(format!(
+                "{} is there already and was left alone; to begin anew, move it away",
+                file.display()
+            ))
+            .into());
         }
         let found = self.look(seat, &base)?;
         let text = begin::text(&found);

@@ -47,7 +47,7 @@ impl Journal {
         if let Some((events, head)) = noted {
             let there = books.events(events.saturating_sub(1), 1)?.pop();
             let same = there.is_some_and(|event| event.seq == events && event.hash.to_string().starts_with(&head));
-            let why = "they were cut short, or written anew";
+            let why = "they were cut short, or written anew; pointsman timeline says what they have";
             anyhow::ensure!(same, "the books are not those that ended with event {events} and {head}: {why}");
         }
         seat.printer.data(&format!("{} events, head {}", verified.events, verified.head));

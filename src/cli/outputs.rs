@@ -43,12 +43,12 @@ impl Outputs {
         let written = checked.and_then(|(view, more)| self.write(&view).map(|()| (view, more)));
         match (written, self.nagios) {
             (Ok((view, _)), true) => {
-                seat.printer.data(&nagios::line(&view));
+                seat.printer.raw(&nagios::line(&view));
                 Ok(plugin(nagios::state(&view)))
             }
             (Ok((view, more)), false) => Ok(say(&view, more)),
             (Err(error), true) => {
-                seat.printer.data(&nagios::unknown(&format!("{error:#}")));
+                seat.printer.raw(&nagios::unknown(&format!("{error:#}")));
                 Ok(plugin(nagios::State::Unknown))
             }
             (Err(error), false) => Err(error),

@@ -76,7 +76,7 @@ impl Plan {
             }
             What::Show(show) => return show.run(seat),
             What::Schema => {
-                seat.printer.data(saved::schema().trim_end());
+                seat.printer.raw(saved::schema().trim_end());
                 return Ok(Exit::Done);
             }
         };

@@ -35,7 +35,7 @@ use std::rc::Rc;
 
 /// Another process runs it.
 #[derive(Debug, thiserror::Error)]
-#[error("{id} is run by another process, which {by} began {since}")]
+#[error("{id} is run by another process, which {by} began {}", .since.moment())]
 pub struct Elsewhere {
     /// Which run.
     pub id: PlaybookId,

@@ -119,7 +119,8 @@ impl Run {
         let books = store.load()?;
         if let Some(run) = twin(&books, &file, &playbook.vars) {
             let (name, id, by, since) = (&playbook.name, run.id, &run.by, run.at);
-            seat.printer.talk(&format!("{name}: {id} of {by} since {since} does the same and is not finished"));
+            let since = since.since(clock::now());
+            seat.printer.talk(&format!("{name}: {id} of {by} does the same and is not finished, {since}"));
             seat.printer.talk(&format!("  hint: pointsman resume {0}, or pointsman abort {0}", run.id));
             return Ok(Exit::Refused);
         }

@@ -37,7 +37,7 @@ impl Schema {
             Of::Status => events::status_schema(),
             Of::Notice => events::schema_of::<NoticeJson>().to_value(),
         };
-        seat.printer.data(&serde_json::to_string_pretty(&schema)?);
+        seat.printer.raw(&serde_json::to_string_pretty(&schema)?);
         Ok(Exit::Done)
     }
 }

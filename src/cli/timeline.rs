@@ -43,7 +43,7 @@ impl Timeline {
         let rows = teller.rows();
         match seat.json {
             true => seat.printer.data(&timeline::json(&rows, span).to_string()),
-            false => seat.printer.data(timeline::text(&rows, span).trim_end()),
+            false => seat.printer.raw(timeline::text(&rows, span).trim_end()),
         }
         Ok(Exit::Done)
     }

@@ -81,7 +81,7 @@ impl Fleet {
     async fn resolve(&self, host: &HostName, within: Duration) -> Result<Resolved, Fault> {
         let transport = &self.shared.host(host)?.transport;
         let Some(ours) = &self.shared.ssh else {
-            return Err(Fault::Other("is a directory of this machine and has no host key".into()));
+            return Err(Fault::Other("it is a directory of this machine and has no host key".into()));
         };
         let mut ssh = tool("ssh");
         ssh.arg("-G").arg("-F").arg(ours.config()).args(destination(host, transport));

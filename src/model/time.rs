@@ -22,6 +22,20 @@ impl Time {
         u64::try_from(stamp.as_millisecond()).ok().map(Self)
     }
 
+    /// As people write it: `2016-01-22 01:48 UTC`.
+    pub fn moment(self) -> String {
+        let stamp = self.to_string();
+        match (stamp.get(..10), stamp.get(11..16)) {
+            (Some(day), Some(minute)) if stamp.ends_with('Z') => format!("{day} {minute} UTC"),
+            _ => stamp,
+        }
+    }
+
+    /// How long something has lasted: `since 2016-01-22 01:48 UTC, 23 h ago`.
+    pub fn since(self, now: Time) -> String {
+        format!("since {}, {}", self.moment(), self.ago(now))
+    }
+
     /// The distance in words, as people say it: `3 h ago`.
     pub fn ago(self, now: Time) -> String {
         let seconds = now.ms_since(self) / 1000;

@@ -62,7 +62,7 @@ pub fn basis(was: &Basis, now: &Basis, books: &Books, forward: bool) -> Vec<Stri
     }
     if forward && was.hold != now.hold {
         lines.push(match &now.hold {
-            Some(hold) => format!("a hold is set by {} since {}: {}", hold.by, hold.since, hold.reason),
+            Some(hold) => format!("a hold is set by {} since {}: {}", hold.by, hold.since.moment(), hold.reason),
             None => "the hold that was set then is gone".to_owned(),
         });
     }
@@ -74,7 +74,7 @@ pub fn basis(was: &Basis, now: &Basis, books: &Books, forward: bool) -> Vec<Stri
 
 fn undertaken(rollout: &Rollout) -> String {
     let kind = format!("{:?}", rollout.kind).to_lowercase();
-    format!("{} was undertaken since: {kind} by {} at {}: {}", rollout.id, rollout.by, rollout.at, rollout.why)
+    format!("{} was undertaken since: {kind} by {} at {}: {}", rollout.id, rollout.by, rollout.at.moment(), rollout.why)
 }
 
 fn or_none<T: Display>(value: Option<T>) -> String {
@@ -254,7 +254,7 @@ mod tests {
         let held = |_: &mut Policy, books: &mut Books| {
             books.hold = Some(Hold { by: "a".into(), reason: "why".into(), since: Time(5) });
         };
-        check(held, expect!["a hold is set by a since 1970-01-01T00:00:00Z: why"]);
+        check(held, expect!["a hold is set by a since 1970-01-01 00:00 UTC: why"]);
         let promoted = |policy: &mut Policy, books: &mut Books| {
             let goal = made(policy, books, 5).expect("it is planned").goal;
             done(books, goal, 6);
@@ -262,7 +262,7 @@ mod tests {
         check(
             promoted,
             expect![[r#"
-                r1 was undertaken since: promote by operator@deploy1001 at 1970-01-01T00:00:00Z: x
+                r1 was undertaken since: promote by operator@deploy1001 at 1970-01-01 00:00 UTC: x
                 the wanted state was s1 then and is s2 now"#]],
         );
         check(|policy, _| drop(policy.hosts.pop_last()), expect!["1 host: no longer in scope: mw2003.codfw.wmnet"]);

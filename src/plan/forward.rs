@@ -54,7 +54,8 @@ pub fn no_blocker(site: Site<'_>, accepted: &[(String, String)]) -> Result<Strin
     let open = &site.books.health.blockers;
     let of = |id: &str| accepted.iter().find(|(name, _)| name == id);
     if let Some((id, blocker)) = open.iter().find(|(id, _)| of(id).is_none()) {
-        let what = format!("the blocker {id} is open since {} ({}): {}", blocker.since, blocker.by, blocker.text);
+        let what =
+            format!("the blocker {id} is open {} ({}): {}", blocker.since.since(site.now), blocker.by, blocker.text);
         return Err(Blocked::new(Why::Refused, what)
             .hint(format!("pointsman blocker close {id} -m WHY, or promote with --accept {id}=REASON")));
     }
@@ -243,7 +244,7 @@ fn not_held(site: Site<'_>) -> Result<(), Blocked> {
     if let Some(hold) = &site.books.hold {
         return Err(Blocked::new(
             Why::Refused,
-            format!("a hold is set by {} since {}: {}", hold.by, hold.since, hold.reason),
+            format!("a hold is set by {}, {}: {}", hold.by, hold.since.since(site.now), hold.reason),
         )
         .hint("pointsman release, once the reason is gone"));
     }
@@ -268,9 +269,10 @@ fn not_rolled_back(site: Site<'_>, version: &Version, again: Option<&str>) -> Re
         (Some(back), None) => Err(Blocked::new(
             Why::Refused,
             format!(
-                "{version} was taken back by {} on {} ({}: {}){}",
+                "{version} was taken back by {} at {}, {} ({}: {}){}",
                 back.by,
-                back.at,
+                back.at.moment(),
+                back.at.ago(site.now),
                 back.id,
                 back.why,
                 gates::evidence(site.books, version).into_iter().map(|line| format!("\n  {line}")).collect::<String>()

@@ -124,7 +124,7 @@ pub fn evidence(books: &Books, version: &Version) -> Vec<String> {
     let failed = failed.filter(|(_, gate, ..)| told.insert(*gate));
     let line = |(id, gate, row, failed): (_, &GateName, &GateRow, &Judgement)| {
         let blame = row.blame.as_ref().map(|blame| format!(" {blame}")).unwrap_or_default();
-        format!("{id}, {}, the gate {gate}: {}{blame}", failed.at, failed.sentence)
+        format!("{id}, {}, the gate {gate}: {}{blame}", failed.at.moment(), failed.sentence)
     };
     failed.map(line).take(NAMES_SHOWN_MAX).collect()
 }

@@ -124,7 +124,7 @@ fn a_version_that_was_taken_back_needs_a_reason_to_go_forward_again() {
     done(&mut books, goal, 2);
     let blocked = promote(site(&policy, &books, 3), &group("group0"), &wmf(11), "train", None).expect_err("it is not");
     assert_eq!(blocked.why, Why::Refused);
-    expect!["1.27.0-wmf.11 was taken back by operator@deploy1001 on 1970-01-01T00:00:00Z (r2: broken)"]
+    expect!["1.27.0-wmf.11 was taken back by operator@deploy1001 at 1970-01-01 00:00 UTC, 0 s ago (r2: broken)"]
         .assert_eq(&blocked.what);
     assert!(promote(site(&policy, &books, 3), &group("group0"), &wmf(11), "train", Some("fixed")).is_ok());
     assert!(promote(site(&policy, &books, 3), &group("group0"), &wmf(12), "train", None).is_ok());

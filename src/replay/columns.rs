@@ -29,7 +29,9 @@ fn chapter(chapter: &ChapterPlayed, width: usize) -> String {
     let column = (width.saturating_sub(TIME_WIDTH + GAP.len()) / 2).max(20);
     let head = format!("== {}: from {} to {}, with pointsman", shown(&chapter.name), chapter.from, chapter.to);
     let mut out = wrapped(&head, width);
-    let _ = writeln!(out, "{:TIME_WIDTH$}{:column$}{GAP}what pointsman would have done", "", "what happened");
+    let whole = "what pointsman would have done";
+    let here = if whole.len() <= column { whole } else { "with pointsman" };
+    let _ = writeln!(out, "{:TIME_WIDTH$}{:column$}{GAP}{here}", "", "what happened");
     let mut day = String::new();
     for row in &chapter.rows {
         let (date, time) = parts(row.at);

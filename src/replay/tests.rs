@@ -178,9 +178,9 @@ fn a_new_signature_of_group0_takes_it_back_and_holds_group1() {
         2016-01-20T01:16:09Z now  8 events on 3 of 8 switched hosts, and every host was switched: nothing is left to compare with but before the switch.
         2016-01-20T01:16:12Z now  the release is to blame and is taken back: group0: 1 wiki 1.27.0-wmf.11 -> 1.27.0-wmf.10; 8 of 8 hosts proven
         2016-01-20T19:27:00Z then group1 is moved to 1.27.0-wmf.11
-        2016-01-20T19:27:00Z now  promote group1 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:09Z (new-signatures): Can neither load the session nor create an empty session
+        2016-01-20T19:27:00Z now  promote group1 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20 01:16 UTC, 18 h ago (new-signatures): Can neither load the session nor create an empty session
         2016-01-21T22:19:00Z then group2 is moved to 1.27.0-wmf.11
-        2016-01-21T22:19:00Z now  promote group2 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20T01:16:09Z (new-signatures): Can neither load the session nor create an empty session
+        2016-01-21T22:19:00Z now  promote group2 1.27.0-wmf.11: not begun: the blocker 142f0b26 is open since 2016-01-20 01:16 UTC, 45 h ago (new-signatures): Can neither load the session nor create an empty session
         2016-01-22T07:34:00Z then mw2020.codfw.wmnet is installed anew
         2016-01-23T01:09:00Z then all wikis are moved to 1.27.0-wmf.10
         2016-01-23T01:09:00Z now  nothing to take back: no wiki is wanted at 1.27.0-wmf.11

@@ -1,5 +1,6 @@
 //! What many simulated rollouts came to: as text and as JSON.
 
+use crate::model::words::count;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -61,10 +62,10 @@ impl Took {
 pub fn text(all: &Simulated, took: Took) -> String {
     let faults: u64 = all.faults.values().sum();
     let mut out = format!(
-        "{} rollouts ({} on 30 hosts or more) of {} seeds, {} commands, {faults} faults ({:.1} a rollout)\n{:.1} s on {} {}, {:.0} rollouts a second and thread\ntraces {}\n",
+        "{} rollouts ({} on 30 hosts or more) of {}, {} commands, {faults} faults ({:.1} a rollout)\n{:.1} s on {} {}, {:.0} rollouts a second and thread\ntraces {}\n",
         all.rollouts,
         all.rollouts_on_many,
-        all.seeds,
+        count(all.seeds as usize, "seed"),
         all.commands,
         faults as f64 / all.rollouts.max(1) as f64,
         took.seconds,

@@ -16,6 +16,11 @@ pub fn now_line(host: &HostName, reason: &StaleReason) -> String {
     format!("{host}: {}; type: {}", self::reason(reason), remedy(host, reason))
 }
 
+/// The same for a host that is left behind, with how it is left.
+pub fn left_line(host: &HostName, reason: &StaleReason, left: &str) -> String {
+    format!("{host}: {}, {left}; type: {}", self::reason(reason), remedy(host, reason))
+}
+
 /// One line: the host, what is wrong, since when, what to type.
 pub fn line(host: &HostName, stale: &Stale, now: Time) -> String {
     let (why, when) = (reason(&stale.reason), since(stale.since, now));

@@ -9,16 +9,12 @@ use std::fmt::Display;
 
 /// A moment as people write it: `2016-01-22 01:48 UTC`.
 pub fn moment(time: Time) -> String {
-    let stamp = time.to_string();
-    match (stamp.get(..10), stamp.get(11..16)) {
-        (Some(day), Some(minute)) if stamp.ends_with('Z') => format!("{day} {minute} UTC"),
-        _ => stamp,
-    }
+    time.moment()
 }
 
 /// How long something has lasted: `since 2016-01-22 01:48 UTC, 23 h ago`.
 pub fn since(time: Time, now: Time) -> String {
-    format!("since {}, {}", moment(time), time.ago(now))
+    time.since(now)
 }
 
 /// A size: `512 bytes`, `1.5 KiB`, `109.0 GiB`.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Somebody alive has the right to act, or somebody of whom that is unknown.
-    #[error("the books are locked by {} since {}: {}{}", .0.holder, .0.since, .0.reason, unknown(.0, .1))]
+    #[error("the books are locked by {} since {}: {}{}", .0.holder, .0.since.moment(), .0.reason, unknown(.0, .1))]
     Locked(Lock, Option<bool>),
     /// Somebody else took the right to act; we must end.
     #[error("epoch {epoch} is over: {}", superseded(.lock.as_ref()))]

@@ -181,11 +181,18 @@ fn examples(site: &Site, path: &[&str], found: &mut BTreeSet<String>) {
         }
         found.insert(line);
     }
+    for name in below(site, path) {
+        examples(site, &[path, &[&name]].concat(), found);
+    }
+}
+
+/// The names of the commands below a command.
+pub fn below(site: &Site, path: &[&str]) -> Vec<String> {
+    let help = site.run(&[path, &["--help"]].concat()).ends(0).stdout;
     let below = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names = below.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
-        examples(site, &[path, &[name]].concat(), found);
-    }
+    let names = names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.map(str::to_owned).collect()
 }
 
 #[test]

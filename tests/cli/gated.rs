@@ -19,7 +19,8 @@ pub fn site(soak: &str, gates: &[&str]) -> Site {
     site
 }
 
-fn script(site: &Site, name: &str, body: &str) {
+/// Writes `checks/NAME.sh`.
+pub fn script(site: &Site, name: &str, body: &str) {
     let name = format!("checks/{name}.sh");
     site.write(&name, &format!("#!/bin/sh\n{body}\n"));
     fs::set_permissions(site.path(&name), PermissionsExt::from_mode(0o755)).expect("chmod");

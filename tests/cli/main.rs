@@ -13,6 +13,7 @@ mod examples;
 mod gated;
 mod gates;
 mod gc;
+mod golden;
 mod hosts;
 mod killed;
 mod lost;

@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-const TEST: &str = "\
+/// A test of the incident of docs/replay.md as `small.yaml`.
+pub const TEST: &str = "\
 name: the new error ends the train
 incident: small.yaml
 chapter: train

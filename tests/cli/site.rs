@@ -75,12 +75,17 @@ impl Site {
 
     /// The small site before its first sync.
     pub fn unsynced(more: &str) -> Self {
+        Self::unsynced_on("mw1017 mw1018 mw1019", more)
+    }
+
+    /// The same on other hosts: the first is for debugging, the second a canary.
+    pub fn unsynced_on(hosts: &str, more: &str) -> Self {
         let groups: String =
             GROUPS.iter().map(|(name, wikis)| format!("  - {{name: {name}, wikis: {wikis:?}}}\n")).collect();
         let all: Vec<&str> = GROUPS.iter().flat_map(|(_, wikis)| wikis.iter().copied()).collect();
         let wikis = format!("wikis: {all:?}\ngroups:\n{groups}");
         let map = all.iter().map(|wiki| ((*wiki).to_owned(), V10.to_owned())).collect();
-        Self::build(&wikis, "mw1017 mw1018 mw1019", &map, more)
+        Self::build(&wikis, hosts, &map, more)
     }
 
     /// The 894 wikis of the repository on a dozen hosts, before the first sync: all at `.10`, and two pinned to `.9`.
