@@ -37,10 +37,13 @@ pub fn of_controller(stand: &Stand) -> Vec<(String, Point)> {
     named.map(|(n, (name, call))| (format!("controller {name}"), point(call, n))).collect()
 }
 
+/// An agent's calls, and their names.
+type Recorded<'a> = (Who, Vec<String>, &'a Vec<Call>);
+
 /// The calls of agents, each with its name.
 pub fn of_agents(stand: &Stand) -> Vec<(String, Point)> {
     let agents = stand.recorded[1..].iter().map(|(who, calls)| (*who, names(stand, calls), calls));
-    let mut groups: Vec<Vec<(Who, Vec<String>, &Vec<Call>)>> = Vec::new();
+    let mut groups: Vec<Vec<Recorded>> = Vec::new();
     for agent in agents {
         match groups.iter_mut().find(|group| are_alike(&group[0].1, &agent.1)) {
             Some(group) => group.push(agent),
@@ -56,7 +59,7 @@ fn are_alike(a: &[String], b: &[String]) -> bool {
 }
 
 /// The calls of agents that are alike, in order of the first that makes each.
-fn merged(group: usize, agents: &[(Who, Vec<String>, &Vec<Call>)]) -> Vec<(String, Point)> {
+fn merged(group: usize, agents: &[Recorded]) -> Vec<(String, Point)> {
     let mut found: BTreeMap<&String, Vec<(Who, &Call)>> = BTreeMap::new();
     let mut order = Vec::new();
     for (who, names, calls) in agents {
