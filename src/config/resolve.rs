@@ -12,6 +12,7 @@ use super::notify;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
+use super::rights;
 use super::sections::{self, Files};
 use super::stages;
 use super::store;
@@ -61,6 +62,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let environments = stages::environments(raw.environments.as_deref().unwrap_or_default(), &groups, sink);
     let mirrors = mirrors::mirrors(raw.mirrors.as_deref().unwrap_or_default(), &hosts, &base, sink);
     let notify = notify::notify(raw.notify.as_deref().unwrap_or_default(), &base, sink);
+    let rights = raw.policy.as_ref().and_then(|at| rights::rights((at, raw), &groups, &gates, sink));
     let [root, state, staging, books] = deploy?;
     Some(Policy {
         files: files.into_inner(),
@@ -84,6 +86,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         environments,
         mirrors,
         notify,
+        rights,
     })
 }
 

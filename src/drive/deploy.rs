@@ -5,8 +5,11 @@ use super::notify::Notifier;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
+use crate::plan::permit::Person;
 use crate::store::writer::user;
 use crate::tree::content::ContentStore;
+use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::Arc;
 
 /// The deploy host, opened for one command.
@@ -32,6 +35,26 @@ pub fn who() -> String {
     let name = user(rustix::process::getuid().as_raw());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{name}@{host}")
+}
+
+/// Who runs this, for the rules of groups.yaml: the real uid's name, and its groups as the system lists them.
+pub fn person() -> Person {
+    let name = user(rustix::process::getuid().as_raw());
+    Person { groups: id("-Gnz", &name).unwrap_or_default(), name }
+}
+
+/// Somebody who is known by name only, at the board. Two names of one uid are the same person.
+pub fn person_named(name: &str) -> Person {
+    let own = id("-un", name).and_then(|names| names.into_iter().next());
+    Person { groups: id("-Gnz", name).unwrap_or_default(), name: own.unwrap_or_else(|| name.to_owned()) }
+}
+
+/// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character; `None`, and then
+/// no groups: it knows no such user, or has no `id` that can do that.
+fn id(what: &str, name: &str) -> Option<BTreeSet<String>> {
+    let said = Command::new("/usr/bin/id").args([what, "--", name]).env_clear().output().ok()?;
+    let text = String::from_utf8(said.stdout).ok().filter(|_| said.status.success())?;
+    Some(text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 /// Who holds the lock: [`who`] and the process.
