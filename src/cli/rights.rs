@@ -164,3 +164,83 @@ pub fn refused(seat: &Seat, policy: &Policy, blocked: Blocked) -> anyhow::Error 
     }
     blocked.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn needs(line: &str) -> String {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let read = command(&words).unwrap_or_else(|why| panic!("{line}: {why}"));
+        let one = |(right, over): &Need| match over {
+            Over::Any => right.to_string(),
+            Over::Every => format!("{right} of every group"),
+            Over::These(groups) => {
+                format!("{right} of {}", groups.iter().map(Group::as_str).collect::<Vec<_>>().join(" "))
+            }
+        };
+        let needs: Vec<String> = read.needs().iter().map(one).collect();
+        format!("{line}: {}\n", needs.join(", "))
+    }
+
+    #[test]
+    fn s09_what_each_command_needs() {
+        let lines = [
+            "promote group1 1.27.0-wmf.11 -m x",
+            "promote group1 1.27.0-wmf.11 -m x --again --reason x --take-over",
+            "promote group1 1.27.0-wmf.11 -m x --override pages=x",
+            "promote group1 1.27.0-wmf.11 -m x --accept T1=x",
+            "promote group1 1.27.0-wmf.11 -m x --again --reason x --dry-run",
+            "rollback",
+            "rollback group1 --take-over",
+            "rollback --to s12",
+            "rollback --from-fleet",
+            "converge",
+            "converge --forward",
+            "sync-common mw2001",
+            "sync-common --from-staging -m x",
+            "sync-common --from-staging -m x --delete",
+            "sync-file a -m x",
+            "sync-file a -m x --delete",
+            "undo",
+            "pin enwiki 1.27.0-wmf.11 --reason x",
+            "unpin enwiki",
+            "depool mw2001 --reason x",
+            "pool mw2001",
+            "gc",
+            "gc --take-over",
+            "gc --dry-run",
+            "run train",
+            "run train --override-freeze x",
+            "run train --override-freeze x --dry-run",
+            "resume --override-freeze x",
+            "abort",
+            "abort --rollback",
+            "watch",
+            "approve r12 -m x",
+            "deny p3 -m x",
+            "hold -m x",
+            "release",
+            "lock -m x",
+            "unlock",
+            "blocker add T1 -m x",
+            "blocker close T1 -m x",
+            "blocker list",
+            "hosts trust mw2001",
+            "hosts adopt mw2001",
+            "agent install",
+            "agent",
+            "books rebuild",
+            "books rebuild --dry-run",
+            "apply x.plan --take-over",
+            "plan promote group1 1.27.0-wmf.11 -m x",
+            "status",
+            "check",
+            "canary",
+            "serve",
+            "doctor",
+        ];
+        expect![[r#""#]].assert_eq(&lines.map(needs).concat());
+    }
+}

@@ -10,6 +10,7 @@ use crate::config::policy::{Policy, Rights, Rule};
 use crate::gate::spec::Kind as GateKind;
 use crate::model::books::{Books, Kind};
 use crate::model::ids::RolloutId;
+use crate::model::limits::NAMES_SHOWN_MAX;
 use crate::model::names::{GateName, Group};
 use crate::model::right::Right;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,7 @@ pub fn may(policy: &Policy, person: &Person, right: Right, over: &Over) -> Resul
     let about = if *over == Over::Any { String::new() } else { format!(" for {}", names(&lacking)) };
     let why = because(rights, &file, (person, right, &lacking));
     let blocked = Blocked::new(Why::NoRight, format!("{} has no right `{right}`{about}: {why}", person.name));
-    let mut hint = whom_to_ask(rights, &file, (right, &lacking));
+    let mut hint = whom_to_ask(rights, &file, (person, right, &lacking));
     if let (Right::Rollback, Over::These(_) | Over::Every, [_, ..]) = (right, over, own.as_slice()) {
         hint += &format!("; you may go back with {}: pointsman rollback GROUP", names(&own));
     }
@@ -96,19 +97,21 @@ fn because(rights: &Rights, file: &str, (person, right, lacking): (&Person, Righ
             _ => None,
         }
     };
-    let lines: Vec<String> = rights.rules.iter().filter_map(line).collect();
+    let lines: Vec<String> = rights.rules.iter().filter_map(line).take(NAMES_SHOWN_MAX).collect();
     match lines.is_empty() {
         true => format!("no rule of {file}:{} gives it to anybody", rights.line),
-        false => names(&lines),
+        false => lines.join("; "),
     }
 }
 
-fn whom_to_ask(rights: &Rights, file: &str, (right, lacking): (Right, &[&Group])) -> String {
+/// Those but `person` who may.
+fn whom_to_ask(rights: &Rights, file: &str, (person, right, lacking): (&Person, Right, &[&Group])) -> String {
     let all = |rule: &&Rule| lacking.iter().all(|group| rule.gives(right, group));
     let people: BTreeSet<String> = rights.rules.iter().filter(all).flat_map(Rule::people).collect();
+    let people: Vec<String> = people.into_iter().filter(|name| *name != person.name).take(NAMES_SHOWN_MAX).collect();
     match people.is_empty() {
         true => format!("ask whoever keeps {file} for a rule, below line {}", rights.line),
-        false => format!("ask one of them: {}", names(&people.into_iter().collect::<Vec<_>>())),
+        false => format!("ask {}", people.join(" or ")),
     }
 }
 
@@ -183,7 +186,7 @@ pub fn answer(
         Over::These(groups) => groups.clone(),
         Over::Any | Over::Every => policy.groups.iter().map(|group| group.name.clone()).collect(),
     };
-    let hint = whom_to_ask(rights, &file, (Right::Approve, &asked.iter().collect::<Vec<_>>()));
+    let hint = whom_to_ask(rights, &file, (person, Right::Approve, &asked.iter().collect::<Vec<_>>()));
     let what = format!("{name} began it, and {file}:{line} demands that a second person approves");
     Err(Blocked::new(Why::NoRight, what).hint(hint))
 }

@@ -43,7 +43,8 @@ fn ruled() -> Policy {
 #[test]
 fn s09_who_may_do_what_for_which_group() {
     let policy = ruled();
-    let mut table = String::new();
+    let names: Vec<String> = Right::ALL.map(|(name, _)| format!("{name:<9}")).into();
+    let mut table = format!("{:<25} {}\n", "", names.join("").trim_end());
     let people = [
         ("alice", person("alice", &["alice"])),
         ("bob", person("bob", &[])),
@@ -65,7 +66,21 @@ fn s09_who_may_do_what_for_which_group() {
         let cells: Vec<String> = Right::ALL.map(|(_, right)| cell(right)).into();
         table += &format!("{name:<25} {}\n", cells.join("      "));
     }
-    expect![[r#""#]].assert_eq(&table);
+    expect![[r#"
+                                  promote  rollback sync     pin      repair   approve  force    override take-over
+        alice                     012      012      012      012      012      012      --2      --2      ---
+        bob                       0--      0--      ---      ---      0--      ---      ---      ---      ---
+        an intern                 0--      0--      ---      ---      0--      ---      ---      ---      ---
+        a deployer                ---      -12      ---      -12      -12      ---      ---      ---      ---
+        an intern who deploys     0--      012      ---      -12      012      ---      ---      ---      ---
+        carol                     ---      ---      ---      ---      ---      --2      --2      --2      ---
+        an sre                    ---      ---      ---      ---      012      ---      ---      ---      012
+        a user called as a group  ---      ---      ---      ---      ---      ---      ---      ---      ---
+        a group called as a user  ---      ---      ---      ---      ---      ---      ---      ---      ---
+        Alice                     ---      ---      ---      ---      ---      ---      ---      ---      ---
+        root                      ---      ---      ---      ---      ---      ---      ---      ---      ---
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -133,10 +148,25 @@ fn s09_a_refusal_says_who_what_for_which_group_by_which_line_and_whom_to_ask() {
         of(&person("alice", &[]), Right::Force, &["group0"]),
         of(&person("mallory", &[]), Right::TakeOver, &[]),
     ];
-    expect![[r#""#]].assert_eq(&all.concat());
+    expect![[r#"
+        mallory has no right `promote` for group1: groups.yaml:12 gives it to alice
+          hint: ask alice
+        bob has no right `promote` for group1: groups.yaml:12 gives it to alice; groups.yaml:13 gives it to bob for group0 only
+          hint: ask alice
+        bob has no right `rollback` for group1: groups.yaml:12 gives it to alice; groups.yaml:13 gives it to bob for group0 only; groups.yaml:14 gives it to members of deployers
+          hint: ask alice or members of deployers; you may go back with group0: pointsman rollback GROUP
+        alice has no right `force` for group0: groups.yaml:15 gives it to alice for group2 only
+          hint: ask whoever keeps groups.yaml for a rule, below line 10
+        mallory has no right `take-over`: groups.yaml:16 gives it to dave, members of sre
+          hint: ask dave or members of sre
+    "#]].assert_eq(&all.concat());
     let few = vec![rule(2, &["alice"], &[], &[Right::Promote], &[])];
     let policy = Policy { rights: Some(Rights { line: 1, second_person: None, rules: few }), ..policy };
-    expect![[r#""#]].assert_eq(&said(may(&policy, &person("alice", &[]), Right::Override, &Over::Every)));
+    expect![[r#"
+        alice has no right `override` for group0, group1, group2: no rule of groups.yaml:1 gives it to anybody
+          hint: ask whoever keeps groups.yaml for a rule, below line 1
+    "#]]
+    .assert_eq(&said(may(&policy, &person("alice", &[]), Right::Override, &Over::Every)));
 }
 
 #[test]
@@ -194,7 +224,12 @@ fn s09_who_began_it_does_not_approve_it_where_a_second_person_is_demanded() {
     assert_eq!(give("carol", &["carol@corp@deploy1"], true), "yes", "somebody of a directory service");
     assert_ne!(give("alice", &["bob@deploy2", "alice@deploy1"], true), "yes", "the run, or its promotion");
     let all = [give("carol", &["carol@deploy2"], true), give("dave", &["alice@deploy1"], true)];
-    expect![[r#""#]].assert_eq(&all.concat());
+    expect![[r#"
+        carol began it, and groups.yaml:11 demands that a second person approves
+          hint: ask alice
+        dave has no right `approve` for group2: groups.yaml:12 gives it to alice; groups.yaml:15 gives it to alice, carol
+          hint: ask alice or carol
+    "#]].assert_eq(&all.concat());
     let alone = Rights { second_person: None, ..policy.rights.clone().expect("it has rules") };
     let policy = Policy { rights: Some(alone), ..policy.clone() };
     let own = (vec![group("group2")], vec!["carol@deploy1"]);
@@ -220,7 +255,11 @@ fn s09_a_second_person_is_not_overruled() {
     let overruled = BTreeMap::from([(gate.name, "in a hurry".to_owned())]);
     let alice = person("alice", &[]);
     let beside = BTreeSet::from([Right::Override]);
-    expect![[r#""#]].assert_eq(&said(order(&policy, &alice, &goal, (&beside, &overruled))));
+    expect![[r#"
+        the gate release-manager waits for a second person (groups.yaml:11), so nobody overrules it
+          hint: promote without, and let somebody else type: pointsman approve
+    "#]]
+    .assert_eq(&said(order(&policy, &alice, &goal, (&beside, &overruled))));
     assert_eq!(order(&policy, &alice, &goal, (&beside, &BTreeMap::new())), Ok(()));
 }
 
@@ -228,5 +267,9 @@ fn s09_a_second_person_is_not_overruled() {
 fn s09_what_somebody_may_do_is_one_line() {
     let policy = ruled();
     let of = |name: &str, groups: &[&str]| all(&policy, &person(name, groups)).unwrap_or_default();
-    expect![[r#""#]].assert_eq(&[of("alice", &[]), of("bob", &[]), of("mallory", &[])].join("\n"));
+    expect![[r#"
+        promote, rollback, sync, pin, repair, approve for every group; force, override for group2
+        promote, rollback, repair for group0
+    "#]]
+    .assert_eq(&[of("alice", &[]), of("bob", &[]), of("mallory", &[])].join("\n"));
 }
