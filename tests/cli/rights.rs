@@ -3,6 +3,7 @@
 use crate::gated::{self, Running};
 use crate::site::{Ran, Site, V11, ran};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,7 +55,7 @@ fn s09_whoever_has_no_right_changes_nothing_and_every_refusal_is_in_the_journal(
     let site = Site::small(RULES);
     site.write(
         "playbooks/hotfix.yaml",
-        "name: hotfix\nstages:\n  - name: sync\n    sync: {files: [wmf-config/limits.json], message: x}\n",
+        "name: hotfix\nstages:\n  - name: sync\n    sync-file: {paths: [wmf-config/limits.json], message: x}\n",
     );
     let before = site.digest();
     let promote = ["promote", "group0", V11, "--yes", "-m", "x"];
@@ -205,16 +206,13 @@ fn s09_a_playbook_is_refused_before_its_first_stage_and_approved_by_another() {
     refused(&site, "daemon", &["run", "one", "--override-freeze", "x"], "override");
     assert_eq!(site.counts(), ".10: 7");
     site.run(&["status"]).ends(0).hides("p1");
-    let arguments = ["run", "one"];
-    let mut runs = command(&site, "daemon", &arguments).stderr(Stdio::null()).spawn().expect("it starts");
-    let waiting = || run(&site, "daemon", &["approve", "p1", "-m", "x"]);
-    // Whoever began it has no right to approve at all; root has, and is another.
-    let early = (0..200).map(|_| waiting()).find(|said| {
-        std::thread::yield_now();
-        !said.stderr.contains("not a playbook")
-    });
-    early.expect("it waits").ends(10).says("daemon has no right `approve`");
+    let mut runs = command(&site, "daemon", &["run", "one"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut said = BufReader::new(runs.stderr.take().expect("it is piped")).lines();
+    let waits = said.any(|line| line.expect("text").contains("pointsman approve p1"));
+    assert!(waits, "it ended before its first stage");
+    refused(&site, "daemon", &["approve", "p1", "-m", "x"], "approve");
     run(&site, "root", &["approve", "p1", "-m", "looks good"]).ends(0).says("p1: sure is approved");
+    said.for_each(drop);
     assert!(runs.wait().expect("it ends").success());
     assert_eq!(site.counts(), ".10: 5, .11: 2");
 }
