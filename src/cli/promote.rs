@@ -91,8 +91,12 @@ impl Promote {
         };
         let overruled = self.overruled.iter().cloned().collect();
         let reason = format!("promote {} {}", self.group, self.version);
-        let order = Order { overruled, beside: self.beside(), ..Order::new(reason, &goal) };
         let wishes = Wishes { soak_ms: self.soak, watch_ms: self.watch, detach: self.detach, ..Wishes::default() };
+        let mut beside = self.beside();
+        if self.soak.is_some() && wishes.hurry(&seat.policy()?) {
+            beside.insert(Right::Override);
+        }
+        let order = Order { overruled, beside, ..Order::new(reason, &goal) };
         acting::run_with(seat, &self.acting, order, &wishes, &Staged::nothing())
     }
 

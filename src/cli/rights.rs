@@ -241,6 +241,60 @@ mod tests {
             "serve",
             "doctor",
         ];
-        expect![[r#""#]].assert_eq(&lines.map(needs).concat());
+        expect![[r#"
+            promote group1 1.27.0-wmf.11 -m x: promote of group1
+            promote group1 1.27.0-wmf.11 -m x --again --reason x --take-over: promote of group1, force of group1, take-over
+            promote group1 1.27.0-wmf.11 -m x --override pages=x: promote of group1, override of group1
+            promote group1 1.27.0-wmf.11 -m x --accept T1=x: promote of group1, override of group1
+            promote group1 1.27.0-wmf.11 -m x --again --reason x --dry-run: 
+            rollback: rollback
+            rollback group1 --take-over: rollback of group1, take-over
+            rollback --to s12: rollback
+            rollback --from-fleet: rollback of every group
+            converge: repair
+            converge --forward: promote
+            sync-common mw2001: repair
+            sync-common --from-staging -m x: sync of every group
+            sync-common --from-staging -m x --delete: sync of every group, force of every group
+            sync-file a -m x: sync of every group
+            sync-file a -m x --delete: sync of every group, force of every group
+            undo: sync of every group
+            pin enwiki 1.27.0-wmf.11 --reason x: pin
+            unpin enwiki: pin
+            depool mw2001 --reason x: repair
+            pool mw2001: repair
+            gc: repair
+            gc --take-over: repair, take-over
+            gc --dry-run: 
+            run train: repair
+            run train --override-freeze x: repair, override
+            run train --override-freeze x --dry-run: 
+            resume --override-freeze x: repair, override
+            abort: repair
+            abort --rollback: rollback
+            watch: rollback
+            approve r12 -m x: approve
+            deny p3 -m x: approve
+            hold -m x: repair
+            release: promote of every group
+            lock -m x: repair
+            unlock: take-over
+            blocker add T1 -m x: repair
+            blocker close T1 -m x: promote of every group
+            blocker list: 
+            hosts trust mw2001: repair
+            hosts adopt mw2001: repair
+            agent install: repair
+            agent: 
+            books rebuild: repair
+            books rebuild --dry-run: 
+            apply x.plan --take-over: 
+            plan promote group1 1.27.0-wmf.11 -m x: 
+            status: 
+            check: 
+            canary: 
+            serve: 
+            doctor: 
+        "#]].assert_eq(&lines.map(needs).concat());
     }
 }

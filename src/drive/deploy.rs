@@ -49,15 +49,29 @@ pub fn person_named(name: &str) -> Person {
     Person { groups: id("-Gnz", name).unwrap_or_default(), name: own.unwrap_or_else(|| name.to_owned()) }
 }
 
-/// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character; `None`, and then
-/// no groups: it knows no such user, or has no `id` that can do that.
+/// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character. Its exit code is
+/// no matter: it is 1 too when one of the groups has no name. `None`: it knows no such user, or no way to say this.
 fn id(what: &str, name: &str) -> Option<BTreeSet<String>> {
     let said = Command::new("/usr/bin/id").args([what, "--", name]).env_clear().output().ok()?;
-    let text = String::from_utf8(said.stdout).ok().filter(|_| said.status.success())?;
+    let text = String::from_utf8(said.stdout).ok()?;
     Some(text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 /// Who holds the lock: [`who`] and the process.
 pub fn holder(by: &str) -> String {
     format!("{by} pid {}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s09_groups_are_those_of_the_system_and_a_name_is_no_option() {
+        let root = person_named("root");
+        assert_eq!((root.name.as_str(), root.groups.contains("root")), ("root", true));
+        for nobody in ["no-such-user", "-a", "--help", "", "root daemon", "root\0daemon"] {
+            assert_eq!(person_named(nobody), Person { name: nobody.to_owned(), groups: BTreeSet::new() });
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub enum Right {
     Approve,
     /// The program's own objections are set aside: `--again`, `--delete`.
     Force,
-    /// What gates, blockers and freezes say is set aside: `--override`, `--accept`, `--override-freeze`.
+    /// What gates, blockers and freezes say is set aside: `--override`, `--accept`, `--override-freeze`, a short `--soak`.
     Override,
     /// The lock is taken from whoever holds it. A rollback does so without.
     TakeOver,

@@ -26,6 +26,7 @@ policy:
     - {users: [daemon], may: [promote], groups: [group0]}
     - {members_of: [games], may: [rollback, approve]}
     - {users: [bin], may: [repair]}
+    - {users: [sys], may: [pin], groups: [group0]}
 ";
 
 /// The program as a user whose real id it is. The effective one stays root's, as the site is root's.
@@ -126,7 +127,8 @@ fn s09_a_right_is_for_groups_and_whoever_may_promote_may_go_back() {
     };
     promote("daemon", "group1", &[]).ends(10).says("daemon has no right `promote` for group1").says("hint: ask root");
     promote("daemon", "grup0", &[]).ends(2).says("did you mean `group0`?");
-    promote("daemon", "group0", &[]).ends(0);
+    promote("daemon", "group0", &["--soak", "1s"]).ends(10).says("daemon has no right `override` for group0");
+    promote("daemon", "group0", &["--soak", "1h"]).ends(0);
     assert_eq!(site.counts(), ".10: 5, .11: 2");
     run(&site, "daemon", &["history", "-n", "1"]).ends(0).says("  daemon@");
     promote("root", "group1", &[]).ends(0);
@@ -147,6 +149,12 @@ fn s09_a_right_is_for_groups_and_whoever_may_promote_may_go_back() {
     run(&site, "games", &["rollback", "--yes", "-m", "5xx"]).ends(0);
     assert_eq!(site.counts(), ".10: 7");
     run(&site, "bin", &["converge", "--yes"]).ends(0);
+    run(&site, "root", &["release"]).ends(0);
+    let pin = |subject: &'static str| ["pin", subject, V11, "--reason", "x", "--yes"];
+    refused(&site, "sys", &pin("enwiki"), "pin").says("for group2").says("hint: ask root");
+    refused(&site, "sys", &pin("mw1017.eqiad.wmnet"), "pin").says("for group1, group2");
+    run(&site, "sys", &pin("testwiki")).ends(0);
+    assert_eq!(site.counts(), ".10: 6, .11: 1");
     refused(&site, "bin", &["rollback", "--yes"], "rollback");
 }
 
@@ -205,7 +213,7 @@ fn s09_a_playbook_is_refused_before_its_first_stage_and_approved_by_another() {
     refused(&site, "daemon", &["run", "two"], "promote").says("for group1");
     refused(&site, "daemon", &["run", "one", "--override-freeze", "x"], "override");
     assert_eq!(site.counts(), ".10: 7");
-    site.run(&["status"]).ends(0).hides("p1");
+    site.run(&["resume"]).ends(2).says("no playbook is unfinished");
     let mut runs = command(&site, "daemon", &["run", "one"]).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut said = BufReader::new(runs.stderr.take().expect("it is piped")).lines();
     let waits = said.any(|line| line.expect("text").contains("pointsman approve p1"));

@@ -184,7 +184,9 @@ fn s27_only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
 fn s09_a_token_is_no_right_to_approve() {
     let site = waits();
     let text = fs::read_to_string(site.path("groups.yaml")).expect("it is there");
-    let rules = |who: &str| format!("{text}policy: {{rules: [{{users: [root], may: [promote]}}, {{users: [{who}], may: [approve]}}]}}\n");
+    let rules = |who: &str| {
+        format!("{text}policy: {{rules: [{{users: [root], may: [promote]}}, {{users: [{who}], may: [approve]}}]}}\n")
+    };
     site.write("groups.yaml", &rules("bob"));
     let board = Board::start(&site);
     let mut promotes = Running::start(&site, &promote("train"));
