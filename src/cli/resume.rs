@@ -40,7 +40,7 @@ impl Resume {
         let playbook = parse(&run.file, &run.text, &policy, &run.vars)?;
         // To go back takes no more than its lines need.
         if run.status != PlaybookStatus::GoingBack {
-            rights::ask(seat, &rights::of_stages(&playbook)?)?;
+            rights::ask(seat, &rights::of_stages(&playbook, self.override_freeze.is_some())?)?;
         }
         if let Some(reason) = self.override_freeze {
             let record = PlaybookRecord::Overridden { id: run.id, by: who(), reason };

@@ -36,7 +36,9 @@ impl Command {
             }
             Self::Rollback(c) => {
                 let all = if c.from_fleet { Over::Every } else { Over::Any };
-                acted(&c.acting, one(Right::Rollback, c.group.as_ref().map_or(all, these)))
+                // It takes the lock over anyway.
+                let needs = one(Right::Rollback, c.group.as_ref().map_or(all, these));
+                if c.acting.dry() { Vec::new() } else { needs }
             }
             Self::Converge(c) if c.forward => acted(&c.acting, one(Right::Promote, Over::Any)),
             Self::Converge(c) => acted(&c.acting, one(Right::Repair, Over::Any)),
@@ -97,9 +99,10 @@ fn played(in_a_freeze: bool) -> Vec<Need> {
     [(Right::Repair, Over::Any)].into_iter().chain(beside).collect()
 }
 
-/// What the stages of a playbook need. A program on hosts is content that no version has.
-pub fn of_stages(playbook: &Playbook) -> anyhow::Result<Vec<Need>> {
-    let mut needs = Vec::new();
+/// What the stages of a playbook need, `in_a_freeze` or not. A program on hosts is content that no version has.
+pub fn of_stages(playbook: &Playbook, in_a_freeze: bool) -> anyhow::Result<Vec<Need>> {
+    let mut needs: Vec<Need> = Vec::new();
+    needs.extend(in_a_freeze.then(|| (Right::Override, Over::groups(playbook.promotes()))));
     for stage in &playbook.stages {
         match &stage.verb {
             Verb::Commands(commands) => {
@@ -248,7 +251,7 @@ mod tests {
             promote group1 1.27.0-wmf.11 -m x --accept T1=x: promote of group1, override of group1
             promote group1 1.27.0-wmf.11 -m x --again --reason x --dry-run: 
             rollback: rollback
-            rollback group1 --take-over: rollback of group1, take-over
+            rollback group1 --take-over: rollback of group1
             rollback --to s12: rollback
             rollback --from-fleet: rollback of every group
             converge: repair

@@ -109,7 +109,7 @@ impl Run {
             }
             return playbook::dry(seat, &playbook, closed.as_deref(), self.view.as_deref(), self.kept.as_ref());
         }
-        rights::ask(seat, &rights::of_stages(&playbook)?)?;
+        rights::ask(seat, &rights::of_stages(&playbook, self.override_freeze.is_some())?)?;
         if let Some(why) = closed {
             seat.printer.talk(&format!("{}: {why}", playbook.name));
             seat.printer.talk("  hint: wait, or --override-freeze REASON");

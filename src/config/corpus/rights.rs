@@ -145,7 +145,8 @@ fn s09_what_nobody_could_do_is_a_mistake() {
     let gate = "gates: [{name: release-manager, kind: approval, groups: [group2]}]\n";
     let rules = |groups: &str| {
         format!(
-            "{gate}policy: {{rules: [{{users: [a], may: [promote]}}, {{users: [b], may: [approve], groups: [{groups}]}}]}}\n"
+            "{gate}policy: {{rules: [{{users: [a], may: [promote]}}, \
+             {{users: [b], may: [approve], groups: [{groups}]}}]}}\n"
         )
     };
     check(
