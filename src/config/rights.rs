@@ -51,6 +51,16 @@ fn rule(entry: &RuleEntry, groups: &[GroupPolicy], sink: &mut Sink) -> Option<Ru
     Some(Rule { line: entry.place.line, users, members_of, may: entry.may.value.iter().copied().collect(), groups })
 }
 
+/// Whether a user, or the members of one group of users, may promote every group of wikis.
+fn one_may_promote(rules: &[Rule], groups: &[GroupPolicy]) -> bool {
+    let all = |rules: &[&Rule]| groups.iter().all(|g| rules.iter().any(|rule| rule.gives(Right::Promote, &g.name)));
+    let of = |named: fn(&Rule) -> &BTreeSet<AccountName>, account| {
+        rules.iter().filter(|rule| named(rule).contains(account)).collect::<Vec<_>>()
+    };
+    let users = rules.iter().flat_map(|rule| &rule.users).any(|user| all(&of(|rule| &rule.users, user)));
+    users || rules.iter().flat_map(|rule| &rule.members_of).any(|group| all(&of(|rule| &rule.members_of, group)))
+}
+
 /// Notes what nobody could do, which is no policy but a mistake.
 fn somebody_may(entry: &PolicyEntry, rules: &[Rule], groups: &[GroupPolicy], gates: &[Gate], sink: &mut Sink) {
     let of = |right: Right, group: &Group| {
@@ -64,6 +74,9 @@ fn somebody_may(entry: &PolicyEntry, rules: &[Rule], groups: &[GroupPolicy], gat
     if !stuck.is_empty() {
         let hint = "a rule without `groups` is for all groups".to_owned();
         sink.hint(entry.rules.place, format!("nobody may promote {}", names(&stuck)), Some(hint));
+    } else if !one_may_promote(rules, groups) {
+        let message = "nobody may promote every group, so nobody could lift a hold or close a blocker";
+        sink.hint(entry.rules.place, message, Some("a rule without `groups` is for all groups".to_owned()));
     }
     for gate in gates.iter().filter(|gate| gate.kind == Kind::Approval) {
         let asks = |group: &&Group| gate.groups.as_ref().is_none_or(|groups| groups.contains(*group));

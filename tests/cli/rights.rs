@@ -214,7 +214,11 @@ fn s09_a_playbook_is_refused_before_its_first_stage_and_approved_by_another() {
     refused(&site, "daemon", &["run", "one", "--override-freeze", "x"], "override");
     assert_eq!(site.counts(), ".10: 7");
     site.run(&["resume"]).ends(2).says("no playbook is unfinished");
-    let mut runs = command(&site, "daemon", &["run", "one"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut runs = command(&site, "daemon", &["run", "one"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut said = BufReader::new(runs.stderr.take().expect("it is piped")).lines();
     let waits = said.any(|line| line.expect("text").contains("pointsman approve p1"));
     assert!(waits, "it ended before its first stage");

@@ -121,6 +121,16 @@ fn s09_what_nobody_could_do_is_a_mistake() {
         groups.yaml:22:17: nobody may promote group0, group1, group2
           hint: a rule without `groups` is for all groups"#]],
     );
+    let one = |who: &str, groups: &str| format!("{{users: [{who}], may: [promote], groups: [{groups}]}}");
+    let parted = format!("policy: {{rules: [{}, {}]}}\n", one("a", "group0, group1"), one("b", "group2"));
+    check(
+        &parted,
+        expect![[r#"
+            groups.yaml:22:17: nobody may promote every group, so nobody could lift a hold or close a blocker
+              hint: a rule without `groups` is for all groups"#]],
+    );
+    check(&parted.replace("[b]", "[b, a]"), expect!["good"]);
+    check(&parted.replace("users", "members_of").replace("[b]", "[b, a]"), expect!["good"]);
     let promote = "policy: {second_person: true, rules: [{users: [a], may: [promote]}";
     check(
         &format!("{promote}]}}\n"),
