@@ -51,6 +51,40 @@ fn refusals(site: &Site) -> usize {
     timeline.stdout.matches("has no right").count() + timeline.stdout.matches("demands that a second person").count()
 }
 
+/// Commands that change something, each with the right that it needs.
+const ALL: [(&[&str], &str); 30] = [
+    (&["promote", "group0", V11, "--yes", "-m", "x"], "promote"),
+    (&["rollback", "--yes"], "rollback"),
+    (&["rollback", "group1", "--yes"], "rollback"),
+    (&["rollback", "--from-fleet", "--yes"], "rollback"),
+    (&["converge", "--yes"], "repair"),
+    (&["converge", "--forward", "--yes"], "promote"),
+    (&["sync-common", "--yes"], "repair"),
+    (&["sync-common", "--from-staging", "--yes"], "sync"),
+    (&["sync-file", "wmf-config/limits.json", "--yes", "-m", "x"], "sync"),
+    (&["undo", "--yes"], "sync"),
+    (&["pin", "enwiki", V11, "--reason", "x", "--yes"], "pin"),
+    (&["unpin", "enwiki", "--yes"], "pin"),
+    (&["depool", "mw1017.eqiad.wmnet", "--reason", "x"], "repair"),
+    (&["pool", "mw1017.eqiad.wmnet"], "repair"),
+    (&["gc", "--yes"], "repair"),
+    (&["run", "hotfix"], "repair"),
+    (&["resume"], "repair"),
+    (&["abort"], "repair"),
+    (&["abort", "--rollback"], "rollback"),
+    (&["watch"], "rollback"),
+    (&["approve", "r2", "-m", "x"], "approve"),
+    (&["deny", "r2", "-m", "x"], "approve"),
+    (&["hold", "-m", "x"], "repair"),
+    (&["release"], "promote"),
+    (&["lock", "-m", "x"], "repair"),
+    (&["unlock"], "take-over"),
+    (&["blocker", "add", "T1", "-m", "x"], "repair"),
+    (&["blocker", "close", "T1", "-m", "x"], "promote"),
+    (&["agent", "install"], "repair"),
+    (&["books", "rebuild"], "repair"),
+];
+
 #[test]
 fn s09_whoever_has_no_right_changes_nothing_and_every_refusal_is_in_the_journal() {
     let site = Site::small(RULES);
@@ -59,47 +93,14 @@ fn s09_whoever_has_no_right_changes_nothing_and_every_refusal_is_in_the_journal(
         "name: hotfix\nstages:\n  - name: sync\n    sync-file: {paths: [wmf-config/limits.json], message: x}\n",
     );
     let before = site.digest();
-    let promote = ["promote", "group0", V11, "--yes", "-m", "x"];
-    let all: [(&[&str], &str); 30] = [
-        (&promote, "promote"),
-        (&["rollback", "--yes"], "rollback"),
-        (&["rollback", "group1", "--yes"], "rollback"),
-        (&["rollback", "--from-fleet", "--yes"], "rollback"),
-        (&["converge", "--yes"], "repair"),
-        (&["converge", "--forward", "--yes"], "promote"),
-        (&["sync-common", "--yes"], "repair"),
-        (&["sync-common", "--from-staging", "--yes"], "sync"),
-        (&["sync-file", "wmf-config/limits.json", "--yes", "-m", "x"], "sync"),
-        (&["undo", "--yes"], "sync"),
-        (&["pin", "enwiki", V11, "--reason", "x", "--yes"], "pin"),
-        (&["unpin", "enwiki", "--yes"], "pin"),
-        (&["depool", "mw1017.eqiad.wmnet", "--reason", "x"], "repair"),
-        (&["pool", "mw1017.eqiad.wmnet"], "repair"),
-        (&["gc", "--yes"], "repair"),
-        (&["run", "hotfix"], "repair"),
-        (&["resume"], "repair"),
-        (&["abort"], "repair"),
-        (&["abort", "--rollback"], "rollback"),
-        (&["watch"], "rollback"),
-        (&["approve", "r2", "-m", "x"], "approve"),
-        (&["deny", "r2", "-m", "x"], "approve"),
-        (&["hold", "-m", "x"], "repair"),
-        (&["release"], "promote"),
-        (&["lock", "-m", "x"], "repair"),
-        (&["unlock"], "take-over"),
-        (&["blocker", "add", "T1", "-m", "x"], "repair"),
-        (&["blocker", "close", "T1", "-m", "x"], "promote"),
-        (&["agent", "install"], "repair"),
-        (&["books", "rebuild"], "repair"),
-    ];
-    for (arguments, right) in all {
+    for (arguments, right) in ALL {
         refused(&site, "www-data", arguments, right);
     }
     let after = site.digest();
     let moved =
         |path: &&std::path::PathBuf| !path.starts_with(site.path("books")) && before.get(*path) != after.get(*path);
     assert_eq!(before.keys().chain(after.keys()).filter(moved).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
-    assert_eq!(refusals(&site), all.len());
+    assert_eq!(refusals(&site), ALL.len());
     site.run(&["status"]).ends(0).says("hold: none");
     site.run(&["journal", "verify"]).ends(0);
     // To look needs no right, and a plan is shown with what is lacking.
@@ -113,7 +114,7 @@ fn s09_whoever_has_no_right_changes_nothing_and_every_refusal_is_in_the_journal(
     let file = site.path("x.plan").display().to_string();
     let plan = ["plan", "promote", "group0", V11, "-m", "x", "-o", &file];
     run(&site, "www-data", &plan).ends(0).says(lacks).says("pointsman apply");
-    assert_eq!(refusals(&site), all.len(), "nobody tried anything");
+    assert_eq!(refusals(&site), ALL.len(), "nobody tried anything");
     refused(&site, "www-data", &["apply", &file, "--yes"], "promote");
     refused(&site, "bin", &["apply", &file, "--yes"], "promote").says("groups.yaml:").says("hint: ask daemon or root");
     assert_eq!(site.counts(), ".10: 7");

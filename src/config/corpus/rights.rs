@@ -64,6 +64,10 @@ fn s09_mistakes_in_rules_are_named_with_their_place() {
         "policy: {rules: [{users: [], may: [promote]}]}\n",
         expect!["groups.yaml:22:26: at least one name must stand here"],
     );
+}
+
+#[test]
+fn s09_mistakes_in_the_shape_of_rules_are_too() {
     check(
         "policy: {rules: [{users: [a], may: []}]}\n",
         expect!["groups.yaml:22:36: at least one right must stand here; what no rule gives nobody has"],
