@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod question;
 pub mod ranges;
 pub mod right;
+pub mod secret;
 pub mod stale;
 pub mod step;
 pub mod time;
