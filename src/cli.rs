@@ -42,6 +42,7 @@ mod promote;
 mod replay;
 mod report;
 mod resume;
+mod rights;
 mod rollback;
 mod run;
 mod schema;
@@ -83,7 +84,7 @@ Exit codes:
   1  an error of ours or of this machine   7   stale or unreachable hosts, nothing was switched
   2  usage or configuration                8   done, but hosts are owed, named
   3  the fleet was held or taken back      9   changes present
-  4  a person is needed                    10  refused: hold, or a version that was rolled back
+  4  a person is needed                    10  refused: no right, a hold, or taken back before
   5  somebody else holds the lock          130/143 stopped by a signal
 
 POINTSMAN_LOG=pointsman=debug says on stderr what goes to hosts and what comes back.
@@ -174,6 +175,7 @@ fn log() {
 
 impl Command {
     fn run(self, seat: &Seat) -> anyhow::Result<exit::Exit> {
+        rights::ask(seat, &self.needs())?;
         match self {
             Self::Status(command) => command.run(seat),
             Self::Check(command) => command.run(seat),

@@ -22,6 +22,7 @@ pub mod ranges;
 pub mod rates;
 pub mod raw;
 mod resolve;
+mod rights;
 pub mod sections;
 pub mod select;
 mod stages;

@@ -16,6 +16,7 @@ pub mod goal;
 pub mod hosts;
 pub mod lint;
 pub mod needs;
+pub mod permit;
 pub mod saved;
 pub mod soaked;
 

@@ -5,6 +5,7 @@ use super::{Shared, reading};
 use crate::config;
 use crate::config::policy::Policy;
 use crate::drive::clock;
+use crate::drive::deploy::person_named;
 use crate::model::books::{Record, Rollout};
 use crate::model::health::HealthRecord;
 use crate::model::ids::RolloutId;
@@ -12,6 +13,7 @@ use crate::model::limits::{
     BOARD_FORM_BYTES_MAX, BOARD_ROLLOUTS, BOARD_TRIES_MAX, BOARD_TRY_MS, BOARD_WRONG_MS, LINE_BYTES_MAX,
 };
 use crate::model::names::GateName;
+use crate::plan::permit;
 use crate::report::html::board::{self, Board};
 use crate::report::status::StatusView;
 use crate::report::{history, status, textfile};
@@ -217,6 +219,7 @@ fn write(shared: &Shared, form: &Answer, name: &str) -> Result<(), Refused> {
     let (rollout, gate): (RolloutId, GateName) = waits
         .map(|(id, gate, _)| (id, gate.clone()))
         .ok_or_else(|| Refused(StatusCode::CONFLICT, "this approval does not wait any more".into()))?;
+    let by = format!("{name} at the board");
     let yes = match form.answer.as_str() {
         "yes" => true,
         "no" => false,
@@ -226,7 +229,14 @@ fn write(shared: &Shared, form: &Answer, name: &str) -> Result<(), Refused> {
     if reason.is_empty() || reason.len() > LINE_BYTES_MAX {
         return Err(bad("say why, in at most 1000 bytes"));
     }
-    let record = HealthRecord::Answered { rollout, gate, yes, by: format!("{name} at the board"), reason };
+    if policy.rights.is_some()
+        && let Err(blocked) = permit::answer(&policy, &person_named(name), permit::asked(&view.books, rollout), yes)
+    {
+        let note = Record::Note { by, text: format!("refused: {blocked}") };
+        store.note(clock::now(), view.books.epoch, &[note]).map_err(failed)?;
+        return Err(Refused(StatusCode::FORBIDDEN, blocked.to_string()));
+    }
+    let record = HealthRecord::Answered { rollout, gate, yes, by, reason };
     store.note(clock::now(), view.books.epoch, &[Record::Health(record)]).map_err(failed)
 }
 

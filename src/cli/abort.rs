@@ -24,7 +24,7 @@ pub struct Abort {
     id: Option<PlaybookId>,
     /// Take back what it moved
     #[arg(long)]
-    rollback: bool,
+    pub(super) rollback: bool,
     /// Why, for the books
     #[arg(short, long, value_name = "MSG", default_value = "aborted")]
     message: String,

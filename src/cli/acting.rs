@@ -5,15 +5,19 @@ use super::audience::Terminal;
 use super::dry;
 use super::ended::say;
 use super::exit::Exit;
+use super::rights;
 use super::seat::Seat;
 use super::staged::Staged;
 use super::usage::Usage;
 use super::watch;
 use super::wishes::Wishes;
-use crate::drive::act::{Ended, Order, act};
+use crate::drive::act::{ActError, Ended, Order, act};
 use crate::drive::deploy::Deploy;
 use crate::drive::trace;
+use crate::plan::goal::Why;
+use crate::plan::permit;
 use crate::plan::saved::Saved;
+use crate::store::Store;
 use clap::Args;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -86,12 +90,16 @@ pub fn run_with(
         }
         (staged.keep)()?;
     }
-    let ended = carry_out(seat, &deploy, acting.yes, &order)?;
+    let ended = carry_out(seat, &deploy, acting.yes, order)?;
     watch::after(seat, &deploy, ended, wishes.detach)
 }
 
-/// Carries out an order and says how it ended.
-pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> anyhow::Result<Ended> {
+/// Carries out an order of whoever runs this and says how it ended.
+pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: Order<'_>) -> anyhow::Result<Ended> {
+    let order = Order { by: rights::person_of(&deploy.policy), ..order };
+    if order.take_over {
+        before_taking(seat, deploy, &order)?;
+    }
     let mut store = match order.take_over {
         true => seat.books_firmly(&deploy.policy)?,
         false => seat.books(&deploy.policy)?,
@@ -99,13 +107,27 @@ pub fn carry_out(seat: &Seat, deploy: &Deploy, yes: bool, order: &Order<'_>) -> 
     let mut terminal = Terminal::new(seat, yes);
     let planned = order.saved.and_then(|saved| saved.planned.as_ref());
     terminal.facts = planned.map(|planned| planned.facts.clone());
-    let ended = seat.block_on(act(deploy, &mut store, &mut terminal, order));
+    let ended = seat.block_on(act(deploy, &mut store, &mut terminal, &order));
     // What stays of the last wave comes before how it ended.
     drop(terminal);
-    let ended = ended??;
+    let ended = match ended? {
+        Err(ActError::Blocked(blocked)) if blocked.why == Why::NoRight => {
+            return Err(rights::refused(seat, &deploy.policy, blocked));
+        }
+        ended => ended?,
+    };
     say(seat, &ended, &store)?;
     if let Err(error) = seat.block_on(trace::send(&store, ended.plan.goal.rollout.id))? {
         seat.printer.talk(&format!("warning: its trace was not sent: {error}"));
     }
     Ok(ended)
+}
+
+/// Nobody loses the lock to somebody who may not do what it is taken for. Books that can't be read are no reason to stop here.
+fn before_taking(seat: &Seat, deploy: &Deploy, order: &Order<'_>) -> anyhow::Result<()> {
+    let Some(person) = &order.by else { return Ok(()) };
+    let Some(books) = seat.read_books(&deploy.policy).and_then(|store| Ok(store.load()?)).ok() else { return Ok(()) };
+    let Ok(plan) = dry::planned(&deploy.policy, &books, order) else { return Ok(()) };
+    let may = permit::order(&deploy.policy, person, &plan.goal, (&order.beside, &order.overruled));
+    may.map_err(|blocked| rights::refused(seat, &deploy.policy, blocked))
 }

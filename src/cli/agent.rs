@@ -32,6 +32,11 @@ enum Command {
 }
 
 impl Agent {
+    /// Whether it is a host's side.
+    pub(super) fn answers(&self) -> bool {
+        self.command.is_none()
+    }
+
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         match self.command {

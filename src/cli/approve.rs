@@ -1,6 +1,7 @@
 //! `approve` and `deny`: a person's answer to a promotion that waits for one.
 
 use super::exit::Exit;
+use super::rights;
 use super::seat::Seat;
 use super::usage::Usage;
 use crate::drive::clock;
@@ -10,6 +11,7 @@ use crate::model::health::HealthRecord;
 use crate::model::ids::RolloutId;
 use crate::model::names::GateName;
 use crate::model::words::count;
+use crate::plan::permit;
 use crate::store::Store;
 use clap::Args;
 
@@ -56,14 +58,19 @@ impl Deny {
 
 impl Answer {
     fn give(self, seat: &Seat, yes: bool) -> anyhow::Result<Exit> {
-        let mut store = seat.books(&seat.policy()?)?;
+        let policy = seat.policy()?;
+        let mut store = seat.books(&policy)?;
         if self.what.starts_with('p') {
             let id = self.what.parse().map_err(Usage)?;
-            return super::playbook::answer(seat, &mut store, id, yes, self.message);
+            return super::playbook::answer(seat, &policy, &mut store, (id, yes, self.message));
         }
         let rollout: RolloutId = self.what.parse().map_err(Usage)?;
         let books = store.load()?;
         let gate = self.waiting(rollout, &books)?;
+        if let Some(person) = rights::person_of(&policy) {
+            let may = permit::answer(&policy, &person, permit::asked(&books, rollout), yes);
+            may.map_err(|blocked| rights::refused(seat, &policy, blocked))?;
+        }
         let (by, reason) = (who(), self.message);
         let record = HealthRecord::Answered { rollout, gate: gate.clone(), yes, by, reason };
         store.note(clock::now(), books.epoch, &[Record::Health(record)])?;

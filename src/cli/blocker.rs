@@ -62,6 +62,16 @@ fn id(text: &str) -> Result<String, String> {
 }
 
 impl Blocker {
+    /// Whether it changes nothing.
+    pub(super) fn looks(&self) -> bool {
+        matches!(self.command, Command::List)
+    }
+
+    /// Whether something is stopped no longer.
+    pub(super) fn closes(&self) -> bool {
+        matches!(self.command, Command::Close { .. })
+    }
+
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let policy = seat.policy()?;

@@ -31,6 +31,12 @@ enum Command {
 }
 
 impl Books {
+    /// Whether it changes nothing.
+    pub(super) fn looks(&self) -> bool {
+        let Command::Rebuild { dry_run } = self.command;
+        dry_run
+    }
+
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let Command::Rebuild { dry_run } = self.command;

@@ -21,7 +21,7 @@ pub struct Converge {
     hosts: Option<String>,
     /// Finish an interrupted promotion instead of taking it back
     #[arg(long, conflicts_with = "hosts")]
-    forward: bool,
+    pub(super) forward: bool,
     #[command(flatten)]
     pub(super) acting: Acting,
 }

@@ -63,7 +63,7 @@ impl Pool {
         let goal =
             |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "pool");
         let order = Order { only: Some(hosts.clone()), ..Order::new(format!("pool {}", self.hosts), &goal) };
-        let ended = carry_out(seat, &deploy, true, &order)?;
+        let ended = carry_out(seat, &deploy, true, order)?;
         let left = match &ended.outcome {
             crate::rollout::effect::Outcome::Done { left, .. } => left.clone(),
             _ => return Ok(exit::of_ended(&ended)),

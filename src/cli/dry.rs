@@ -3,6 +3,7 @@
 use super::acting::Acting;
 use super::audience::say_stale;
 use super::exit::Exit;
+use super::rights;
 use super::seat::Seat;
 use super::whole;
 use super::wishes::Wishes;
@@ -167,6 +168,9 @@ fn say(
         // What goes back repairs what it can and leaves the rest behind.
         (false, Mode::Each) => Exit::Done,
     };
+    let lacks = rights::lacks(seat, sight.policy, order, &plan.goal);
+    // What is saved may be for somebody else.
+    let exit = if lacks && acting.kept.is_none() { Exit::Refused } else { exit };
     if let Some(kept) = &acting.kept {
         let mut kept = kept.borrow_mut();
         kept.changes |= facts.changes;

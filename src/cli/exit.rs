@@ -116,7 +116,7 @@ pub fn of_signal(signalled: Signalled) -> Exit {
 fn of_blocked(blocked: &Blocked) -> Exit {
     match blocked.why {
         Why::Usage => Exit::Usage,
-        Why::Refused => Exit::Refused,
+        Why::Refused | Why::NoRight => Exit::Refused,
         Why::Paused => Exit::Paused,
     }
 }
@@ -295,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(of_outcome(&plan, &outcome) as u8, code, "{outcome:?}");
         }
-        for (why, code) in [(Why::Usage, 2), (Why::Refused, 10), (Why::Paused, 4)] {
+        for (why, code) in [(Why::Usage, 2), (Why::Refused, 10), (Why::NoRight, 10), (Why::Paused, 4)] {
             assert_eq!(of_blocked(&Blocked::new(why, "x")) as u8, code, "{why:?}");
         }
     }

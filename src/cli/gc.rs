@@ -29,7 +29,7 @@ pub struct Gc {
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
     keep: u64,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 impl Gc {

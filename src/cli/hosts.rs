@@ -76,5 +76,5 @@ fn adopt(seat: &Seat, hosts: &str) -> anyhow::Result<Exit> {
     let goal = |site: crate::plan::goal::Site<'_>| content::converge(site, crate::plan::goal::Extent::Wanted, "adopt");
     let only = Some(seat.hosts(&deploy.policy, Some(hosts))?);
     let order = Order { adopt: true, only, ..Order::new(format!("adopt {hosts}"), &goal) };
-    Ok(exit::of_ended(&carry_out(seat, &deploy, true, &order)?))
+    Ok(exit::of_ended(&carry_out(seat, &deploy, true, order)?))
 }

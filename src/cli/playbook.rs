@@ -7,6 +7,7 @@ mod stages;
 
 use super::dry::Kept;
 use super::exit::{Exit, settle};
+use super::rights;
 use super::seat::Seat;
 use super::usage::Usage;
 use super::{Cli, Command};
@@ -18,6 +19,7 @@ use crate::model::books::{Books, Record};
 use crate::model::ids::PlaybookId;
 use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
+use crate::plan::permit;
 use crate::plan::saved::Saved;
 use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
@@ -290,15 +292,24 @@ pub fn unfinished(books: &Books, named: Option<PlaybookId>) -> anyhow::Result<Pl
 }
 
 /// A person's answer to the approval that a playbook waits for.
-pub fn answer(seat: &Seat, store: &mut SqlStore, id: PlaybookId, yes: bool, reason: String) -> anyhow::Result<Exit> {
+pub fn answer(
+    seat: &Seat,
+    policy: &Policy,
+    store: &mut SqlStore,
+    (id, yes, reason): (PlaybookId, bool, String),
+) -> anyhow::Result<Exit> {
     let run = unfinished(&store.load()?, Some(id))?;
-    let policy = seat.policy()?;
-    let playbook = crate::config::playbook::parse(&run.file, &run.text, &policy, &run.vars)?;
+    let playbook = crate::config::playbook::parse(&run.file, &run.text, policy, &run.vars)?;
+    let by = run.by.clone();
     let at = Machine::new(&playbook, run).position();
     let stage = at.map(|at| &playbook.stages[at]).filter(|stage| matches!(stage.verb, Verb::Approve { .. }));
     let Some(stage) = stage else {
         return Err(Usage(format!("nothing of {id} waits for an approval")).into());
     };
+    if let Some(person) = rights::person_of(policy) {
+        let may = permit::answer(policy, &person, (playbook.promotes(), vec![&by]), yes);
+        may.map_err(|blocked| rights::refused(seat, policy, blocked))?;
+    }
     let record = PlaybookRecord::Answered { id, stage: stage.name.clone(), yes, by: who(), reason };
     store.note(clock::now(), 0, &[Record::Playbook(record)])?;
     let what = if yes { "approved" } else { "denied" };

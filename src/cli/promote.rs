@@ -9,8 +9,10 @@ use super::wishes::Wishes;
 use super::words::Words;
 use crate::drive::act::Order;
 use crate::model::names::{GateName, Group, Version};
+use crate::model::right::Right;
 use crate::plan::forward;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// Promote a group of wikis to a version
@@ -28,7 +30,7 @@ use std::str::FromStr;
 )]
 pub struct Promote {
     /// The group, as groups.yaml names it
-    group: Group,
+    pub(super) group: Group,
     /// The version, like 1.27.0-wmf.11
     version: Version,
     /// Why, for the log line
@@ -69,6 +71,13 @@ fn named<T: FromStr<Err: ToString>>(text: &str) -> Result<(T, String), String> {
 }
 
 impl Promote {
+    /// The rights to what it sets aside.
+    pub(super) fn beside(&self) -> BTreeSet<Right> {
+        let overrides = !self.overruled.is_empty() || !self.accepted.is_empty();
+        let force = self.again.then_some(Right::Force);
+        force.into_iter().chain(overrides.then_some(Right::Override)).collect()
+    }
+
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         if self.reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
@@ -81,8 +90,13 @@ impl Promote {
             forward::promote(site, &self.group, &self.version, &why, again)
         };
         let overruled = self.overruled.iter().cloned().collect();
-        let order = Order { overruled, ..Order::new(format!("promote {} {}", self.group, self.version), &goal) };
+        let reason = format!("promote {} {}", self.group, self.version);
         let wishes = Wishes { soak_ms: self.soak, watch_ms: self.watch, detach: self.detach, ..Wishes::default() };
+        let mut beside = self.beside();
+        if self.soak.is_some() && wishes.hurry(&seat.policy()?) {
+            beside.insert(Right::Override);
+        }
+        let order = Order { overruled, beside, ..Order::new(reason, &goal) };
         acting::run_with(seat, &self.acting, order, &wishes, &Staged::nothing())
     }
 

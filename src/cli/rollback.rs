@@ -27,13 +27,13 @@ use clap::Args;
 pub struct Rollback {
     /// One group only
     #[arg(conflicts_with_all = ["to", "from_fleet"])]
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     /// A recorded state by name (see `history`)
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "from_fleet")]
     to: Option<SnapshotId>,
     /// Without books: rebuild them from what the hosts keep, then go back to the map before the one they serve
     #[arg(long)]
-    from_fleet: bool,
+    pub(super) from_fleet: bool,
     /// Time for repairing hosts that are not ready, s [default: limits.repair_budget_ms_max]
     #[arg(long, value_name = "SECONDS")]
     repair_budget: Option<u32>,

@@ -4,6 +4,7 @@ use super::apply;
 use super::dry::{self, Kept};
 use super::exit::Exit;
 use super::playbook::{self, Player};
+use super::rights;
 use super::seat::Seat;
 use super::usage::Usage;
 use super::words::Words;
@@ -49,7 +50,7 @@ pub struct Run {
     view: Option<PathBuf>,
     /// Run in a freeze or outside of the allowed hours; the reason is written down
     #[arg(long, value_name = "REASON")]
-    override_freeze: Option<String>,
+    pub(super) override_freeze: Option<String>,
     /// Where a dry run puts what it shows.
     #[arg(skip)]
     kept: Option<Kept>,
@@ -65,6 +66,11 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl Run {
+    /// Whether it changes nothing.
+    pub(super) fn looks(&self) -> bool {
+        self.dry_run || self.view.is_some()
+    }
+
     /// Only shows, and keeps what it shows.
     pub fn only_show(&mut self, kept: Kept) {
         (self.dry_run, self.kept) = (true, Some(kept));
@@ -94,7 +100,7 @@ impl Run {
         let now = clock::now();
         let closed = windows::closed(&playbook, now).filter(|_| playbook.stages.iter().any(|stage| stage.is_forward()));
         let closed = closed.filter(|_| self.override_freeze.is_none());
-        if self.dry_run || self.view.is_some() {
+        if self.looks() {
             if let Some(kept) = &self.kept {
                 let books = dry::books(seat, &policy, self.view.as_deref())?;
                 let (digest, vars, stages) = (Digest::of(text.as_bytes()), playbook.vars.clone(), Vec::new());
@@ -103,6 +109,7 @@ impl Run {
             }
             return playbook::dry(seat, &playbook, closed.as_deref(), self.view.as_deref(), self.kept.as_ref());
         }
+        rights::ask(seat, &rights::of_stages(&playbook, self.override_freeze.is_some())?)?;
         if let Some(why) = closed {
             seat.printer.talk(&format!("{}: {why}", playbook.name));
             seat.printer.talk("  hint: wait, or --override-freeze REASON");

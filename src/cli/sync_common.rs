@@ -12,6 +12,7 @@ use crate::drive::deletions;
 use crate::drive::staging::{self, Taken};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
+use crate::model::right::Right;
 use crate::plan::content;
 use crate::report::plan::file_counts;
 use crate::report::words;
@@ -34,13 +35,13 @@ pub struct SyncCommon {
     hosts: Option<String>,
     /// Take staging as the new wanted content of the whole fleet
     #[arg(long)]
-    from_staging: bool,
+    pub(super) from_staging: bool,
     /// Why, for the log line
     #[arg(short, long, value_name = "MSG", default_value = "sync-common")]
     message: String,
-    /// Let staging lack more files than `limits.delete_percent_max` allows: they are deleted everywhere
-    #[arg(long, requires = "from_staging")]
-    delete: bool,
+    /// Let staging lack more files than `limits.delete_percent_max` allows: they are deleted everywhere; needs -m
+    #[arg(long, requires_all = ["from_staging", "message"])]
+    pub(super) delete: bool,
     #[command(flatten)]
     pub(super) acting: Acting,
 }
@@ -96,7 +97,8 @@ impl SyncCommon {
             |site: crate::plan::goal::Site<'_>| content::sync(site, &content, initial.as_ref(), true, &self.message);
         let keep = || Ok(staged::the_same(&taken, &take(true)?)?);
         let staged = Staged { taken: &taken, keep: &keep };
-        let order = Order::new("sync-common --from-staging", &goal);
+        let beside = self.delete.then_some(Right::Force).into_iter().collect();
+        let order = Order { beside, ..Order::new("sync-common --from-staging", &goal) };
         acting::run_with(seat, &self.acting, order, &Wishes::default(), &staged)
     }
 

@@ -13,6 +13,7 @@ use crate::drive::act::Order;
 use crate::drive::staging::Taken;
 use crate::drive::{deletions, filelint, staging};
 use crate::model::component::Component;
+use crate::model::right::Right;
 use crate::plan::content;
 use crate::tree::content::ContentError;
 use crate::tree::path::RelPath;
@@ -40,7 +41,7 @@ pub struct SyncFile {
     message: String,
     /// Let more files be deleted than `limits.delete_percent_max` allows
     #[arg(long)]
-    delete: bool,
+    pub(super) delete: bool,
     #[command(flatten)]
     pub(super) acting: Acting,
 }
@@ -87,7 +88,8 @@ impl SyncFile {
         }
         let content = staged::ids(&taken);
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);
-        let order = Order { only, ..Order::new("sync-file", &goal) };
+        let beside = self.delete.then_some(Right::Force).into_iter().collect();
+        let order = Order { only, beside, ..Order::new("sync-file", &goal) };
         let keep = || Ok(staged::the_same(&taken, &take(true)?)?);
         let staged = Staged { taken: &taken, keep: &keep };
         acting::run_with(seat, &self.acting, order, &Wishes::default(), &staged)

@@ -16,6 +16,12 @@ pub struct Wishes {
 }
 
 impl Wishes {
+    /// Whether gates are to decide by less than groups.yaml demands.
+    pub fn hurry(&self, policy: &Policy) -> bool {
+        let least = policy.soak.wave_ms.max(policy.soak.group_ms);
+        self.soak_ms.is_some_and(|ms| ms < least)
+    }
+
     /// What groups.yaml says, with these wishes.
     pub fn heed(&self, policy: &mut Policy) {
         let limits = &mut policy.limits;

@@ -112,6 +112,9 @@ const REST: &str = "\
 #       - name: the main page
 #         steps:
 #           - {wiki: enwiki, path: /wiki/Main_Page, expect: {status: 200}}
+#
+# policy:                                   # who may do what, see docs/rights.md; left out: whoever can write the books
+#   rules: [{members_of: [deployers], may: [promote, sync, pin, approve, force, override, take-over]}]
 ";
 
 /// A text as YAML reads it back, whatever is in it: JSON's texts are YAML's, but for control characters that JSON lets stand.

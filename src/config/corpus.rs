@@ -4,6 +4,7 @@ mod meaning;
 mod monitoring;
 mod notified;
 mod probes;
+mod rights;
 mod watched;
 
 use super::parse;
@@ -92,7 +93,7 @@ fn the_good_one_is_good_and_each_key_is_needed_or_known() {
         "pins: []\nignored:",
         expect![[r#"
             groups.yaml:17:1: `ignored` is not a key of groups.yaml
-              hint: the keys of groups.yaml are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify"#]],
+              hint: the keys of groups.yaml are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify, policy"#]],
     );
     check("ssh: {config: own, kex: curve25519-sha256}", "ssh:", expect!["good"]);
 }
@@ -141,11 +142,11 @@ fn broken_yaml_ends_the_reading() {
     );
     expect![[r#"
         groups.yaml:1:1: groups.yaml must be a mapping of keys to values
-          hint: its keys are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify"#]]
+          hint: its keys are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify, policy"#]]
     .assert_eq(&said(""));
     expect![[r#"
         groups.yaml:1:1: groups.yaml must be a mapping of keys to values
-          hint: its keys are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify"#]]
+          hint: its keys are deploy, configuration, wikis, groups, hosts, pins, hooks, artefacts, limits, ssh, gates, soak, web, environments, mirrors, notify, policy"#]]
     .assert_eq(&said("- a\n- b\n"));
     expect![[r#"
         groups.yaml: it is larger than 1048576 bytes

@@ -10,6 +10,7 @@ use super::raw::{
     ArtefactEntry, At, DblistEntry, Deploy, DifferenceEntry, EnvironmentEntry, File, GroupEntry, HooksEntry, HostEntry,
     LimitsEntry, MirrorEntry, PinEntry, SoakEntry, SshEntry, WebEntry, Wikis,
 };
+use super::rights;
 use super::yaml::{Node, Value};
 
 /// Reads the whole file's tree.
@@ -31,6 +32,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
     let environments = f.optional("environments", |n, s| list(n, "environments", environment, s));
     let mirrors = f.optional("mirrors", |n, s| list(n, "mirrors", mirror, s));
     let notify = f.optional("notify", |n, s| list(n, "notify", notify::entry::entry, s));
+    let policy = f.optional("policy", rights::entry::policy);
     let broken = f.broken;
     Some(File {
         deploy,
@@ -49,6 +51,7 @@ pub fn file(node: &Node, sink: &mut Sink) -> Option<File> {
         environments: value(environments),
         mirrors: value(mirrors),
         notify: value(notify),
+        policy: policy.flatten(),
         broken,
     })
 }

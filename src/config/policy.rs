@@ -7,8 +7,9 @@ use super::sections::Files;
 use crate::gate::spec::Gate;
 use crate::model::books::Pins;
 use crate::model::component::{ArtefactRule, Component};
-use crate::model::names::{GateName, Group, HostName, UserName, Wiki};
+use crate::model::names::{AccountName, GateName, Group, HostName, UserName, Wiki};
 use crate::model::notice::Occasion;
+use crate::model::right::Right;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,34 @@ pub struct Policy {
     pub mirrors: Vec<MirrorPolicy>,
     /// Who is told what became of rollouts, in the order of the file.
     pub notify: Vec<NotifierPolicy>,
+    /// Who may do what; `None`: whoever can write the books may do everything.
+    pub rights: Option<Rights>,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// The line of groups.yaml where they begin.
+    pub line: u64,
+    /// The line that demands that who approves is not who began it; `None`: it is not demanded.
+    pub second_person: Option<u64>,
+    /// What no rule gives nobody has; never empty.
+    pub rules: Vec<Rule>,
+}
+
+/// Rights of some people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its line of groups.yaml.
+    pub line: u64,
+    /// Users of the deploy host.
+    pub users: BTreeSet<AccountName>,
+    /// Groups of users there; one of both is not empty.
+    pub members_of: BTreeSet<AccountName>,
+    /// What they may do, never empty.
+    pub may: BTreeSet<Right>,
+    /// For which groups of wikis; `None`: for all.
+    pub groups: Option<BTreeSet<Group>>,
 }
 
 /// Somebody who is told.
@@ -385,6 +414,13 @@ impl Default for Limits {
             stale_hosts_max: 0,
             delete_percent_max: 25,
         }
+    }
+}
+
+impl Rule {
+    /// Whether it gives `right` for `group`, to those that it is for.
+    pub fn gives(&self, right: Right, group: &Group) -> bool {
+        self.may.iter().any(|own| own.gives(right)) && self.groups.as_ref().is_none_or(|groups| groups.contains(group))
     }
 }
 

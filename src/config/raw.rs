@@ -7,6 +7,7 @@
 use super::diagnostic::Place;
 use super::notify::entry::NotifyEntry;
 use super::policy::Role;
+use super::rights::entry::PolicyEntry;
 use super::yaml::Node;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -89,6 +90,8 @@ pub struct File {
     pub mirrors: Option<Vec<MirrorEntry>>,
     /// Who is told what became of rollouts; see docs/notifications.md.
     pub notify: Option<Vec<NotifyEntry>>,
+    /// Who may do what; whoever can write the books when it is not said. See docs/rights.md.
+    pub policy: Option<At<PolicyEntry>>,
     /// Sections in which something was wrong, so that nothing is concluded from what is missing there.
     #[schemars(skip)]
     pub broken: BTreeSet<&'static str>,
@@ -334,7 +337,7 @@ macro_rules! keys {
 
 keys! {
     File: "deploy" "configuration" "wikis" "groups" "hosts" "pins" "hooks" "artefacts" "limits" "ssh"
-        "gates" "soak" "web" "environments" "mirrors" "notify";
+        "gates" "soak" "web" "environments" "mirrors" "notify" "policy";
     MirrorEntry: "source" "datacenters" "region" "endpoint" "credentials" "ca";
     SoakEntry: "wave" "group" "max" "watch";
     WebEntry: "tls" "port" "addresses" "ca";
@@ -370,6 +373,7 @@ pub fn schema() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::rights::entry::RuleEntry;
     use serde_json::Value;
 
     fn keys_of(schema: &Value) -> Vec<String> {
@@ -383,7 +387,7 @@ mod tests {
     fn the_schema_has_the_keys_that_the_reader_accepts() {
         let schema: Value = serde_json::from_str(&schema()).expect("JSON");
         let definition = |name: &str| &schema["$defs"][name];
-        let pairs: [(&Value, &[&str]); 16] = [
+        let pairs: [(&Value, &[&str]); 18] = [
             (&schema, File::KEYS),
             (definition("Deploy"), Deploy::KEYS),
             (definition("DblistEntry"), DblistEntry::KEYS),
@@ -400,6 +404,8 @@ mod tests {
             (definition("DifferenceEntry"), DifferenceEntry::KEYS),
             (definition("MirrorEntry"), MirrorEntry::KEYS),
             (definition("NotifyEntry"), NotifyEntry::KEYS),
+            (definition("PolicyEntry"), PolicyEntry::KEYS),
+            (definition("RuleEntry"), RuleEntry::KEYS),
         ];
         for (schema, keys) in pairs {
             let mut keys: Vec<String> = keys.iter().map(|k| k.to_string()).collect();
@@ -407,7 +413,7 @@ mod tests {
             assert_eq!(keys_of(schema), keys);
             assert_eq!(schema["additionalProperties"], Value::Bool(false));
         }
-        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 16, "fifteen mappings and `Wikis`");
+        assert_eq!(schema["$defs"].as_object().expect("definitions").len(), 18, "seventeen mappings and `Wikis`");
         assert_eq!(schema["required"], serde_json::json!(["deploy", "wikis", "groups", "hosts"]));
     }
 }

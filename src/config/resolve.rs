@@ -12,6 +12,7 @@ use super::notify;
 use super::pins::{Known, pins};
 use super::policy::{Hooks, Limits, Policy, SshConfig, SshPolicy};
 use super::raw::{ArtefactEntry, At, Deploy, File, HooksEntry, LimitsEntry, SshEntry};
+use super::rights;
 use super::sections::{self, Files};
 use super::stages;
 use super::store;
@@ -36,8 +37,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         files.borrow_mut().insert(sections::name(path, [&base, &beside]), sections::of_list(&text));
         Ok(text)
     };
-    let read: Reader<'_> = &noted;
-    let mut lists = Lists::new(read);
+    let mut lists = Lists::new(&noted);
     let deploy = raw.deploy.as_ref().and_then(|deploy| directories(&deploy.value, &base, sink));
     let store = raw.deploy.as_ref().and_then(|deploy| store::store(&deploy.value, &base, sink));
     let configuration = configuration(raw.configuration.as_deref().unwrap_or_default(), sink);
@@ -54,13 +54,13 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let limits = raw.limits.as_ref().map(|limits| limits_of(limits, sink)).unwrap_or_default();
     let ssh = ssh(raw.ssh.as_ref(), &base, sink);
     let (groups, hosts) = (groups?, hosts?);
-    let known = gates::Known { base: &base, groups: &groups, hosts: &hosts, read };
+    let known = gates::Known { base: &base, groups: &groups, hosts: &hosts, read: &noted };
     let gates = gates::gates(raw.gates.as_deref().unwrap_or_default(), &known, sink);
-    let soak = stages::soak(raw.soak.as_ref());
-    let web = stages::web(raw.web.as_ref(), &base, sink);
+    let (soak, web) = (stages::soak(raw.soak.as_ref()), stages::web(raw.web.as_ref(), &base, sink));
     let environments = stages::environments(raw.environments.as_deref().unwrap_or_default(), &groups, sink);
     let mirrors = mirrors::mirrors(raw.mirrors.as_deref().unwrap_or_default(), &hosts, &base, sink);
     let notify = notify::notify(raw.notify.as_deref().unwrap_or_default(), &base, sink);
+    let rights = raw.policy.as_ref().and_then(|at| rights::rights((at, raw), &groups, &gates, sink));
     let [root, state, staging, books] = deploy?;
     Some(Policy {
         files: files.into_inner(),
@@ -84,6 +84,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         environments,
         mirrors,
         notify,
+        rights,
     })
 }
 

@@ -9,10 +9,12 @@ use super::signals::Signalled;
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::{GateName, HostName};
+use crate::model::right::Right;
 use crate::plan::changed::{Changed, keep_to};
 use crate::plan::content;
 use crate::plan::goal::{Blocked, Extent, Goal, Site};
 use crate::plan::hosts::{Plan, plan};
+use crate::plan::permit::{self, Person};
 use crate::plan::saved::{Basis, Saved};
 use crate::rollout::effect::{Left, Outcome};
 use crate::rollout::machine::{Machine, Operator};
@@ -37,6 +39,10 @@ pub struct Order<'a> {
     pub only: Option<BTreeSet<HostName>>,
     /// Gates that are overruled, with the reason.
     pub overruled: BTreeMap<GateName, String>,
+    /// Who ordered it; `None`: the machine, or everybody may.
+    pub by: Option<Person>,
+    /// Rights to what it sets aside, each with a reason, beside the one to what it moves.
+    pub beside: BTreeSet<Right>,
     /// What is wanted.
     pub goal: GoalOf<'a>,
     /// A saved plan: nothing but this is done.
@@ -46,8 +52,9 @@ pub struct Order<'a> {
 impl<'a> Order<'a> {
     /// An order to all hosts that takes nobody's lock and adopts no host.
     pub fn new(reason: impl Into<String>, goal: GoalOf<'a>) -> Self {
-        let (only, overruled, saved) = (None, BTreeMap::new(), None);
-        Self { reason: reason.into(), take_over: false, adopt: false, resumes: false, only, overruled, goal, saved }
+        let (only, overruled, by, beside, saved) = (None, BTreeMap::new(), None, BTreeSet::new(), None);
+        let (reason, take_over, adopt, resumes) = (reason.into(), false, false, false);
+        Self { reason, take_over, adopt, resumes, only, overruled, by, beside, goal, saved }
     }
 }
 
@@ -146,6 +153,9 @@ impl Held<'_> {
             Some(saved) => keep_to(saved, &Basis::of(&self.deploy.policy, &books), &books, plan)?,
             None => plan?,
         };
+        if let Some(person) = &order.by {
+            permit::order(&self.deploy.policy, person, &plan.goal, (&order.beside, &order.overruled))?;
+        }
         let operator = Operator {
             epoch: self.epoch,
             seq: super::look::nonce() >> 32,

@@ -5,8 +5,11 @@ use super::notify::Notifier;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
+use crate::plan::permit::Person;
 use crate::store::writer::user;
 use crate::tree::content::ContentStore;
+use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::Arc;
 
 /// The deploy host, opened for one command.
@@ -34,7 +37,41 @@ pub fn who() -> String {
     format!("{name}@{host}")
 }
 
+/// Who runs this, for the rules of groups.yaml: the real uid's name, and its groups as the system lists them.
+pub fn person() -> Person {
+    let name = user(rustix::process::getuid().as_raw());
+    Person { groups: id("-Gnz", &name).unwrap_or_default(), name }
+}
+
+/// Somebody who is known by name only, at the board. Two names of one uid are the same person.
+pub fn person_named(name: &str) -> Person {
+    let own = id("-un", name).and_then(|names| names.into_iter().next());
+    Person { groups: id("-Gnz", name).unwrap_or_default(), name: own.unwrap_or_else(|| name.to_owned()) }
+}
+
+/// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character. Its exit code is
+/// no matter: it is 1 too when one of the groups has no name. `None`: it knows no such user, or no way to say this.
+fn id(what: &str, name: &str) -> Option<BTreeSet<String>> {
+    let said = Command::new("/usr/bin/id").args([what, "--", name]).env_clear().output().ok()?;
+    let text = String::from_utf8(said.stdout).ok()?;
+    Some(text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
 /// Who holds the lock: [`who`] and the process.
 pub fn holder(by: &str) -> String {
     format!("{by} pid {}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s09_groups_are_those_of_the_system_and_a_name_is_no_option() {
+        let root = person_named("root");
+        assert_eq!((root.name.as_str(), root.groups.contains("root")), ("root", true));
+        for nobody in ["no-such-user", "-a", "--help", "", "root daemon", "root\0daemon"] {
+            assert_eq!(person_named(nobody), Person { name: nobody.to_owned(), groups: BTreeSet::new() });
+        }
+    }
 }

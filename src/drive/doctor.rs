@@ -20,6 +20,7 @@ use crate::model::stale::StaleReason;
 use crate::model::time::Time;
 use crate::model::verdict::Verdict;
 use crate::model::words::count;
+use crate::plan::permit;
 use crate::report::canary::Asked;
 use crate::report::doctor::{Finding, Part};
 use crate::report::stale;
@@ -42,9 +43,23 @@ pub async fn machine(policy: &Policy) -> Vec<Finding> {
     if policy.hosts.values().any(is_by_ssh) {
         findings.extend(ssh(policy).await);
     }
+    findings.extend(rights(policy));
     findings.extend(staging(policy));
     findings.extend(tools(policy));
     findings
+}
+
+/// What this user may do, where not everybody may do everything.
+fn rights(policy: &Policy) -> Option<Finding> {
+    let line = policy.rights.as_ref()?.line;
+    let person = super::deploy::person();
+    Some(match permit::all(policy, &person) {
+        Some(rights) => Finding::well(Part::Rights, format!("{} may {rights}", person.name)),
+        None => {
+            let mend = format!("ask whoever keeps groups.yaml for a rule, below line {line}; looking needs none");
+            Finding::doubt(Part::Rights, format!("{} may do nothing", person.name), mend)
+        }
+    })
 }
 
 fn is_by_ssh(host: &HostPolicy) -> bool {

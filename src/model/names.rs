@@ -93,6 +93,12 @@ name!(
     check_user
 );
 
+name!(
+    /// A user or a group of users of the deploy host by its system's name: letters, digits, `.`, `_` and `-`.
+    AccountName,
+    check_account
+);
+
 fn check_version(text: &str) -> Result<(), NameError> {
     let (numbers, tag) = match text.split_once('-') {
         Some((numbers, tag)) => (numbers, Some(tag)),
@@ -139,6 +145,14 @@ fn check_word(text: &str, bytes_max: usize, legal: fn(u8) -> bool) -> Result<(),
     match text.bytes().find(|b| !legal(*b)) {
         Some(_) => fail("only lower case letters, digits, `_` and `-` may stand in it"),
         None => Ok(()),
+    }
+}
+
+fn check_account(text: &str) -> Result<(), NameError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match (1..=64).contains(&text.len()) && !text.starts_with(['-', '.']) && text.chars().all(legal) {
+        true => Ok(()),
+        false => fail("it has 1 to 64 letters, digits, `.`, `_` and `-`, and begins with neither `-` nor `.`"),
     }
 }
 

@@ -78,6 +78,7 @@ pub fn policy(hosts: usize) -> Policy {
         environments: Vec::new(),
         mirrors: Vec::new(),
         notify: Vec::new(),
+        rights: None,
     }
 }
 

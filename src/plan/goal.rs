@@ -138,6 +138,8 @@ pub enum Why {
     Usage,
     /// Policy says no: hold, rolled back before.
     Refused,
+    /// Whoever asks has no right to it.
+    NoRight,
     /// A person is needed first: expired pin, unfinished undertaking.
     Paused,
 }

@@ -26,6 +26,8 @@ pub enum Grade {
 pub enum Part {
     /// The OpenSSH client and its keys.
     Ssh,
+    /// What groups.yaml lets this user do.
+    Rights,
     /// The books.
     Books,
     /// The source trees.
@@ -44,6 +46,7 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
+            Self::Rights => "rights",
             Self::Books => "books",
             Self::Staging => "staging",
             Self::Tools => "tools",

@@ -135,6 +135,7 @@ pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
         environments: Vec::new(),
         mirrors: Vec::new(),
         notify: Vec::new(),
+        rights: None,
     }
 }
 

@@ -63,11 +63,11 @@ fn a_staging_that_lacks_much_is_refused_unless_it_is_meant() {
     everywhere(&site, &lost(7), Some("<?php\n"));
     fs::remove_dir_all(site.path("staging/wmf-config")).expect("removed");
     fs::create_dir(site.path("staging/wmf-config")).expect("made");
-    let empty = site.run(&["sync-common", "--from-staging", "--yes", "--delete"]);
+    let empty = site.run(&["sync-common", "--from-staging", "--yes", "--delete", "-m", "tidied up"]);
     assert_ne!(empty.code, 0, "an empty source is never meant: {empty}");
     everywhere(&site, &lost(7), Some("<?php\n"));
     site.stage(SETTINGS, "<?php\n$wmgLog = true;\n");
-    site.run(&["sync-common", "--from-staging", "--yes", "--delete"]).ends(0);
+    site.run(&["sync-common", "--from-staging", "--yes", "--delete", "-m", "tidied up"]).ends(0);
     everywhere(&site, &lost(7), None);
     site.run(&["undo", "--yes"]).ends(0);
     everywhere(&site, &lost(7), Some("<?php\n"));

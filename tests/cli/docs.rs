@@ -48,6 +48,21 @@ fn every_example_of_a_gate_is_read() {
 }
 
 #[test]
+fn s09_the_example_of_rights_is_read_and_every_right_is_named() {
+    let text = repository("docs/rights.md");
+    let [(_, block)] = blocks(&text).try_into().expect("it has one example");
+    Site::unsynced(&block).run(&["config", "check"]).ends(0);
+    Site::unsynced(&block.replace("promote", "premote")).run(&["config", "check"]).ends(2);
+    let schema = Site::unsynced("").run(&["config", "schema"]).ends(0).stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("it is JSON");
+    let rights = schema["$defs"]["RuleEntry"]["properties"]["may"]["items"]["enum"].as_array().expect("rights");
+    assert_eq!(rights.len(), 9);
+    for right in rights.iter().filter_map(serde_json::Value::as_str) {
+        assert!(text.contains(&format!("| `{right}` |")), "{right}");
+    }
+}
+
+#[test]
 fn every_kind_and_key_of_the_schema_is_named() {
     let text = repository("docs/gates.md");
     let site = Site::unsynced("");

@@ -28,6 +28,7 @@ mod policies;
 mod proxies;
 mod recording;
 mod replay;
+mod rights;
 mod schemas;
 mod security;
 #[path = "../../src/store/tests/server.rs"]

@@ -181,6 +181,30 @@ fn s27_only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
 }
 
 #[test]
+fn s09_a_token_is_no_right_to_approve() {
+    let site = waits();
+    let text = fs::read_to_string(site.path("groups.yaml")).expect("it is there");
+    let rules = |who: &str| {
+        format!("{text}policy: {{rules: [{{users: [root], may: [promote]}}, {{users: [{who}], may: [approve]}}]}}\n")
+    };
+    site.write("groups.yaml", &rules("bob"));
+    let board = Board::start(&site);
+    let mut promotes = Running::start(&site, &promote("train"));
+    promotes.says("pointsman approve r2 -m WHY");
+    let here = format!("http://{}", board.place);
+    let yes = "rollout=r2&gate=train&answer=yes&reason=looks+well&token=open+sesame";
+    let (status, answer) = board.form(&here, yes);
+    assert!(status == 403 && answer.contains("alice has no right `approve` for group0"), "{answer}");
+    site.run(&["timeline"]).ends(0).says("alice at the board").says("alice has no right");
+    assert_eq!(site.counts(), ".10: 7");
+    // The board reads groups.yaml anew.
+    site.write("groups.yaml", &rules("alice"));
+    assert_eq!(board.form(&here, yes).0, 303);
+    promotes.ends(0);
+    assert_eq!(site.counts(), ".10: 5, .11: 2");
+}
+
+#[test]
 fn machines_read_what_the_page_shows() {
     let site = waits();
     let board = Board::start(&site);

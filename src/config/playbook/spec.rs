@@ -163,6 +163,17 @@ pub struct Hours {
     pub to: civil::Time,
 }
 
+impl Playbook {
+    /// The groups that it promotes.
+    pub fn promotes(&self) -> Vec<Group> {
+        let promoted = self.stages.iter().filter_map(|stage| match &stage.verb {
+            Verb::Commands(Commands { moves: Moves::Promote(group, _), .. }) => Some(group.clone()),
+            _ => None,
+        });
+        promoted.collect()
+    }
+}
+
 impl Stage {
     /// Whether freezes and hours stop it: what goes forward, and programs that nobody knows.
     pub fn is_forward(&self) -> bool {
