@@ -20,7 +20,7 @@ use std::path::{Component as Part, Path};
 use std::sync::LazyLock;
 
 /// A small site.
-const SITE: &str = r#"deploy: {root: /srv/mediawiki, state: /var/lib/pointsman, staging: staging, books: books}
+pub const SITE: &str = r#"deploy: {root: /srv/mediawiki, state: /var/lib/pointsman, staging: staging, books: books}
 configuration: [wmf-config]
 wikis: {dblist: all.dblist}
 groups:
