@@ -7,6 +7,7 @@ mod files;
 mod sources;
 mod texts;
 mod wire;
+mod worst;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -60,7 +60,11 @@ pub fn path(data: &[u8]) {
         let path = path.ok()?;
         assert_eq!(path.as_str(), text);
         assert!(Path::new(text).components().all(|part| matches!(part, Part::Normal(_))), "{text:?}");
-        assert_eq!(Path::new(text).components().collect::<std::path::PathBuf>().as_os_str(), text, "it is normal already");
+        assert_eq!(
+            Path::new(text).components().collect::<std::path::PathBuf>().as_os_str(),
+            text,
+            "it is normal already"
+        );
         assert_eq!(path.segments().collect::<Vec<_>>().join("/"), text);
         let above = path.parent();
         assert!(above.as_ref().is_none_or(|above| path.is_within(above.as_str()) && *above < path), "{text:?}");
@@ -129,7 +133,10 @@ pub fn dblist(data: &[u8]) {
     let wikis = Lists::new(&read).expression(expression, Path::new(""), asked, &mut sink);
     assert_eq!(wikis.is_some(), sink.count() == 0, "all of it or a mistake");
     for wiki in wikis.into_iter().flatten() {
-        assert!(lists.iter().any(|list| list.lines().any(|line| line.trim_start().starts_with(wiki.as_str()))), "{wiki}");
+        assert!(
+            lists.iter().any(|list| list.lines().any(|line| line.trim_start().starts_with(wiki.as_str()))),
+            "{wiki}"
+        );
     }
 }
 
