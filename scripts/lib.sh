@@ -18,6 +18,7 @@ ssh openssh-client
 ssh-keygen openssh-client
 php php-cli
 nginx nginx-light
+sudo sudo
 unshare util-linux
 strace strace
 tmux tmux

@@ -147,11 +147,21 @@ enum Command {
 /// Parses the arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
     candidates::answer();
+    no_core();
     let cli = Cli::parse();
     log();
     let seat = Seat::new(&cli.seat);
     let ended = cli.command.run(&seat);
     exit::code(&seat, ended)
+}
+
+/// Keeps what is in memory, passwords and tokens among it, out of core files, and of debuggers of other processes (S10).
+fn no_core() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // What may be dumped decides; the limit is for what this program starts, which is dumpable again. Neither can fail
+    // for a process about itself, and a kernel that refuses is no reason to leave a fleet as it is.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// What the program does, for whoever looks for a fault in it: on stderr, when POINTSMAN_LOG asks for it.

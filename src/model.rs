@@ -19,6 +19,7 @@ pub mod playbook;
 pub mod protocol;
 pub mod question;
 pub mod ranges;
+pub mod secret;
 pub mod stale;
 pub mod step;
 pub mod time;

@@ -20,7 +20,7 @@ impl People {
     ///
     /// Why it can't be read, trusted or understood; in words without any part of a digest.
     pub fn read(file: &Path) -> Result<Self, String> {
-        Self::parse(&keys::text(file)?)
+        Self::parse(keys::text(file)?.expose())
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -84,7 +84,8 @@ fn tls(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let chain: Vec<CertificateDer<'static>> =
         chain.collect::<Result<_, _>>().map_err(|error| bad(cert, error.to_string()))?;
     let text = keys::text(key).map_err(|why| bad(key, why))?;
-    let secret = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| bad(key, "it has no key in PEM".into()))?;
+    let secret =
+        PrivateKeyDer::from_pem_slice(text.expose().as_bytes()).map_err(|_| bad(key, "it has no key in PEM".into()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let config = config.with_no_client_auth().with_single_cert(chain, secret);

@@ -46,6 +46,8 @@ pub const UPLOAD: &str = concat!(
 pub enum Said {
     /// There is no such agent.
     Absent(Bare),
+    /// There is no such agent, and what runs here takes none: `contrib/locked-down/pointsman-door`.
+    Locked,
     /// `~/.pointsman` is there and others could write to it.
     Unsafe,
     /// The agent is in place.
@@ -78,6 +80,7 @@ pub fn parse(output: &[u8], digest: &str) -> Option<Said> {
             let machine = classify::last_line(machine.as_bytes()).unwrap_or_default();
             Some(Said::Absent(Bare { machine, gzip: form == "gzip" }))
         }
+        ("locked", _) => Some(Said::Locked),
         ("unsafe", _) => Some(Said::Unsafe),
         ("done", _) => Some(Said::Done),
         ("write", _) => Some(Said::Write),
@@ -99,6 +102,8 @@ pub fn upload_fault(said: &Said, stderr: &str, bytes: u64) -> Option<Fault> {
         Said::Hash => Some(Fault::Other("the agent arrived there with other content".into())),
         Said::NoExec => Some(Fault::Other("the home directory is mounted noexec, so no agent can run from it".into())),
         Said::Unsafe => Some(unsafe_directory()),
+        // Only what reads the other line says it.
+        Said::Locked => Some(Fault::Other("its login became another one just now".into())),
         Said::Absent(_) => Some(Fault::NoAgent),
     }
 }

@@ -254,7 +254,8 @@ pub(super) fn once(need: &Need) -> Result<(), Stop> {
 }
 
 /// Runs a write and a read beside each other, since either side may have to wait for the other. The read decides; a
-/// broken pipe while writing is explained by what is read. Also whether the write was over when the read ended.
+/// broken pipe while writing is explained by what is read. Any other failure of the write ends both: the host is still
+/// there, waits for the rest, and would say nothing until the deadline. Also whether the write was over when the read ended.
 pub async fn both<T>(
     write: impl Future<Output = Result<(), Stop>>,
     read: impl Future<Output = Result<T, Stop>>,
@@ -264,11 +265,16 @@ pub async fn both<T>(
         biased;
         sent = &mut write => match sent {
             Ok(()) => Ok((read.await?, true)),
-            Err(Stop::Wire(WireError::Io(_))) => Ok((read.await?, false)),
+            Err(Stop::Wire(WireError::Io(error))) if is_hung_up(&error) => Ok((read.await?, false)),
             Err(stop) => Err(stop),
         },
         answer = &mut read => Ok((answer?, false)),
     }
+}
+
+/// Whether a write failed since nobody is there to read it.
+fn is_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Reads one message, before it the preface with the nonce `greeting` and the agent's Hello when they are still to come.

@@ -281,6 +281,11 @@ impl Session {
         }
     }
 
+    /// The fault of a host that takes no agent from us and has not got this one.
+    fn kept_out(&self) -> Fault {
+        self.shared.digest().map_or_else(|fault| fault, |digest| Fault::AgentKeptOut(format!("agent-{digest}")))
+    }
+
     /// What a failed exchange means, with the last words of the host and of ssh.
     async fn explain(&self, stop: Stop, channel: Channel) -> Failure {
         let noise = match stop {
@@ -293,6 +298,7 @@ impl Session {
         match said {
             Some(Said::Absent(bare)) => return Failure::NoAgent(bare),
             Some(Said::Unsafe) => return bootstrap::unsafe_directory().into(),
+            Some(Said::Locked) => return self.kept_out().into(),
             _ => {}
         }
         let stderr = channel.last_words().await;

@@ -5,6 +5,7 @@
 
 use crate::config::policy::Reference;
 use crate::model::limits::CREDENTIALS_BYTES_MAX;
+use crate::model::secret::Secret;
 use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
 use std::fs::File;
@@ -23,7 +24,10 @@ const NAMES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES
 pub fn read(file: Option<&Path>) -> Result<StaticCredentialProvider<AwsCredential>, String> {
     let found = match file {
         None => NAMES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
-        Some(file) => parse(&text(file).map_err(|why| format!("has no keys: {}: {why}", file.display()))?),
+        Some(file) => {
+            let why = |why| format!("has no keys: {}: {why}", file.display());
+            parse(text(file).map_err(why)?.expose())
+        }
     };
     let place = file.map_or("the environment".to_owned(), |file| file.display().to_string());
     let [Some(key_id), Some(secret_key), token] = found else {
@@ -37,12 +41,12 @@ pub fn read(file: Option<&Path>) -> Result<StaticCredentialProvider<AwsCredentia
 /// # Errors
 ///
 /// It is not there, or others could read it; in words without any of it.
-pub fn referred(reference: &Reference) -> Result<String, String> {
+pub fn referred(reference: &Reference) -> Result<Secret, String> {
     let text = match reference {
-        Reference::Env(name) => std::env::var(name).map_err(|_| "this variable is not set".to_owned()),
+        Reference::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| "this variable is not set".to_owned()),
         Reference::File(path) => text(path),
     };
-    text.map(|text| text.trim().to_owned())
+    text.map(|text| text.trimmed())
 }
 
 /// The text of a file with a secret in it, which nobody but its owner and root can read.
@@ -50,7 +54,7 @@ pub fn referred(reference: &Reference) -> Result<String, String> {
 /// # Errors
 ///
 /// Why it can't be read or trusted, in words without any of it.
-pub fn text(path: &Path) -> Result<String, String> {
+pub fn text(path: &Path) -> Result<Secret, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     let uid = rustix::process::geteuid().as_raw();
@@ -62,7 +66,7 @@ pub fn text(path: &Path) -> Result<String, String> {
     }
     let mut text = String::new();
     file.take(CREDENTIALS_BYTES_MAX).read_to_string(&mut text).map_err(|error| error.kind().to_string())?;
-    Ok(text)
+    Ok(Secret::new(text))
 }
 
 /// Lines `name = value` as in the file that Amazon's own tools read; the first of a name counts.

@@ -51,6 +51,9 @@ pub enum Fault {
     /// No agent of this program's content is there, and this command may not install one.
     #[error("no agent")]
     NoAgent,
+    /// The login runs nothing but agents that the host's owner put there, and the one of this name is not among them.
+    #[error("its login runs only agents that its owner put there, and `{0}` is not one of them")]
+    AgentKeptOut(String),
     /// The bytes that came are not the protocol.
     #[error("does not speak the protocol: {0}")]
     Protocol(String),

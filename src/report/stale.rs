@@ -150,6 +150,7 @@ fn fault_remedy(host: &impl Display, fault: &Fault) -> String {
         Fault::ClosedEarly | Fault::Other(_) => format!("pointsman check --hosts {host}"),
         Fault::DiskFull(_) => format!("{sync} (after space was made there)"),
         Fault::ReadOnly => format!("{sync} (after it was mounted writable)"),
+        Fault::AgentKeptOut(_) => format!("{sync} (after this program's agent was put there under that name)"),
         Fault::NoAgent | Fault::Protocol(_) => format!("pointsman agent install {host}"),
         Fault::WrongArchitecture { .. } => format!("pointsman depool {host} (it needs a pointsman of its own kind)"),
     }

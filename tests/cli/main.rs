@@ -6,6 +6,7 @@ mod books;
 mod canary;
 mod codes;
 mod content;
+mod cores;
 mod docs;
 mod dry;
 mod examples;

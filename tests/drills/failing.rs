@@ -1,9 +1,10 @@
 //! The kernel refuses a call, once or from then on: no false success, nothing torn, and one converge settles the rest.
 
-use crate::amount::{Sums, chosen};
+use crate::amount::{Trial, try_points};
 use crate::killed::{CONVERGE, PIN, PROMOTE, ROLLBACK, SYNC_COMMON, SYNC_FILE};
-use crate::stand::{Drill, End, Stand, Who};
-use crate::trace::{self, Call};
+use crate::points::{self, Point};
+use crate::stand::{Drill, Stand};
+use crate::trace::{Call, Order};
 
 /// How many calls are refused in a usual run.
 const USUALLY: usize = 8;
@@ -28,53 +29,38 @@ fn is_opening(call: &Call) -> bool {
     call.name != "fcntl" || call.rest.contains("F_DUPFD")
 }
 
-/// Whether a runtime wakes itself by it.
-fn is_waking(call: &Call) -> bool {
-    call.rest.contains("<anon_inode:[eventfd]>")
+/// Whether a write goes to something that no disk is behind: a full or failing disk refuses neither a pipe nor the eventfd
+/// by which a runtime wakes itself.
+fn is_elsewhere(call: &Call) -> bool {
+    call.name.starts_with("write") && call.file().is_none()
 }
 
-/// A call that is refused.
-#[derive(Clone)]
-struct Point {
-    who: Who,
-    call: Call,
-    error: &'static str,
-    from_there_on: bool,
-}
-
-fn points(stand: &Stand) -> Vec<Point> {
-    let mut points = Vec::new();
-    for (who, calls) in &stand.recorded {
-        for call in calls.iter().filter(|call| !is_waking(call)) {
-            for error in errors(call) {
-                let point = |from_there_on| Point { who: *who, call: call.clone(), error, from_there_on };
-                points.push(point(false));
-                // Where a runtime wakes itself by writing, no disk that is full makes all its writes fail.
-                if *who != Who::Controller || call.name != "write" {
-                    points.push(point(true));
-                }
+/// What calls are refused, each with its name.
+fn points(stand: &Stand) -> Vec<(String, (Point, Order))> {
+    let mut refused = Vec::new();
+    for (name, point) in [points::of_controller(stand), points::of_agents(stand)].concat() {
+        let call = &point.call;
+        let (_, recorded) = stand.recorded.iter().find(|(who, _)| *who == point.who).expect("it was recorded");
+        for error in errors(call).iter().filter(|_| !is_elsewhere(call)) {
+            let what = format!("error={error}");
+            let orders = [Order::once(call, &what), Order::from_there_on(call, &what, recorded)];
+            for (order, times) in orders.into_iter().zip(["once", "from there on"]) {
+                refused.push((format!("{name} {error} {times}"), (point.clone(), order)));
             }
         }
     }
-    points
+    refused
 }
 
 fn drill(drill: &'static Drill) {
     let stand = Stand::new(drill);
-    let points = points(&stand);
-    let mut sums = Sums::default();
-    for Point { who, call, error, from_there_on } in chosen(&points, USUALLY) {
-        let order = trace::order(&call, &format!("error={error}"), from_there_on);
-        let (end, said) = stand.trial(who, &order);
-        let judged = stand.judge(end, &said);
-        let judged = judged.map_err(|why| format!("{} {who:?} {order}: {why}\nit had said:\n{said}", drill.name));
-        let end = match end {
-            End::Killed => "killed".to_owned(),
-            End::Code(code) => format!("code {code}"),
-        };
-        sums.add(&format!("{} {error}", call.name), &end, judged);
-    }
-    sums.hold(&format!("{} refused", drill.name), points.len());
+    try_points(&format!("{} refused", drill.name), &points(&stand), USUALLY, |(point, order)| {
+        let (end, said) = stand.trial(point.who, order);
+        let judged = stand
+            .judge(end, &said)
+            .map_err(|why| format!("{} {:?} {order}: {why}\nit had said:\n{said}", drill.name, point.who));
+        Trial { kind: point.place.to_owned(), end: end.to_string(), judged }
+    });
 }
 
 #[test]

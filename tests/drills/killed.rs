@@ -1,9 +1,10 @@
 //! SIGKILL at every system call of the controller and of each agent; one converge after it, and all is old or new.
 
-use crate::amount::{Sums, chosen};
+use crate::amount::{Trial, try_points};
+use crate::points::{self, Point};
 use crate::site::V11;
-use crate::stand::{Drill, End, Stand, Who};
-use crate::trace;
+use crate::stand::{Drill, End, Stand};
+use crate::trace::Order;
 
 /// How many calls of the controller, and how many of agents, are tried in a usual run.
 const USUALLY: [usize; 2] = [6, 6];
@@ -65,35 +66,18 @@ pub const CONVERGE: Drill = Drill {
 
 fn drill(drill: &'static Drill) {
     let stand = Stand::new(drill);
-    for (agents, usually) in [false, true].into_iter().zip(USUALLY) {
-        let mut points = Vec::new();
-        for (who, calls) in stand.recorded.iter().filter(|(who, _)| agents == (*who != Who::Controller)) {
-            points.extend(calls.iter().map(|call| (*who, call.clone())));
-        }
-        let mut sums = Sums::default();
-        for (who, call) in chosen(&points, usually) {
-            let (end, said) = stand.trial(who, &trace::order(&call, "signal=SIGKILL", false));
+    let killed = |whom: &str, points: &[(String, Point)], usually| {
+        try_points(&format!("{} killed, {whom}", drill.name), points, usually, |Point { who, call, place }| {
+            let (end, said) = stand.trial(*who, &Order::once(call, "signal=SIGKILL"));
             let judged = stand.judge(end, &said).map_err(|why| {
                 format!("{} killed at {who:?} {}({}): {why}\nit had said:\n{said}", drill.name, call.name, call.nth)
             });
-            let end = match end {
-                End::Killed => "killed".to_owned(),
-                End::Code(code) => format!("code {code}"),
-            };
-            sums.add(&call.name, &end, judged);
-        }
-        let (whom, of) = if agents { ("agents", points.len()) } else { ("controller", within(&stand)) };
-        assert!(agents || sums.ended("killed") > 0, "nothing was killed");
-        sums.hold(
-            &format!("{} killed, {whom} ({of} points between first intent and last reply)", drill.name),
-            points.len(),
-        );
-    }
-}
-
-/// How many calls of the controller lie between the first intent and the last reply.
-fn within(stand: &Stand) -> usize {
-    trace::between_intent_and_reply(&stand.recorded[0].1, trace::Books::File).len()
+            Trial { kind: (*place).to_owned(), end: end.to_string(), judged }
+        })
+    };
+    let sums = killed("controller", &points::of_controller(&stand), USUALLY[0]);
+    assert!(sums.ended("killed") > 0, "nothing was killed");
+    killed("agents", &points::of_agents(&stand), USUALLY[1]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use crate::site::Site;
 use crate::takeover::{Directory, Keeper};
-use crate::trace::{self, Call};
+use crate::trace::{self, Call, Order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -101,8 +101,8 @@ impl Stand {
         let log = |name: &str| self.programs.path().join(name);
         self.put_back();
         self.agents("all", &format!("-y -o {}", log("agent").display()));
-        let strace = ["-y", "-o"].map(str::to_owned).into_iter().chain([log("controller").display().to_string()]);
-        let ended = self.start(&strace.collect::<Vec<_>>()).end();
+        let strace = ["strace".to_owned(), "-y".to_owned(), "-o".to_owned(), log("controller").display().to_string()];
+        let ended = self.start(&strace).end();
         assert_eq!(ended.0, End::Code(0), "{}", ended.1);
         let mut recorded = vec![(Who::Controller, trace::read(&log("controller")))];
         let agents = (1..).map(|n| (n, log(&format!("agent.{n}")))).take_while(|(_, log)| log.exists());
@@ -121,27 +121,40 @@ impl Stand {
     }
 
     /// One trial from the beginning on: the command with strace's order to one of the processes.
-    pub fn trial(&self, who: Who, order: &str) -> (End, String) {
+    pub fn trial(&self, who: Who, order: &Order) -> (End, String) {
         self.put_back();
         self.begin(who, order, None).end()
     }
 
     /// Starts the command with strace's order to one of the processes; strace tells `to` of that call and of signals.
-    pub fn begin(&self, who: Who, order: &str, to: Option<&Path>) -> Running {
+    pub fn begin(&self, who: Who, order: &Order, to: Option<&Path>) -> Running {
         let to = to.unwrap_or(Path::new("/dev/null")).display().to_string();
-        let call =
-            order.strip_prefix("inject=").and_then(|rest| rest.split_once(':')).expect("an order names a call").0;
-        let words = ["-qq", "-o", &to, "-e", &format!("trace={call}"), "-e", order].map(str::to_owned);
+        let words: Vec<String> = ["-qq".to_owned(), "-o".to_owned(), to].into_iter().chain(order.words()).collect();
         match who {
             Who::Controller => {
                 self.agents("none", "");
-                self.start(&words)
+                self.start(&[vec!["strace".to_owned()], words].concat())
             }
             Who::Agent(n) => {
                 self.agents(&n.to_string(), &words.join(" "));
                 self.start(&[])
             }
         }
+    }
+
+    /// One trial from the beginning on, with so much room, in kB, on the file system of a part of the site: `books`, or a
+    /// host. Afterwards it has all the room of the disk again.
+    pub fn trial_on_full(&self, part: &str, room_kb: usize) -> (End, String) {
+        self.put_back();
+        self.agents("none", "");
+        let (part, left) = (self.site.path(part), self.site.path("left"));
+        let shown = |path: &Path| path.display().to_string();
+        let words = ["unshare", "--mount", "sh", "-ec", FULL, "sh"].map(str::to_owned).into_iter();
+        let ended =
+            self.start(&words.chain([shown(&part), shown(&left), room_kb.to_string()]).collect::<Vec<_>>()).end();
+        fs::remove_dir_all(&part).expect("ours");
+        fs::rename(&left, &part).expect("it was copied there");
+        ended
     }
 
     /// Says which of the agents to come run under strace, and how. See [`AGENT`].
@@ -153,16 +166,13 @@ impl Stand {
         fs::write(self.programs.path().join("orders"), orders).expect("written");
     }
 
-    /// Starts the command on one processor, so that nothing is done by threads; under strace unless that is empty.
-    fn start(&self, strace: &[String]) -> Running {
+    /// Starts the command on one processor, so that nothing is done by threads; by another program unless that is empty.
+    fn start(&self, by: &[String]) -> Running {
         let log = self.programs.path().join("said");
         let mut command = Command::new("sh");
         // All processes of the trial inherit the pipe as number 9.
         command.args(["-c", "exec 9>&1 >\"$0\" 2>&1; exec \"$@\""]).arg(&log);
-        command.args(["taskset", "-c", &processor()]);
-        if !strace.is_empty() {
-            command.arg("strace").args(strace);
-        }
+        command.args(["taskset", "-c", &processor()]).args(by);
         command.arg(self.programs.path().join("pointsman")).arg("-C").arg(self.site.path("")).args(self.drill.order);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
         Running { child, log }
@@ -226,6 +236,15 @@ impl Stand {
     }
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Killed => f.write_str("killed"),
+            Self::Code(code) => write!(f, "code {code}"),
+        }
+    }
+}
+
 impl Running {
     /// Waits until all its processes have ended; how the controller ended and what it said.
     pub fn end(mut self) -> (End, String) {
@@ -244,6 +263,25 @@ impl Running {
         children.split_whitespace().next()?.parse().ok()
     }
 }
+
+/// Runs a command while `$1` is a file system with nothing but a copy of what it was and `$3` kB of room. What it is after
+/// all processes of the command have ended is copied to `$2`.
+const FULL: &str = r#"
+part=$1 left=$2 room=$3
+shift 3
+cp -a "$part" "$left.before"
+mount -t tmpfs -o size=64m none "$part"
+cp -a "$left.before/." "$part"
+rm -r "$left.before"
+free=$(df --output=avail -k "$part" | tail -n 1)
+exec 8>"$part/jam"
+rm "$part/jam"
+fallocate -l $((free - room))k /proc/self/fd/8
+exec 6>&1
+code=$(exec 7>&1 >&6; code=0; "$@" || code=$?; echo $code >&7)
+cp -a "$part" "$left"
+exit "$code"
+"#;
 
 /// Stands beside the program as the agent of its build. It counts the agents that are started, and runs those under
 /// strace that its orders name.

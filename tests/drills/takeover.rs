@@ -80,7 +80,7 @@ fn stopped_at(stand: &Stand, call: &trace::Call) -> First {
     if !pipe.exists() {
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
     }
-    let running = stand.begin(Who::Controller, &trace::order(call, "signal=SIGSTOP", false), Some(&pipe));
+    let running = stand.begin(Who::Controller, &trace::Order::once(call, "signal=SIGSTOP"), Some(&pipe));
     let log = std::fs::File::open(&pipe).expect("strace writes there");
     let (tell, news) = channel();
     std::thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! What a process asks of the kernel, call by call, and strace's orders to interfere with one of the calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One system call of a recorded run.
@@ -11,6 +11,14 @@ pub struct Call {
     pub nth: usize,
     /// Its arguments and result, as strace writes them.
     pub rest: String,
+}
+
+impl Call {
+    /// The file whose descriptor is its first argument. A pipe, a socket and an eventfd are none.
+    pub fn file(&self) -> Option<&str> {
+        let path = self.rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('<')?.split('>').next()?;
+        path.starts_with('/').then_some(path)
+    }
 }
 
 /// The calls of one thread, in order, without the one that began the program.
@@ -63,8 +71,47 @@ pub fn between_intent_and_reply(calls: &[Call], books: Books) -> &[Call] {
     &calls[committed..=last]
 }
 
-/// strace's order to do `what` (`signal=SIGKILL`, `error=EIO`) at a call, or from that one on at all of its name.
-pub fn order(call: &Call, what: &str, from_there_on: bool) -> String {
-    let more = if from_there_on { "+" } else { "" };
-    format!("inject={}:{what}:when={}{more}", call.name, call.nth)
+/// An order to strace: to interfere with a call of a process.
+#[derive(Debug, Clone)]
+pub struct Order {
+    name: String,
+    inject: String,
+    /// Where only calls count that are about these files.
+    files: Vec<String>,
+}
+
+impl Order {
+    /// To do `what` (`signal=SIGKILL`, `error=EIO`) at a call.
+    pub fn once(call: &Call, what: &str) -> Self {
+        let Call { name, nth, .. } = call;
+        Self { name: name.clone(), inject: format!("inject={name}:{what}:when={nth}"), files: Vec::new() }
+    }
+
+    /// To do it at this call and all later ones of its name; where it writes to a file, to those that write to files.
+    pub fn from_there_on(call: &Call, what: &str, recorded: &[Call]) -> Self {
+        let mut order = Self::once(call, what);
+        if call.name.starts_with("write") && call.file().is_some() {
+            let of_files = |other: &&Call| other.name == call.name && other.file().is_some();
+            let nth =
+                recorded.iter().filter(of_files).position(|other| other.nth == call.nth).expect("it was recorded") + 1;
+            order.inject = format!("inject={}:{what}:when={nth}", call.name);
+            let files: BTreeSet<&str> = recorded.iter().filter(of_files).filter_map(Call::file).collect();
+            order.files = files.into_iter().map(str::to_owned).collect();
+        }
+        order.inject.push('+');
+        order
+    }
+
+    /// The order as arguments.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec!["-e".to_owned(), format!("trace={}", self.name), "-e".to_owned(), self.inject.clone()];
+        words.extend(self.files.iter().flat_map(|file| ["-P".to_owned(), file.clone()]));
+        words
+    }
+}
+
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.inject)
+    }
 }

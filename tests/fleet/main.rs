@@ -9,6 +9,7 @@ mod harness;
 mod kept;
 mod late;
 mod local;
+mod locked;
 mod proxies;
 mod races;
 mod site;

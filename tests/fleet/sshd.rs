@@ -54,6 +54,10 @@ pub enum Broken {
     Stopped,
     /// The deploy root and the agent's state are as they were, and their disk is full to the last byte.
     RootJammed,
+    /// Not broken, but with as little as a host can give: its login is an ordinary user's, whose key starts one program
+    /// (`contrib/locked-down`); /usr is read-only and nothing in /tmp can be executed. What root put on it lies in
+    /// `locked` of its directory.
+    LockedDown,
     /// In place of a shell the login has a program that lies.
     Lies(Lie),
 }
@@ -227,6 +231,14 @@ impl Host {
             ),
             Some(Broken::RootReadOnly) => "mount -o remount,bind,ro \"$3\"",
             Some(Broken::RootFull) => "mount -t tmpfs -o size=64k none \"$3\"",
+            Some(Broken::LockedDown) => concat!(
+                "mount --rbind /usr /usr && mount -o remount,bind,ro /usr && mount --rbind /tmp /tmp && ",
+                "mount -o remount,bind,noexec /tmp && cd \"$2/..\" && cp /etc/passwd passwd && ",
+                "echo \"deploy:*:4242:4242::$5:/bin/sh\" >>passwd && mount --bind passwd /etc/passwd && ",
+                "mount -t tmpfs -o mode=755 none /etc/sudoers.d && cp locked/sudoers /etc/sudoers.d/pointsman && ",
+                "chmod 440 /etc/sudoers.d/pointsman && mount -t tmpfs -o mode=755 none /usr/local/lib && ",
+                "cp -r locked /usr/local/lib/pointsman && mount -o remount,ro /usr/local/lib && chown -R 4242:4242 \"$3\" \"$5\""
+            ),
             Some(Broken::RootJammed) => {
                 "mount -t tmpfs -o size=8m none \"$3\" && cp -a \"$2\"/. \"$3\" && ! cat /dev/zero 2>/dev/null >\"$3/jam\""
             }
@@ -237,7 +249,11 @@ impl Host {
     fn config(&self, broken: Option<Broken>) -> String {
         let refuses = matches!(broken, Some(Broken::Password | Broken::Denied));
         let asks = if broken == Some(Broken::Password) { "yes" } else { "no" };
-        let keys = if refuses { "/dev/null".into() } else { self.dir.join("../authorized_keys") };
+        let keys = match broken {
+            _ if refuses => "/dev/null".into(),
+            Some(Broken::LockedDown) => "/usr/local/lib/pointsman/authorized_keys".into(),
+            _ => self.dir.join("../authorized_keys"),
+        };
         let key = match broken {
             Some(Broken::KeyChanged) => self.other_key(),
             _ => self.dir.join("key"),

@@ -28,7 +28,7 @@ pub(super) fn fixed() -> Tree {
 }
 
 /// The commands that are killed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Observe,
     Prepare,

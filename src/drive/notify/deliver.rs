@@ -69,14 +69,14 @@ async fn append(path: PathBuf, line: String) -> Result<(), String> {
 async fn post(body: &Value, url: &Reference, token: Option<&Reference>, ca: Option<&Path>) -> Result<(), String> {
     let of = |reference: &Reference| referred(reference).map_err(|why| format!("{reference}: {why}"));
     let known = |target: &Url| matches!(target.scheme(), "http" | "https");
-    let target = Url::parse(&of(url)?).ok().filter(known).ok_or_else(|| format!("{url} holds no URL"))?;
+    let target = Url::parse(of(url)?.expose()).ok().filter(known).ok_or_else(|| format!("{url} holds no URL"))?;
     let pem = ca.map(|ca| std::fs::read(ca).map_err(|error| format!("{}: {error}", ca.display()))).transpose()?;
     let builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let builder = builder.tls_backend_preconfigured(http::config(pem.as_deref())?);
     let client = builder.build().map_err(|error| http::cause(&error.without_url()))?;
     let mut request = client.post(target).header("content-type", "application/json").body(body.to_string());
     if let Some(token) = token {
-        request = request.bearer_auth(of(token)?);
+        request = request.bearer_auth(of(token)?.expose());
     }
     let answer = request.send().await.map_err(|error| http::cause(&error.without_url()))?;
     match answer.status() {

@@ -130,3 +130,14 @@ fn the_request_arrives_whole_before_the_answer_is_waited_for() {
     });
     assert_eq!(received, wanted);
 }
+
+#[test]
+fn only_a_broken_pipe_is_explained_by_what_is_read() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let failing = |kind: io::ErrorKind| async move { Err(Stop::Wire(WireError::Io(kind.into()))) };
+    // The peer says nothing and stays.
+    let stays = runtime.block_on(both(failing(io::ErrorKind::StorageFull), std::future::pending::<Result<(), Stop>>()));
+    assert!(matches!(stays, Err(Stop::Wire(WireError::Io(_)))));
+    let gone = runtime.block_on(both(failing(io::ErrorKind::BrokenPipe), async { Err::<(), _>(Stop::Silent(vec![])) }));
+    assert!(matches!(gone, Err(Stop::Silent(_))));
+}

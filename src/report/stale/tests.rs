@@ -46,42 +46,45 @@ fn faults() {
         Fault::ReadOnly,
         Fault::WrongArchitecture { host: "aarch64".into(), agent: "x86_64".into() },
         Fault::NoAgent,
+        Fault::AgentKeptOut("agent-0f".into()),
         Fault::Protocol("\x1b[2Jbad".into()),
         Fault::Other("ssh: \r\nall is well".into()),
     ];
     check(
         faults.map(StaleReason::Fault),
         expect![[r#"
-        HOST: connection refused
-            pointsman depool HOST (or pointsman sync-common HOST when it is back)
-        HOST: timed out connecting
-            pointsman depool HOST (or pointsman sync-common HOST when it is back)
-        HOST: no route to host
-            pointsman depool HOST (or pointsman sync-common HOST when it is back)
-        HOST: name does not resolve
-            pointsman depool HOST (or pointsman sync-common HOST when it is back)
-        HOST: host key changed
-            pointsman hosts trust HOST
-        HOST: host key unknown
-            pointsman hosts trust HOST
-        HOST: asks for a password
-            pointsman sync-common HOST (after our key was put there)
-        HOST: permission denied
-            pointsman sync-common HOST (after our key was put there)
-        HOST: closed the connection early
-            pointsman check --hosts HOST
-        HOST: disk full: 12 of 900 MB
-            pointsman sync-common HOST (after space was made there)
-        HOST: read-only file system
-            pointsman sync-common HOST (after it was mounted writable)
-        HOST: wrong architecture: it is aarch64, the agent is for x86_64
-            pointsman depool HOST (it needs a pointsman of its own kind)
-        HOST: no agent
-            pointsman agent install HOST
-        HOST: does not speak the protocol: \u{1b}[2Jbad
-            pointsman agent install HOST
-        HOST: ssh: \u{d}\u{a}all is well
-            pointsman check --hosts HOST"#]],
+            HOST: connection refused
+                pointsman depool HOST (or pointsman sync-common HOST when it is back)
+            HOST: timed out connecting
+                pointsman depool HOST (or pointsman sync-common HOST when it is back)
+            HOST: no route to host
+                pointsman depool HOST (or pointsman sync-common HOST when it is back)
+            HOST: name does not resolve
+                pointsman depool HOST (or pointsman sync-common HOST when it is back)
+            HOST: host key changed
+                pointsman hosts trust HOST
+            HOST: host key unknown
+                pointsman hosts trust HOST
+            HOST: asks for a password
+                pointsman sync-common HOST (after our key was put there)
+            HOST: permission denied
+                pointsman sync-common HOST (after our key was put there)
+            HOST: closed the connection early
+                pointsman check --hosts HOST
+            HOST: disk full: 12 of 900 MB
+                pointsman sync-common HOST (after space was made there)
+            HOST: read-only file system
+                pointsman sync-common HOST (after it was mounted writable)
+            HOST: wrong architecture: it is aarch64, the agent is for x86_64
+                pointsman depool HOST (it needs a pointsman of its own kind)
+            HOST: no agent
+                pointsman agent install HOST
+            HOST: its login runs only agents that its owner put there, and `agent-0f` is not one of them
+                pointsman sync-common HOST (after this program's agent was put there under that name)
+            HOST: does not speak the protocol: \u{1b}[2Jbad
+                pointsman agent install HOST
+            HOST: ssh: \u{d}\u{a}all is well
+                pointsman check --hosts HOST"#]],
     );
 }
 

@@ -7,6 +7,7 @@ use super::super::error::StoreError;
 use super::tls::Tls;
 use crate::config::policy::StorePolicy;
 use crate::model::limits::{CREDENTIALS_BYTES_MAX, FAULT_CHARS_MAX};
+use crate::model::secret::Secret;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +34,7 @@ pub struct Target {
     /// Without it nothing is encrypted, as on loopback.
     pub tls: Option<Tls>,
     user: String,
-    password: Option<String>,
+    password: Option<Secret>,
     database: String,
 }
 
@@ -55,7 +56,7 @@ impl Target {
         let mut config = Config::new();
         config.user(&self.user).dbname(&self.database).application_name("pointsman");
         if let Some(password) = &self.password {
-            config.password(password);
+            config.password(password.expose());
         }
         config.ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
         config
@@ -66,7 +67,7 @@ impl Target {
 pub fn target(at: &StorePolicy) -> Result<Target, StoreError> {
     let refused = |why: String| StoreError::Address { reference: at.source.to_string(), why };
     let text = crate::mirror::keys::referred(&at.source);
-    let parts = text.and_then(|text| parse(&text)).map_err(refused)?;
+    let parts = text.and_then(|text| parse(text.expose())).map_err(refused)?;
     let tls = match (&parts.host, parts.wants_tls || at.ca_file.is_some()) {
         (Host::Tcp(name, _), true) => Some(tls(name, at).map_err(refused)?),
         _ => None,
@@ -97,7 +98,7 @@ struct Parts {
     host: Host,
     wants_tls: bool,
     user: String,
-    password: Option<String>,
+    password: Option<Secret>,
     database: String,
 }
 
@@ -145,7 +146,7 @@ fn parse(text: &str) -> Result<Parts, String> {
     let server = server.escape_debug().take(FAULT_CHARS_MAX).collect();
     let is_near = |name: &str| literal(name).is_some_and(|address| address.is_loopback());
     let wants_tls = wants_tls || matches!(&host, Host::Tcp(name, _) if !is_near(name));
-    let password = url.password().map(decoded).transpose()?;
+    let password = url.password().map(decoded).transpose()?.map(Secret::new);
     Ok(Parts { server, host, wants_tls, user, password, database })
 }
 
@@ -200,7 +201,9 @@ mod tests {
         let (host, tls, shown) = parsed("postgres://me@/books?host=/run/postgresql");
         assert_eq!((host, tls), (Host::Socket("/run/postgresql/.s.PGSQL.5432".into()), false));
         assert_eq!(shown, "books in /run/postgresql/.s.PGSQL.5432");
-        assert_eq!(parse("postgres://me:p%40ss@h/books").ok().and_then(|p| p.password).as_deref(), Some("p@ss"));
+        assert!(
+            parse("postgres://me:p%40ss@h/books").ok().and_then(|p| p.password).is_some_and(|p| p.expose() == "p@ss")
+        );
     }
 
     #[test]

@@ -56,14 +56,14 @@ impl Change {
 }
 
 /// What is there of a file or directory beside its names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     stat: Stat,
     bytes: Vec<u8>,
 }
 
 /// A disk at one moment: what lasts, and what may.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disk {
     known: BTreeMap<u64, Known>,
     /// Names that outlast a cut.

@@ -4,7 +4,9 @@
 //! `DiskFs` does them. What a hook does is seen afterwards, by comparing.
 
 use super::disk::{Change, Disk, Spot};
-use crate::agent::hostfs::{Ended, HostFs, Kind, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written};
+use crate::agent::hostfs::{
+    Base, Ended, HostFs, Kind, Listed, OpenLog, Place, Program, Space, Stat, SwitchLock, Written,
+};
 use crate::agent::memfs::MemFs;
 use crate::model::digest::Digest;
 use crate::model::question::{MachineFacts, PluginSaid};
@@ -18,8 +20,8 @@ pub struct Recording {
     disk: Disk,
     /// The disk after each change, once they are wanted.
     moments: Option<Vec<Disk>>,
-    /// How many syncs there were since then.
-    pub syncs: usize,
+    /// The syncs since then, by what they make last.
+    pub syncs: Vec<String>,
     /// The sync that does nothing, counted from 0 on: a mistake that a test plants.
     pub ignored: Option<usize>,
 }
@@ -29,13 +31,13 @@ impl Recording {
     pub fn new(mut inner: MemFs) -> Self {
         inner.lock().expect("its directories can be made");
         let disk = Disk::lasting(&inner);
-        Self { inner, disk, moments: None, syncs: 0, ignored: None }
+        Self { inner, disk, moments: None, syncs: Vec::new(), ignored: None }
     }
 
     /// From now on each moment is kept.
     pub fn watch(&mut self) {
         self.moments = Some(vec![self.disk.clone()]);
-        self.syncs = 0;
+        self.syncs.clear();
     }
 
     /// What was kept, and the host.
@@ -54,9 +56,9 @@ impl Recording {
     }
 
     /// One sync, unless it is the one that a test takes away.
-    fn sync(&mut self, sync: impl FnOnce(&mut Disk)) {
-        let ignored = self.moments.is_some() && self.ignored == Some(self.syncs);
-        self.syncs += 1;
+    fn sync(&mut self, what: String, sync: impl FnOnce(&mut Disk)) {
+        let ignored = self.moments.is_some() && self.ignored == Some(self.syncs.len());
+        self.syncs.push(what);
         if !ignored {
             sync(&mut self.disk);
         }
@@ -103,6 +105,12 @@ impl Recording {
         self.change(Change::Gone(spot));
         Ok(())
     }
+}
+
+/// A place in words.
+fn name(at: &Place) -> String {
+    let base = if at.base == Base::Root { "root" } else { "state" };
+    format!("{base}/{}", at.path)
 }
 
 /// Everything below a place, with its inode; directories before what is in them.
@@ -193,7 +201,7 @@ impl HostFs for Recording {
         self.unlink(at)?;
         self.inner.write(at, bytes)?;
         let inode = self.made(at)?.inode;
-        self.sync(|disk| disk.sync_file(inode));
+        self.sync(format!("bytes of {}", name(at)), |disk| disk.sync_file(inode));
         Ok(())
     }
 
@@ -262,13 +270,13 @@ impl HostFs for Recording {
     fn sync_dir(&mut self, at: &Place) -> io::Result<()> {
         self.inner.sync_dir(at)?;
         let directory = self.inner.lstat(at)?.expect("it was synced").inode;
-        self.sync(|disk| disk.sync_directory(directory));
+        self.sync(format!("names in {}", name(at)), |disk| disk.sync_directory(directory));
         Ok(())
     }
 
     fn sync_root(&mut self) -> io::Result<()> {
         self.inner.sync_root()?;
-        self.sync(Disk::sync_root);
+        self.sync("everything below root".to_owned(), Disk::sync_root);
         Ok(())
     }
 
