@@ -6,10 +6,11 @@
 //! that has a mistake is no list, and whatever is made of it is none either.
 
 use super::diagnostic::{Place, Sink, did_you_mean};
-use crate::model::limits::{CONFIG_BYTES_MAX, DBLIST_DEPTH_MAX, DBLIST_FILES_MAX};
+use crate::model::limits::{CONFIG_BYTES_MAX, DBLIST_DEPTH_MAX, DBLIST_FILES_MAX, DBLIST_TERMS_MAX};
 use crate::model::names::Wiki;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// What reads a file.
@@ -73,10 +74,22 @@ impl<'a> Lists<'a> {
             return None;
         };
         let tokens: Vec<&str> = body.split_whitespace().collect();
-        let terms = tokens.iter().step_by(2).copied();
-        let found: Vec<_> = terms.map(|term| self.term(term, directory, asked, sink)).collect();
-        let operators: Vec<&str> = tokens.iter().skip(1).step_by(2).copied().collect();
-        if let Some(wrong) = operators.iter().find(|o| !matches!(**o, "+" | "-" | "&")) {
+        if tokens.len() > 2 * DBLIST_TERMS_MAX {
+            let message = format!("an expression joins at most {DBLIST_TERMS_MAX} lists");
+            sink.push(asked.file, asked.place, message, Some("put some of them together in a dblist".into()));
+            return None;
+        }
+        let operators = || tokens.iter().skip(1).step_by(2).copied();
+        let mut wikis = Some(BTreeSet::new());
+        for (operator, term) in iter::once("+").chain(operators()).zip(tokens.iter().step_by(2)) {
+            let listed = self.term(term, directory, asked, sink);
+            wikis = wikis.zip(listed).map(|(left, right)| match operator {
+                "+" => &left | &right,
+                "-" => &left - &right,
+                _ => &left & &right,
+            });
+        }
+        if let Some(wrong) = operators().find(|o| !matches!(*o, "+" | "-" | "&")) {
             let message = format!("`{wrong}` stands where `+`, `-` or `&` is expected");
             let hint = "spaces stand around `+`, `-` and `&`".to_owned();
             sink.push(asked.file, asked.place, message, Some(hint));
@@ -86,13 +99,7 @@ impl<'a> Lists<'a> {
             sink.push(asked.file, asked.place, "the expression ends where a list is expected".into(), None);
             return None;
         }
-        let mut found = found.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
-        let first = found.next()?;
-        Some(operators.iter().zip(found).fold(first, |left, (operator, right)| match *operator {
-            "+" => &left | &right,
-            "-" => &left - &right,
-            _ => &left & &right,
-        }))
+        wikis
     }
 
     fn term(&mut self, term: &str, directory: &Path, asked: Asked<'_>, sink: &mut Sink) -> Option<BTreeSet<Wiki>> {
@@ -224,6 +231,7 @@ mod tests {
         check(&lists("%% x.dblist - y.dblist + y.dblist"), expect!["both x1 y1"]);
         check(&lists("%% x.dblist + y.dblist - y.dblist & z.dblist"), expect!["x1"]);
         check(&[("a", "%% b.dblist"), ("b", "%% c.dblist"), ("c", "w1")], expect!["w1"]);
+        check(&[("a", &format!("%% x.dblist{}", " + x.dblist".repeat(255))), ("x", "w1")], expect!["w1"]);
     }
 
     #[test]
@@ -256,6 +264,12 @@ mod tests {
         check(
             &[("a", "%% x.dblist -"), ("x", "w1")],
             expect!["d/a.dblist:1:1: the expression ends where a list is expected"],
+        );
+        check(
+            &[("a", &format!("%% x.dblist{}", " + x.dblist".repeat(256))), ("x", "w1")],
+            expect![[r#"
+                d/a.dblist:1:1: an expression joins at most 256 lists
+                  hint: put some of them together in a dblist"#]],
         );
         check(&[("a", "%%")], expect!["d/a.dblist:1:1: the expression ends where a list is expected"]);
         check(

@@ -173,9 +173,12 @@ impl<'a> Fields<'a> {
             return None;
         };
         for (key, _) in entries.iter().filter(|(key, _)| !keys.contains(&key.text.as_str())) {
-            let hint = did_you_mean(&key.text, keys.iter().copied())
-                .unwrap_or_else(|| format!("the keys of {what} are {}", keys.join(", ")));
-            sink.hint(key.place, format!("`{}` is not a key of {what}", key.text), Some(hint));
+            let hint = || {
+                did_you_mean(&key.text, keys.iter().copied())
+                    .unwrap_or_else(|| format!("the keys of {what} are {}", keys.join(", ")))
+            };
+            let hint = if sink.is_full() { None } else { Some(hint()) };
+            sink.hint(key.place, format!("`{}` is not a key of {what}", key.text), hint);
         }
         Some(Self { what, node, sink, broken: BTreeSet::new() })
     }

@@ -20,6 +20,7 @@ use super::select::{Hosts, select};
 use super::stages::groups_of;
 use super::yaml::Node;
 use crate::gate::spec::{Counters, Gate, Kind, MOMENTS, Mode, Moment, OnFail};
+use crate::model::limits::{GATES_HOSTS_MAX, GATES_MAX};
 use crate::model::names::{GateName, HostName};
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -86,8 +87,18 @@ const KINDS: [Row; 12] = [
 /// Every gate that has no mistake in it.
 pub fn gates(nodes: &[Node], known: &Known<'_>, sink: &mut Sink) -> Vec<Gate> {
     let mut found: Vec<Gate> = Vec::new();
+    if let Some(node) = nodes.get(GATES_MAX) {
+        sink.add(node.place, format!("there are more than {GATES_MAX} gates"));
+        return found;
+    }
+    let mut named = 0;
     for node in nodes {
         let Some(gate) = gate(node, known, sink) else { continue };
+        named += gate.hosts.as_ref().map_or(0, BTreeSet::len);
+        if named > GATES_HOSTS_MAX {
+            sink.add(node.place, format!("the gates together name more than {GATES_HOSTS_MAX} hosts"));
+            break;
+        }
         match found.iter().any(|other| other.name == gate.name) {
             true => sink.add(node.place, format!("the gate `{}` is listed twice", gate.name)),
             false => found.push(gate),

@@ -19,8 +19,14 @@ pub fn hosts(raw: &File, base: &Path, sink: &mut Sink) -> Option<BTreeMap<HostNa
     let entries = raw.hosts.as_ref()?;
     let before = sink.count();
     let mut hosts = BTreeMap::new();
+    let mut named = 0;
     for entry in &entries.value {
-        add(entry, base, &mut hosts, sink);
+        named += add(entry, base, &mut hosts, sink);
+        if named > RANGE_HOSTS_MAX {
+            // Each entry may name as many, and there may be thousands.
+            sink.add(entry.name.place, format!("there are more than {RANGE_HOSTS_MAX} hosts"));
+            break;
+        }
     }
     let sound = sink.count() == before && !raw.broken.contains("hosts");
     if sound && hosts.is_empty() {
@@ -29,15 +35,20 @@ pub fn hosts(raw: &File, base: &Path, sink: &mut Sink) -> Option<BTreeMap<HostNa
     sound.then_some(hosts)
 }
 
-fn add(entry: &HostEntry, base: &Path, hosts: &mut BTreeMap<HostName, HostPolicy>, sink: &mut Sink) {
+/// Adds the hosts of an entry; how many it names, whether they could be added or not.
+fn add(entry: &HostEntry, base: &Path, hosts: &mut BTreeMap<HostName, HostPolicy>, sink: &mut Sink) -> usize {
     let expanded = ranges::expand(&entry.name.value);
     let roles = roles(&entry.roles, sink);
     // A datacenter's name has the grammar of a group's.
     let datacenter: Option<Group> = parsed(&entry.datacenter, "a datacenter", sink);
     let names = match expanded {
         Ok(names) => names,
-        Err(why) => return sink.add(entry.name.place, format!("`{}`: {why}", entry.name.value)),
+        Err(why) => {
+            sink.add(entry.name.place, format!("`{}`: {why}", entry.name.value));
+            return 0;
+        }
     };
+    let named = names.len();
     let transport = transport(entry, names.len(), base, sink);
     let proxy = proxy(entry, names.len(), hosts, sink);
     let twice: Vec<&HostName> = names.iter().filter(|name| hosts.contains_key(*name)).collect();
@@ -45,15 +56,13 @@ fn add(entry: &HostEntry, base: &Path, hosts: &mut BTreeMap<HostName, HostPolicy
         let message = format!("listed before: {}", self::names(&twice));
         sink.hint(entry.name.place, message, Some("list each host once, with all of its roles".to_owned()));
     }
-    if hosts.len() + names.len() > RANGE_HOSTS_MAX {
-        return sink.add(entry.name.place, format!("there are more than {RANGE_HOSTS_MAX} hosts"));
-    }
-    let (Some(roles), Some(datacenter), Some(way)) = (roles, datacenter, transport) else { return };
+    let (Some(roles), Some(datacenter), Some(way)) = (roles, datacenter, transport) else { return named };
     for name in names {
         let transport = way.of(&name);
         let datacenter = datacenter.to_string();
         hosts.insert(name, HostPolicy { roles: roles.clone(), datacenter, transport, proxy });
     }
+    named
 }
 
 fn roles(entry: &At<Vec<At<String>>>, sink: &mut Sink) -> Option<BTreeSet<Role>> {

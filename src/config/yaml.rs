@@ -5,7 +5,7 @@
 //! mistake, the first value is kept only to look for further mistakes. There are no aliases, tags or merges.
 
 use super::diagnostic::{Place, Sink};
-use crate::model::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX};
+use crate::model::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_NODES_MAX};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
@@ -83,6 +83,7 @@ fn options() -> Options {
 fn budget() -> Budget {
     let mut budget = Budget::default();
     budget.max_depth = CONFIG_DEPTH_MAX;
+    budget.max_nodes = CONFIG_NODES_MAX;
     budget.max_documents = 1;
     budget.max_aliases = 0;
     budget.max_anchors = 0;
@@ -98,6 +99,7 @@ fn explain(error: &serde_saphyr::Error) -> (String, Option<String>) {
                 ("anchors (`&name`) and aliases (`*name`) are not allowed".into(), Some("write the value out".into()))
             }
             BudgetBreach::Depth { .. } => (format!("nested deeper than {CONFIG_DEPTH_MAX} levels"), None),
+            BudgetBreach::Nodes { .. } => (format!("it has more than {CONFIG_NODES_MAX} keys and values"), too_large()),
             BudgetBreach::Documents { .. } => second_document(),
             other => (format!("it exceeds a limit: {other:?}"), None),
         },

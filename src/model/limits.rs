@@ -33,6 +33,14 @@ pub const RANGE_HOSTS_MAX: usize = 10_000;
 pub const MAP_BYTES_MAX: usize = 4 << 20;
 /// Files in one component.
 pub const TREE_FILES_MAX: usize = 2_000_000;
+/// Texts, numbers, lists and mappings of one configuration file together: each takes some hundred bytes of memory.
+pub const CONFIG_NODES_MAX: usize = 100_000;
+/// Lists that one expression of dblists may join.
+pub const DBLIST_TERMS_MAX: usize = 256;
+/// Gates of a site.
+pub const GATES_MAX: usize = 200;
+/// Hosts that all gates of a site together may name, each as often as it is named.
+pub const GATES_HOSTS_MAX: usize = 100_000;
 /// Depth of directories in one component.
 pub const TREE_DEPTH_MAX: usize = 64;
 /// Epochs above the median of all hosts' fences that a host's fence may claim before it is called absurd.

@@ -123,7 +123,7 @@ impl Search<'_> {
 }
 
 /// Refuses an answer that is not of all documents.
-fn whole(status: u16, answer: &Value, index: &str) -> Result<(), String> {
+pub fn whole(status: u16, answer: &Value, index: &str) -> Result<(), String> {
     if status != 200 || !answer["error"].is_null() {
         return Err(format!("status {status}: {}", reason(&answer["error"])));
     }
@@ -150,7 +150,8 @@ fn reason(error: &Value) -> String {
     said.unwrap_or("no reason is given").to_owned()
 }
 
-fn counted(answer: &Value, field: &str) -> Result<Counted, String> {
+/// The counts of an answer by the values of `field`.
+pub fn counted(answer: &Value, field: &str) -> Result<Counted, String> {
     let by = &answer["aggregations"]["by"];
     match by["sum_other_doc_count"].as_u64() {
         Some(0) => {}
@@ -172,7 +173,7 @@ fn counted(answer: &Value, field: &str) -> Result<Counted, String> {
 }
 
 /// The documents of a page, and what the last of them was sorted by.
-fn page(answer: &Value) -> Result<(Vec<Message>, Option<u64>), String> {
+pub fn page(answer: &Value) -> Result<(Vec<Message>, Option<u64>), String> {
     let hits = answer["hits"]["hits"].as_array().ok_or("an answer without documents")?;
     let mut last = None;
     let mut found = Vec::with_capacity(hits.len());

@@ -84,10 +84,12 @@ impl SearchCounts {
 fn by_host(hosts: &Hosts, exposed: &Counted, failed: &Counted) -> HostCounts {
     let mut found = HostCounts::new();
     for (host, exposure) in exposed.by.iter().filter_map(|(name, n)| Some((hosts.find(name)?, *n))) {
-        found.entry(host).or_default().exposure += exposure;
+        let count = found.entry(host).or_default();
+        count.exposure = count.exposure.saturating_add(exposure);
     }
     for (host, events) in failed.by.iter().filter_map(|(name, n)| Some((hosts.find(name)?, *n))) {
-        found.entry(host).or_default().events += events;
+        let count = found.entry(host).or_default();
+        count.events = count.events.saturating_add(events);
     }
     found
 }
