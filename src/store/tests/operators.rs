@@ -23,7 +23,7 @@ fn an_older_epoch_writes_nothing() {
             alice.take_lock(Time(1_453_418_040_000), "alice@deploy pid 1", "promote group1", false).expect("free");
         says(
             bob.take_lock(Time(2), "bob@deploy pid 2", "sync-common", false),
-            expect!["the books are locked by alice@deploy pid 1 since 2016-01-21T23:14:00Z: promote group1"],
+            expect!["the books are locked by alice@deploy pid 1 since 2016-01-21 23:14 UTC: promote group1"],
         );
         let new = bob.take_lock(Time(1_453_511_760_000), "bob@deploy pid 2", "rollback", true).expect("it takes over");
         assert_eq!((new.epoch, new.alive), (old.epoch + 1, true));
