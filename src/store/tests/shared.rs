@@ -236,7 +236,7 @@ fn whether_a_holder_elsewhere_lives_is_unknown() {
     let [mut here, mut there] = [&one, &two].map(|dir| postgres::open(dir.path(), &at(&server), true).expect("books"));
     let old = there.take_lock(Time(1_453_418_040_000), "alice@deploy2 pid 1", "promote", false).expect("free");
     assert_eq!(here.holder_lives().expect("it can be asked"), None);
-    expect![[r#"the books are locked by alice@deploy2 pid 1 since 2016-01-21T23:14:00Z: promote (whether that process lives is unknown, on deploy2)"#]]
+    expect![[r#"the books are locked by alice@deploy2 pid 1 since 2016-01-21 23:14 UTC: promote (whether that process lives is unknown, on deploy2)"#]]
         .assert_eq(&said(&server, here.take_lock(Time(2), "bob@deploy1 pid 2", "converge", false)));
     let claim = here.take_lock(Time(2), "bob@deploy1 pid 2", "rollback", true).expect("it takes over");
     assert_eq!((claim.epoch, claim.alive), (old.epoch + 1, true));
