@@ -51,7 +51,7 @@ fn the_walk_comes_out_as_it_is_told_and_a_kept_fleet_is_ended() {
     assert!(bad.contains("is new: ") && bad.contains(": it is the release."), "{bad}");
     assert!(bad.contains("(code 3)"), "{bad}");
     let open = after(&walk, "blocker list");
-    assert!(open.contains("by new-errors: ") && open.contains("Can neither load the session"), "{open}");
+    assert!(open.contains("(new-errors, since ") && open.contains("Can neither load the session"), "{open}");
     let stopped = after(&walk, "promote group0 1.27.0-wmf.11 -m 'once more' --yes --quiet");
     assert!(stopped.contains("is open since") && stopped.contains("(code 10)"), "{stopped}");
     let again = after(&walk, "promote group0 1.27.0-wmf.11 -m 'train of the week' --again");
