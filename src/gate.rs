@@ -8,6 +8,8 @@
 
 pub mod attribution;
 pub mod feasible;
+#[cfg(test)]
+pub mod fixture;
 pub mod judge;
 pub mod reading;
 pub mod scope;

@@ -1,25 +1,13 @@
 //! What a gate would need is said.
 
 use super::*;
+use crate::gate::fixture;
 use crate::gate::spec::numbers::{PercentAbove, Source, Threshold};
 use crate::gate::spec::signatures::{LogSource, Signatures};
-use crate::gate::spec::{Counters, Mode, OnFail};
 use expect_test::expect;
-use std::collections::BTreeSet;
 
 fn with(kind: Kind, rolled: usize, control: usize) -> Result<(), String> {
-    let gate = Gate {
-        name: "g".parse().expect("a name"),
-        at: BTreeSet::new(),
-        groups: None,
-        hosts: None,
-        counters: Counters::default(),
-        mode: Mode::Enforce,
-        on_fail: OnFail::Rollback,
-        needs: BTreeSet::new(),
-        kind,
-    };
-    feasible(&gate, rolled, control)
+    feasible(&fixture::gate("g", kind), rolled, control)
 }
 
 fn program() -> Source {

@@ -1,6 +1,7 @@
 //! Each kind's verdicts.
 
 use super::*;
+use crate::gate::fixture;
 use crate::gate::reading::{Answered, Shown, Tally};
 use crate::gate::signature::Seen;
 use crate::gate::spec::counts::{CountLimits, CountSource, Counts, LogCounts};
@@ -9,7 +10,6 @@ use crate::gate::spec::numbers::{Condition, Op, PercentAbove, Ranks, Rule, Sourc
 use crate::gate::spec::people::{Blockers, Soak};
 use crate::gate::spec::probe::{Contract, Probe, Served, ServedField};
 use crate::gate::spec::signatures::{Acknowledged, LogSource, Signatures};
-use crate::gate::spec::{Counters, Mode, OnFail};
 use crate::model::question::PluginSaid;
 use crate::model::verdict::{Count, HostCounts, Verdict::*};
 use expect_test::expect;
@@ -20,17 +20,7 @@ pub fn host(name: &str) -> HostName {
 }
 
 pub fn gate(kind: Kind) -> Gate {
-    Gate {
-        name: "g".parse().expect("a name"),
-        at: BTreeSet::new(),
-        groups: None,
-        hosts: None,
-        counters: Counters::default(),
-        mode: Mode::Enforce,
-        on_fail: OnFail::Rollback,
-        needs: BTreeSet::new(),
-        kind,
-    }
+    fixture::gate("g", kind)
 }
 
 fn scope(rolled: usize, control: usize) -> Scope {
