@@ -24,7 +24,7 @@ use crate::model::time::Time;
 use crate::rollout::effect::{GateCall, GateEnd, Told};
 use crate::signal::World;
 use crate::signal::reader::Reader;
-use asking::{Asked, Asking, Decided, Stood};
+use asking::{Asked, Asking, Decided, Stood, Suspicion};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Gating {
                     continue;
                 }
                 Some(Decided::Ended(end)) => return self.ended(end),
-                Some(Decided::LookAt(hosts)) => self.look_again(&hosts),
+                Some(Decided::LookAgain(suspicion)) => self.look_again(&suspicion),
                 None if asking.is_looking() => {}
                 None if asking.needs_books(clock::now()) => return Step::Books,
                 None => {
@@ -208,12 +208,12 @@ impl Gating {
         match done.expect("a provider neither panics nor is cancelled") {
             Done::Read { call, gate, reader, reading } => {
                 self.readers.insert(gate.clone(), reader);
-                if call == self.calls {
+                // One that was read for an earlier question is read again, see below.
+                if call == self.calls && !self.queued.contains(&gate) {
                     match (&mut self.last_look, &mut self.asking) {
-                        // One that was read for an earlier question is read again, see below.
-                        (Some((left, _)), _) if !self.queued.contains(&gate) => drop(left.remove(&gate)),
+                        (Some((left, _)), _) => drop(left.remove(&gate)),
                         (None, Some(asking)) => asking.take(&gate, *reading, self.world.now()),
-                        _ => {}
+                        (None, None) => {}
                     }
                 }
                 self.ask_queued(&gate);
@@ -242,10 +242,11 @@ impl Gating {
         Step::Ended { end, records, told }
     }
 
-    /// A second witness: suspected hosts read and hash every file that they must hold.
-    fn look_again(&mut self, hosts: &BTreeSet<HostName>) {
+    /// A second witness: suspected hosts read and hash every file that they must hold, and the gates read once more.
+    fn look_again(&mut self, suspicion: &Suspicion) {
+        suspicion.gates.iter().for_each(|gate| self.read(gate));
         let Some(asking) = &self.asking else { return };
-        let (asked, fleet, deep_ms) = (asking.wanted_of(hosts), Arc::clone(&self.fleet), self.deep_ms);
+        let (asked, fleet, deep_ms) = (asking.wanted_of(&suspicion.hosts), Arc::clone(&self.fleet), self.deep_ms);
         self.tasks.spawn_local(async move { Done::Looked(Look::new(&fleet, deep_ms).at(&asked, Level::L3).await) });
     }
 

@@ -196,8 +196,11 @@ impl Running {
             Moment::Canary => self.asked < self.gate.counters.count,
             Moment::Wave | Moment::Group | Moment::Watch => true,
         };
+        // A second look at a gate that failed takes nothing back, and it goes on saying why it failed.
+        if self.standing != Standing::Failed || judgement.verdict == Verdict::Fail {
+            self.last = Some(judgement);
+        }
         self.standing = self.stands(can_wait, once);
-        self.last = Some(judgement);
         let enough = self.gate.counters.consecutive_success_limit;
         let ended = match self.standing {
             Standing::Failed | Standing::Errored | Standing::Undecided => true,

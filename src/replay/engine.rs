@@ -7,6 +7,7 @@ use super::signals::Signals;
 use crate::config::incident::spec::{HostEvent, Incident};
 use crate::config::policy::Policy;
 use crate::drive::gating::asking::{Asked, Asking, Decided};
+use crate::gate::spec::Gate;
 use crate::model::books::{Books, Record};
 use crate::model::fault::Fault;
 use crate::model::ids::BooksId;
@@ -258,13 +259,14 @@ impl<'a> Engine<'a> {
                     self.learned(epoch, &records, &told)?;
                     return Ok(Some(end));
                 }
-                Some(Decided::LookAt(hosts)) => asking.looked(self.fleet.look(&asking.wanted_of(&hosts))),
+                Some(Decided::LookAgain(suspicion)) => {
+                    asking.looked(self.fleet.look(&asking.wanted_of(&suspicion.hosts)));
+                    self.read(&mut asking, &suspicion.gates);
+                }
                 None => {
                     asking.take_books(self.books()?);
-                    for gate in asking.due(self.now) {
-                        let reading = self.signals.read(&gate, &asking.scope_of(&gate), self.now);
-                        asking.take(&gate.name, reading, self.now);
-                    }
+                    let due = asking.due(self.now);
+                    self.read(&mut asking, &due);
                 }
             }
             let (records, told) = asking.learned();
@@ -278,6 +280,13 @@ impl<'a> Engine<'a> {
             let wake = asking.wake().unwrap_or(self.now);
             self.pass(wake.max(Time(self.now.0 + 1)).min(until))?;
             self.changed();
+        }
+    }
+
+    fn read(&mut self, asking: &mut Asking, gates: &[Gate]) {
+        for gate in gates {
+            let reading = self.signals.read(gate, &asking.scope_of(gate), self.now);
+            asking.take(&gate.name, reading, self.now);
         }
     }
 

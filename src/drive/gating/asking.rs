@@ -34,12 +34,22 @@ pub struct Asked {
 }
 
 /// What a call comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Decided {
-    /// These hosts are suspected and have to be looked at a second time; answer with [`Asking::looked`].
-    LookAt(BTreeSet<HostName>),
+    /// Single hosts are suspected: a second look is due before that is believed.
+    LookAgain(Suspicion),
     /// This follows.
     Ended(GateEnd),
+}
+
+/// What speaks against single hosts, and is looked at once more. The counts of many hosts are never of one moment: of an
+/// error that begins everywhere between two of them, only the host that was read last has any.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suspicion {
+    /// These hosts are to be proven; answer with [`Asking::looked`].
+    pub hosts: BTreeSet<HostName>,
+    /// These gates suspect them and are to be read again; answer with [`Asking::take`].
+    pub gates: Vec<Gate>,
 }
 
 /// One call to the gates.
@@ -61,6 +71,8 @@ pub struct Asking {
     pub(super) told: Vec<Told>,
     /// Hosts that are looked at a second time, and what they showed.
     suspects: BTreeSet<HostName>,
+    /// Gates that suspect them and have not been read again.
+    again: BTreeSet<GateName>,
     pub(super) looked: Option<BTreeMap<HostName, Looked>>,
 }
 
@@ -86,6 +98,7 @@ impl Asking {
             records: Vec::new(),
             told: Vec::new(),
             suspects: BTreeSet::new(),
+            again: BTreeSet::new(),
             looked: None,
         };
         let (rollout, among) = (asking.call.rollout, asking.call.gates.clone());
@@ -130,9 +143,13 @@ impl Asking {
     pub fn take(&mut self, name: &GateName, reading: Result<Reading, ReadError>, now: Time) {
         let Some(gate) = self.gates.iter().find(|gate| gate.name == *name) else { return };
         let scope = self.scope_of(gate);
+        self.again.remove(name);
         let reading = reading.map(|reading| self.with_books(reading, now));
         let judgement = judge(gate, &scope, &reading, now);
-        if let Ok(reading) = reading {
+        // A failure is attributed by a reading that shows it.
+        let failed = |(gate, standing, _): (&Gate, Standing, _)| gate.name == *name && standing == Standing::Failed;
+        let shows = judgement.verdict == Verdict::Fail || !self.soak.standing().any(failed);
+        if let Some(reading) = reading.ok().filter(|_| shows) {
             self.readings.insert(name.clone(), reading);
         }
         self.count(now, judgement);
@@ -156,14 +173,14 @@ impl Asking {
         self.observed.extend(failed);
     }
 
-    /// When something is due, if no answer comes before; `None`: suspected hosts are looked at first.
+    /// When something is due, if no answer comes before; `None`: a second look at suspected hosts comes first.
     pub fn wake(&self) -> Option<Time> {
         (!self.is_looking()).then(|| self.soak.wake())
     }
 
-    /// Whether suspected hosts are being looked at a second time; nothing else is due then.
+    /// Whether the second look at suspected hosts is still out; nothing else is due then.
     pub fn is_looking(&self) -> bool {
-        self.looked.is_none() && !self.suspects.is_empty()
+        self.looked.is_none() && !self.suspects.is_empty() || !self.again.is_empty()
     }
 
     /// What suspected hosts must hold.
@@ -189,8 +206,9 @@ impl Asking {
                 self.failed(&failed)
             }
         };
-        if let Decided::LookAt(hosts) = &decided {
-            self.suspects.clone_from(hosts);
+        if let Decided::LookAgain(suspicion) = &decided {
+            self.suspects.clone_from(&suspicion.hosts);
+            self.again = suspicion.gates.iter().map(|gate| gate.name.clone()).collect();
         }
         Some(decided)
     }
@@ -233,3 +251,6 @@ impl Asking {
 fn asks_books(gate: &Gate) -> bool {
     matches!(gate.kind, Kind::Approval | Kind::Blockers(_) | Kind::Soak(_))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What follows a failed gate: the release, single hosts with a second witness, or a person.
 
-use super::asking::{Asking, Decided};
+use super::asking::{Asking, Decided, Suspicion};
 use crate::gate::attribution::{Attribution, Blame, Consequence, attribute, consequence, with_witness};
 use crate::gate::judge::tallies;
 use crate::gate::reading::{Reading, What};
@@ -20,12 +20,12 @@ impl Asking {
         let mut why = Vec::new();
         let (mut back, mut pause) = (false, false);
         let mut leave_out = BTreeMap::new();
+        if let Some(suspicion) = self.suspicion(gates) {
+            return Decided::LookAgain(suspicion);
+        }
         for gate in gates {
             let found = self.attributed(gate);
             let suspects: BTreeSet<HostName> = found.iter().flat_map(|found| &found.suspects).cloned().collect();
-            if !suspects.is_empty() && self.looked.is_none() {
-                return Decided::LookAt(suspects);
-            }
             let witnesses: BTreeMap<HostName, Vec<String>> =
                 suspects.iter().map(|host| (host.clone(), self.witnesses(host))).collect();
             let witnessed = !suspects.is_empty() && witnesses.values().all(|seen| !seen.is_empty());
@@ -52,15 +52,15 @@ impl Asking {
 
     /// What follows when no gate failed: errors of a single host are few among those of all, and still its own.
     pub(super) fn passed(&mut self, gates: &[Gate]) -> Decided {
+        if let Some(suspicion) = self.suspicion(gates) {
+            return Decided::LookAgain(suspicion);
+        }
         let mut blamed: BTreeMap<HostName, String> = BTreeMap::new();
-        for gate in gates.iter().filter(|gate| self.readings.contains_key(&gate.name)) {
+        for gate in gates {
             if let Some(found) = self.attributed(gate).filter(|found| found.blame == Blame::Host) {
                 let said = |host| (host, format!("{}: {}", gate.name, found.sentence));
                 blamed.extend(found.suspects.iter().cloned().map(said));
             }
-        }
-        if !blamed.is_empty() && self.looked.is_none() {
-            return Decided::LookAt(blamed.into_keys().collect());
         }
         let mut leave_out = BTreeMap::new();
         for (host, sentence) in blamed {
@@ -72,6 +72,19 @@ impl Asking {
             }
         }
         Decided::Ended(GateEnd::GoOn { leave_out })
+    }
+
+    /// Hosts that any of these gates suspects, unless there was a second look already.
+    fn suspicion(&self, gates: &[Gate]) -> Option<Suspicion> {
+        let mut suspicion = Suspicion { hosts: BTreeSet::new(), gates: Vec::new() };
+        for gate in gates.iter().filter(|_| self.looked.is_none()) {
+            let suspects = self.attributed(gate).map(|found| found.suspects).unwrap_or_default();
+            if !suspects.is_empty() {
+                suspicion.hosts.extend(suspects);
+                suspicion.gates.push(gate.clone());
+            }
+        }
+        (!suspicion.hosts.is_empty()).then_some(suspicion)
     }
 
     /// Who is to blame for a gate; `None` where its reading does not tell hosts apart.
