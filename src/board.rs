@@ -7,6 +7,7 @@
 //! Absent on purpose: every other command, sessions and cookies, and keeping a token anywhere but as its digest.
 
 pub mod access;
+mod answering;
 mod connections;
 pub mod people;
 pub mod reading;

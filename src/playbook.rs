@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: a language. A stage is one verb with values; there are no conditions, loops or expressions.
 
+pub mod asked;
 pub mod back;
 pub mod budget;
 pub mod machine;

@@ -1,19 +1,14 @@
 //! What is asked and what is answered: pages, JSON, metrics, events, and the one form.
 
 use super::access::Access;
+use super::answering::{Answer, write};
 use super::{Shared, reading};
 use crate::config;
 use crate::config::policy::Policy;
 use crate::drive::clock;
-use crate::drive::deploy::person_named;
-use crate::model::books::{Record, Rollout};
-use crate::model::health::HealthRecord;
+use crate::model::books::Rollout;
 use crate::model::ids::RolloutId;
-use crate::model::limits::{
-    BOARD_FORM_BYTES_MAX, BOARD_ROLLOUTS, BOARD_TRIES_MAX, BOARD_TRY_MS, BOARD_WRONG_MS, LINE_BYTES_MAX,
-};
-use crate::model::names::GateName;
-use crate::plan::permit;
+use crate::model::limits::{BOARD_FORM_BYTES_MAX, BOARD_ROLLOUTS, BOARD_TRIES_MAX, BOARD_TRY_MS, BOARD_WRONG_MS};
 use crate::report::html::board::{self, Board};
 use crate::report::status::StatusView;
 use crate::report::{history, status, textfile};
@@ -58,7 +53,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
 }
 
 /// Something that is not answered, and why.
-struct Refused(StatusCode, String);
+pub struct Refused(pub StatusCode, pub String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -136,11 +131,13 @@ fn unread(error: StoreError) -> Refused {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> Refused {
+/// What can't be helped.
+pub fn failed(error: impl std::fmt::Display) -> Refused {
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
-fn view(policy: &Policy, store: &SqlStore) -> Result<StatusView, Refused> {
+/// The books and the site, as they are now.
+pub fn view(policy: &Policy, store: &SqlStore) -> Result<StatusView, Refused> {
     let (books, lives) = (store.load().map_err(unread)?, store.holder_lives().map_err(unread)?);
     Ok(StatusView::of(policy, books, lives, clock::now(), "the board"))
 }
@@ -182,62 +179,15 @@ async fn report(State(shared): All, Path(id): Path<String>) -> Result<Html<Strin
     with_books(&shared, page).await.map(Html)
 }
 
-/// The form.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answer {
-    rollout: String,
-    gate: String,
-    answer: String,
-    reason: String,
-    token: String,
-}
-
 async fn answer(State(shared): All, headers: HeaderMap, Form(form): Form<Answer>) -> Result<Response, Refused> {
     if !shared.board.access.is_from_here(&headers) {
         return Err(Refused(StatusCode::FORBIDDEN, "the form did not come from the board".into()));
     }
     let nobody = || Refused(StatusCode::FORBIDDEN, "nobody has this token".into());
     let name = known(&shared, Some(form.token.clone())).await.ok_or_else(nobody)?;
-    let yes = form.answer == "yes";
     let written = tokio::task::spawn_blocking(move || write(&shared, &form, &name)).await;
-    written.map_err(failed)??;
-    let back = if yes { "/?said=approved" } else { "/?said=denied" };
+    let back = if written.map_err(failed)?? { "/?said=approved" } else { "/?said=denied" };
     Ok((StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response())
-}
-
-/// Writes a person's answer down, if it is one to an approval that waits.
-fn write(shared: &Shared, form: &Answer, name: &str) -> Result<(), Refused> {
-    let bad = |why: &str| Refused(StatusCode::BAD_REQUEST, why.to_owned());
-    let _alone = shared.books.write().unwrap_or_else(PoisonError::into_inner);
-    let policy = config::load(&shared.board.groups_yaml).map_err(failed)?;
-    let mut store = keeper::open(&policy, None).map_err(failed)?;
-    let view = view(&policy, &store)?;
-    let waits = board::waiting(&view)
-        .into_iter()
-        .find(|(id, gate, _)| id.to_string() == form.rollout && gate.as_str() == form.gate);
-    let (rollout, gate): (RolloutId, GateName) = waits
-        .map(|(id, gate, _)| (id, gate.clone()))
-        .ok_or_else(|| Refused(StatusCode::CONFLICT, "this approval does not wait any more".into()))?;
-    let by = format!("{name} at the board");
-    let yes = match form.answer.as_str() {
-        "yes" => true,
-        "no" => false,
-        _ => return Err(bad("an answer is yes or no")),
-    };
-    let reason = form.reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > LINE_BYTES_MAX {
-        return Err(bad("say why, in at most 1000 bytes"));
-    }
-    if policy.rights.is_some()
-        && let Err(blocked) = permit::answer(&policy, &person_named(name), permit::asked(&view.books, rollout), yes)
-    {
-        let note = Record::Note { by, text: format!("refused: {blocked}") };
-        store.note(clock::now(), view.books.epoch, &[note]).map_err(failed)?;
-        return Err(Refused(StatusCode::FORBIDDEN, blocked.to_string()));
-    }
-    let record = HealthRecord::Answered { rollout, gate, yes, by, reason };
-    store.note(clock::now(), view.books.epoch, &[Record::Health(record)]).map_err(failed)
 }
 
 /// One event whenever the journal has more: the number of its events.

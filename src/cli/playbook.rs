@@ -21,8 +21,8 @@ use crate::model::playbook::{PlaybookRecord, PlaybookRun, PlaybookStatus};
 use crate::model::time::Time;
 use crate::plan::permit;
 use crate::plan::saved::Saved;
-use crate::playbook::back;
 use crate::playbook::machine::{Effect, Event, Machine};
+use crate::playbook::{asked, back};
 use crate::report::events;
 use crate::report::notice;
 use crate::report::plan::shown;
@@ -299,21 +299,17 @@ pub fn answer(
     (id, yes, reason): (PlaybookId, bool, String),
 ) -> anyhow::Result<Exit> {
     let run = unfinished(&store.load()?, Some(id))?;
-    let playbook = crate::config::playbook::parse(&run.file, &run.text, policy, &run.vars)?;
-    let by = run.by.clone();
-    let at = Machine::new(&playbook, run).position();
-    let stage = at.map(|at| &playbook.stages[at]).filter(|stage| matches!(stage.verb, Verb::Approve { .. }));
-    let Some(stage) = stage else {
+    let Some(asked) = asked::of(&run, policy)? else {
         return Err(Usage(format!("nothing of {id} waits for an approval")).into());
     };
     if let Some(person) = rights::person_of(policy) {
-        let may = permit::answer(policy, &person, (playbook.promotes(), vec![&by]), yes);
+        let may = permit::answer(policy, &person, (asked.groups, vec![&asked.by]), yes);
         may.map_err(|blocked| rights::refused(seat, policy, blocked))?;
     }
-    let record = PlaybookRecord::Answered { id, stage: stage.name.clone(), yes, by: who(), reason };
+    let record = PlaybookRecord::Answered { id, stage: asked.stage.clone(), yes, by: who(), reason };
     store.note(clock::now(), 0, &[Record::Playbook(record)])?;
     let what = if yes { "approved" } else { "denied" };
-    seat.printer.talk(&format!("{id}: {} is {what}; when it is paused: pointsman resume {id}", stage.name));
+    seat.printer.talk(&format!("{id}: {} is {what}; when it is paused: pointsman resume {id}", asked.stage));
     Ok(Exit::Done)
 }
 

@@ -7,6 +7,7 @@ use crate::model::health::GateRow;
 use crate::model::names::GateName;
 use crate::model::time::Time;
 use crate::model::verdict::{Judgement, Verdict};
+use crate::playbook::asked::Asked;
 use std::collections::BTreeMap;
 
 /// Open blockers, a line each: what is wrong, since when, by whom, what to type.
@@ -35,6 +36,16 @@ pub fn waiting(books: &Books, now: Time) -> Vec<String> {
         format!("{gate}: {rollout}{what} waits, {}; type: {type_this}", since(*asked, now))
     };
     all.iter().map(line).collect()
+}
+
+/// The same of a run of a playbook.
+pub fn asked(asked: &Asked, now: Time) -> String {
+    let (id, name, by) = (asked.id, Untrusted(&asked.name), Untrusted(&asked.by));
+    let (stage, text) = (Untrusted(&asked.stage), Untrusted(&asked.text));
+    let denied = asked.denied.as_ref().map(|(by, why)| format!(", denied by {}: {}", Untrusted(by), Untrusted(why)));
+    let type_this = format!("pointsman approve {id} -m WHY, or pointsman deny {id} -m WHY");
+    let denied = denied.unwrap_or_default();
+    format!("{stage}: {id} {name} by {by} waits, {}{denied}: {text}; type: {type_this}", since(asked.since, now))
 }
 
 /// What gates said of one rollout: the last and the first failed judgement of each, who was blamed, what people decided.

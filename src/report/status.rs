@@ -20,6 +20,7 @@ use crate::model::time::Time;
 use crate::model::words::count;
 use crate::plan::goal::Site;
 use crate::plan::{assess, back};
+use crate::playbook::asked::{self, Asked};
 use crate::store::error::machine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,9 @@ pub struct StatusView {
     pub observed: BTreeMap<HostName, Look>,
     /// What a rollback would restore, in the planner's words; `None`: nothing.
     pub rollback: Option<String>,
+    /// What runs of playbooks ask people; not in what an earlier pointsman wrote.
+    #[serde(default)]
+    pub asked: Vec<Asked>,
 }
 
 /// What came of looking at a host.
@@ -83,7 +87,8 @@ impl StatusView {
         let groups = policy.groups.iter().map(|g| (g.name.clone(), g.wikis.iter().cloned().collect())).collect();
         let serving = policy.hosts.iter().filter(|(_, host)| host.serves()).map(|(name, _)| name.clone());
         let hosts = serving.collect();
-        Self { format: FORMAT, now, books, holder_lives, groups, hosts, observed: BTreeMap::new(), rollback }
+        let asked = asked::waiting(&books, policy);
+        Self { format: FORMAT, now, books, holder_lives, groups, hosts, observed: BTreeMap::new(), rollback, asked }
     }
 
     /// Reads what [`json`] made.
@@ -331,7 +336,8 @@ fn playbooks(view: &StatusView) -> Vec<String> {
 
 /// What stops promotions and waits for people; nothing when nothing does.
 fn gates(view: &StatusView) -> Vec<String> {
-    let waiting = super::gates::waiting(&view.books, view.now);
+    let mut waiting = super::gates::waiting(&view.books, view.now);
+    waiting.extend(view.asked.iter().map(|asked| super::gates::asked(asked, view.now)));
     let blockers = super::gates::blockers(&view.books, view.now);
     let mut lines = Vec::new();
     if !waiting.is_empty() {

@@ -60,7 +60,7 @@ pub fn books(view: &StatusView, events: u64) -> String {
     page.one(
         "pointsman_waiting_approvals",
         "Approvals that wait for a person.",
-        super::html::board::waiting(view).len() as f64,
+        (super::html::board::waiting(view).len() + view.asked.len()) as f64,
     );
     page.one("pointsman_hold", "1 while nothing may go forward.", f64::from(books.hold.is_some()));
     page.one("pointsman_locked", "1 while somebody has the lock.", f64::from(books.lock.is_some()));

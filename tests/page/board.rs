@@ -13,22 +13,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `open sesame`, and `printf %s 'open sesame' | sha256sum`.
+/// `open sesame`, and `printf %s 'open sesame' | sha256sum`; root says `open barley`.
 const TOKEN: &str = "open sesame";
-const PEOPLE: &str = "alice 41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb\n";
+const PEOPLE: &str = "alice 41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb\n\
+    root 03cbfbf904bcf073e8a68b9dc130b451faa8eebcfc47377057f2085453875d63\n";
 
 /// A board that ends with this value.
-struct Board {
+pub struct Board {
     program: Child,
-    place: String,
+    pub place: String,
 }
 
 impl Board {
-    fn start(site: &Site) -> Self {
+    pub fn start(site: &Site) -> Self {
         Self::start_as(site, &["--listen", "127.0.0.1:0"])
     }
 
-    fn start_as(site: &Site, more: &[&str]) -> Self {
+    pub fn start_as(site: &Site, more: &[&str]) -> Self {
         let people = people(site);
         let arguments = [&["serve", "--people", people.to_str().expect("text")], more].concat();
         let mut program = site.command(&arguments);
@@ -42,12 +43,12 @@ impl Board {
         Self { program, place }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.place)
     }
 
     /// The answer to bytes as they are: its status, and all of it.
-    fn raw(&self, request: &str) -> (u16, String) {
+    pub fn raw(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.place).expect("it listens");
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = Vec::new();
@@ -57,7 +58,7 @@ impl Board {
         (answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0), answer)
     }
 
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         let (status, answer) =
             self.raw(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.place));
         assert_eq!(status, 200, "{path}: {answer}");
@@ -65,7 +66,7 @@ impl Board {
     }
 
     /// Sends the form as a page of `origin` would.
-    fn form(&self, origin: &str, fields: &str) -> (u16, String) {
+    pub fn form(&self, origin: &str, fields: &str) -> (u16, String) {
         self.raw(&format!(
             "POST /approvals HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{fields}",
@@ -93,7 +94,7 @@ fn waits() -> Site {
     site("wave: 1ms, group: 1ms, max: 1h, watch: 0s", &["name: train, kind: approval"])
 }
 
-fn promote(why: &str) -> [&str; 6] {
+pub fn promote(why: &str) -> [&str; 6] {
     ["promote", "group0", V11, "--yes", "-m", why]
 }
 
@@ -150,7 +151,7 @@ fn s27_only_a_person_with_a_token_at_a_page_of_the_board_is_believed() {
     let page = board.get("/");
     assert!(page.contains("&lt;script&gt;window.__pwned") && !page.contains("<script>window.__pwned"), "{page}");
     let here = format!("http://{}", board.place);
-    let fields = |token: &str, gate: &str| format!("rollout=r2&gate={gate}&answer=no&reason=not+now&token={token}");
+    let fields = |token: &str, gate: &str| format!("of=r2&which={gate}&answer=no&reason=not+now&token={token}");
     let good = fields("open+sesame", "train");
     for (origin, fields, status) in [
         ("http://evil.example", good.as_str(), 403),
@@ -192,7 +193,7 @@ fn s09_a_token_is_no_right_to_approve() {
     let mut promotes = Running::start(&site, &promote("train"));
     promotes.says("pointsman approve r2 -m WHY");
     let here = format!("http://{}", board.place);
-    let yes = "rollout=r2&gate=train&answer=yes&reason=looks+well&token=open+sesame";
+    let yes = "of=r2&which=train&answer=yes&reason=looks+well&token=open+sesame";
     let (status, answer) = board.form(&here, yes);
     assert!(status == 403 && answer.contains("alice has no right `approve` for group0"), "{answer}");
     site.run(&["timeline"]).ends(0).says("alice at the board").says("alice has no right");

@@ -5,11 +5,12 @@ use crate::journal::{BEGIN, case_of, host, outcome, page_of};
 use crate::report::is_a_good_page;
 use pointsman::model::books::{Books, Kind, Pin, PinSource, Pins, Record, Rollout, Snapshot, Status};
 use pointsman::model::health::HealthRecord;
-use pointsman::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
+use pointsman::model::ids::{BooksId, Generation, PlaybookId, RolloutId, SnapshotId};
 use pointsman::model::names::{GateName, Version};
 use pointsman::model::stale::StaleReason;
 use pointsman::model::time::Time;
 use pointsman::model::verdict::{Against, Judgement, Verdict};
+use pointsman::playbook::asked::Asked;
 use pointsman::report::escape::{Untrusted, visible};
 use pointsman::report::html::board::{self, Board};
 use pointsman::report::status::StatusView;
@@ -100,6 +101,13 @@ fn foreign() -> String {
     FOREIGN.replace("OURS", &json!(include_str!("../../src/report/html/live.js")).to_string())
 }
 
+/// What a run of a playbook asks, in which everybody says `text`.
+fn asked(text: &str) -> Vec<Asked> {
+    let (id, since, words) = (PlaybookId(1), Time(BEGIN), || text.to_owned());
+    let (denied, groups) = (Some((words(), words())), Vec::new());
+    vec![Asked { id, name: words(), by: words(), groups, stage: words(), text: words(), since, paused: true, denied }]
+}
+
 /// The board of books in which everybody says `text` wherever they can, while an approval waits.
 fn board_of(text: &str) -> String {
     let mut books = Books::new(BooksId(7));
@@ -118,7 +126,17 @@ fn board_of(text: &str) -> String {
     let rollouts: Vec<Rollout> = books.rollouts.values().cloned().collect();
     let (groups, hosts) = (vec![("group1".parse().expect("a group"), Vec::new())], (1..5).map(host).collect());
     let (now, observed) = (Time(BEGIN), Default::default());
-    let view = StatusView { format: 1, now, books, holder_lives: None, groups, hosts, observed, rollback: None };
+    let view = StatusView {
+        format: 1,
+        now,
+        books,
+        holder_lives: None,
+        groups,
+        hosts,
+        observed,
+        rollback: None,
+        asked: asked(text),
+    };
     let case = case_of(&spaced(said(text))).0;
     board::page(Board {
         view: &view,

@@ -15,6 +15,7 @@ use crate::model::names::{GateName, HostName, Wiki};
 use crate::model::ranges::fold;
 use crate::model::time::Time;
 use crate::model::words::count;
+use crate::playbook::asked::Asked;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -77,6 +78,10 @@ fn headline(board: Board<'_>) -> Markup {
             Some(open) => { (badge(Mood::Doubtful, "running")) ": " (open.id) " " (history::what(open)) " by " (Untrusted(&open.by)) }
             None => { (badge(Mood::Good, "idle")) ": nothing is under way" }
         }
+        @for run in books.playbooks.values().filter(|run| run.status.is_unfinished()) {
+            br; (badge(Mood::Doubtful, "playbook")) ": " (run.id) " by " (Untrusted(&run.by))
+            @if !run.why.is_empty() { ", " (Untrusted(&run.why)) }
+        }
         @if let Some(hold) = hold {
             br; (badge(Mood::Bad, "hold")) " since " (moment(hold.since)) " by " (Untrusted(&hold.by)) ": " (Untrusted(&hold.reason))
         }
@@ -92,7 +97,7 @@ pub fn waiting(view: &StatusView) -> Vec<(RolloutId, &GateName, Time)> {
 fn approvals(board: Board<'_>) -> Markup {
     let waiting = waiting(board.view);
     html! {
-        @if waiting.is_empty() { p { "Nothing." } }
+        @if waiting.is_empty() && board.view.asked.is_empty() { p { "Nothing." } }
         @for (id, gate, since) in waiting {
             @let of = board.view.books.rollouts.get(&id);
             h3 { (id) ": " (gate) }
@@ -101,20 +106,40 @@ fn approvals(board: Board<'_>) -> Markup {
                 "It waits since " (moment(since)) "."
             }
             @match board.takes_approvals {
-                true => (form(id, gate)),
+                true => (form(&id.to_string(), gate.as_str(), &format!("{id}-{gate}"))),
                 false => p.note { "To answer: " code { "pointsman approve " (id) " " (gate) " -m WHY" } " or " code { "pointsman deny" } "." }
             }
+        }
+        @for asked in &board.view.asked { (run_asks(asked, board.takes_approvals)) }
+    }
+}
+
+/// What a run of a playbook asks.
+fn run_asks(asked: &Asked, takes_approvals: bool) -> Markup {
+    let id = asked.id.to_string();
+    html! {
+        h3 { (id) ": " (Untrusted(&asked.stage)) }
+        p {
+            "playbook " (Untrusted(&asked.name)) " by " (Untrusted(&asked.by)) ": " (Untrusted(&asked.text)) ". "
+            "It waits since " (moment(asked.since)) "."
+        }
+        @if let Some((by, why)) = &asked.denied {
+            p { (badge(Mood::Bad, "denied")) " by " (Untrusted(by)) ": " (Untrusted(why)) ". It can still be approved." }
+        }
+        @if asked.paused { p.note { "It is paused: once this is approved, " code { "pointsman resume " (id) } " goes on." } }
+        @match takes_approvals {
+            true => (form(&id, &asked.stage, &id)),
+            false => p.note { "To answer: " code { "pointsman approve " (id) " -m WHY" } " or " code { "pointsman deny" } "." }
         }
     }
 }
 
-/// The token stands in the form, so that no page elsewhere can send it for its reader.
-fn form(id: RolloutId, gate: &GateName) -> Markup {
-    let name = format!("{id}-{gate}");
+/// Of which promotion or run, its gate or stage, and what its fields are named by. The token stands in the form, so that no page elsewhere can send it for its reader.
+fn form(of: &str, which: &str, name: &str) -> Markup {
     html! {
         form method="post" action="/approvals" {
-            input type="hidden" name="rollout" value=(id);
-            input type="hidden" name="gate" value=(gate);
+            input type="hidden" name="of" value=(of);
+            input type="hidden" name="which" value=(which);
             label for={ "why-" (name) } { "Why, for the books" }
             input id={ "why-" (name) } name="reason" required maxlength="500" autocomplete="off";
             label for={ "token-" (name) } { "Your token" }

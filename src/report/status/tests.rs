@@ -61,6 +61,7 @@ fn view(hosts: usize) -> StatusView {
         hosts,
         observed: BTreeMap::new(),
         rollback: None,
+        asked: Vec::new(),
     }
 }
 
