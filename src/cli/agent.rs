@@ -7,6 +7,7 @@ use crate::model::fault::Fault;
 use crate::model::limits::INSTALL_MS_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::Peek;
+use crate::model::ranges::fold;
 use crate::report;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -69,15 +70,20 @@ fn install(seat: &Seat, hosts: Option<&str>) -> anyhow::Result<Exit> {
         installs.join_all().await.into_iter().collect()
     })?;
     let mut exit = Exit::Done;
+    let mut answer: BTreeMap<&String, Vec<HostName>> = BTreeMap::new();
     for (host, version) in &installed {
         match version {
-            Ok(version) => seat.printer.data(&format!("{host}: agent {version} answers")),
+            Ok(version) => answer.entry(version).or_default().push(host.clone()),
             Err(fault) => {
                 exit = Exit::Stale;
                 let reason = crate::model::stale::StaleReason::Fault(fault.clone());
                 seat.printer.data(&report::stale::now_line(host, &reason));
             }
         }
+    }
+    for (version, hosts) in answer {
+        let verb = if hosts.len() == 1 { "answers" } else { "answer" };
+        seat.printer.data(&format!("{}: agent {version} {verb}", fold(&hosts)));
     }
     Ok(exit)
 }

@@ -109,5 +109,9 @@ fn subject(policy: &Policy, text: &str) -> anyhow::Result<Subject> {
 fn parse_time(text: &str) -> Result<Time, String> {
     let from_now = parse_duration(text).map(|ms| Time(clock::now().0.saturating_add(ms)));
     let words = || "not a time: write 2016-02-01, 2016-02-01T12:00:00Z (UTC), or 14d from now".to_owned();
-    from_now.or_else(|| Time::parse(text)).ok_or_else(words)
+    let until = from_now.or_else(|| Time::parse(text)).ok_or_else(words)?;
+    match until <= clock::now() {
+        true => Err(format!("{} is past: write a later time, or 14d from now", until.moment())),
+        false => Ok(until),
+    }
 }

@@ -1,7 +1,7 @@
 //! Lines that fit the terminal: a longer one is broken between words and goes on below, indented.
 //!
 //! Invariants: no word is broken, so that a path, a digest or the name of a host is copied whole; a command to type begins a new
-//! line where it would be broken otherwise; and only white space changes. A line that shows what was typed (`$ ...`) stays whole.
+//! line where it would be broken otherwise; a row of a table is broken between its cells; and only white space changes. A line that shows what was typed (`$ ...`) stays whole.
 //!
 //! Absent on purpose: folding where there is no terminal. What reads a pipe or a log wants one line for one thing.
 
@@ -16,6 +16,8 @@ const HINT: usize = 6;
 const PROGRAM: &str = "pointsman ";
 /// What stands in the place of a space at which a line may not be broken.
 const HARD: &str = "\u{a0}";
+/// What stands between the cells of a row at least.
+const GAP: &str = "  ";
 
 /// Every line of a text within so many columns, as far as its words allow.
 pub fn folded(text: &str, columns: usize) -> String {
@@ -29,10 +31,37 @@ fn line(line: &str, columns: usize) -> String {
     let words = line.trim_start();
     let indent = " ".repeat(line.len() - words.len());
     let below = format!("{indent}{:INDENT$}", "");
-    let hard = held_together(words, columns.saturating_sub(below.len() + HINT));
+    let hard =
+        held_together(&row(words, columns.saturating_sub(below.len())), columns.saturating_sub(below.len() + HINT));
     let options = Options::new(columns).initial_indent(&indent).subsequent_indent(&below).break_words(false);
     let options = options.word_splitter(WordSplitter::NoHyphenation).word_separator(WordSeparator::AsciiSpace);
-    textwrap::wrap(&hard, options).join("\n").replace(HARD, " ")
+    let first = textwrap::wrap(&hard, &options).first().map_or(String::new(), ToString::to_string);
+    // Cells below are under no column, so nothing pads them any more.
+    let rest = cells(hard[first.len() - indent.len()..].trim_start_matches(' ')).join(GAP);
+    let mut lines = vec![first];
+    if !rest.is_empty() {
+        lines.extend(textwrap::wrap(&rest, options.initial_indent(&below)).iter().map(ToString::to_string));
+    }
+    lines.join("\n").replace(HARD, " ")
+}
+
+/// What stands between gaps.
+fn cells(words: &str) -> Vec<&str> {
+    words.split(GAP).map(|cell| cell.trim_matches(' ')).filter(|cell| !cell.is_empty()).collect()
+}
+
+/// A row with its cells as one word each, as far as they fit into so many columns; the last one, which is prose, can be broken.
+fn row(words: &str, columns: usize) -> String {
+    let cells = cells(words);
+    let (Some((_, cells)), mut whole) = (cells.split_last(), String::new()) else { return words.to_owned() };
+    let mut rest = words;
+    for cell in cells {
+        let (before, after) = rest.split_once(cell).expect("a cell stands in its row");
+        whole += before;
+        whole += &if display_width(cell) <= columns { cell.replace(' ', HARD) } else { (*cell).to_owned() };
+        rest = after;
+    }
+    whole + rest
 }
 
 /// The line with its commands to type as one word each, as far as they fit into so many columns.
@@ -44,7 +73,7 @@ fn held_together(words: &str, columns: usize) -> String {
         let (command, rest) = part.split_at(end);
         let mut width = PROGRAM.trim_end().len();
         whole += PROGRAM.trim_end();
-        for word in command.trim_end().split(' ') {
+        for word in command.trim_end_matches(' ').split(' ') {
             width += 1 + display_width(word);
             whole += if width <= columns && !word.is_empty() { HARD } else { " " };
             whole += word;
@@ -78,6 +107,15 @@ mod tests {
             r12  2016-01-21 18:54 UTC  bob@deploy  promote group1 to 1.27.0-wmf.11     done
                 group1: 594 wikis"#]]
         .assert_eq(&folded(row, 80));
+        expect![[r#"
+            r12  2016-01-21 18:54 UTC  bob@deploy
+                promote group1 to 1.27.0-wmf.11  done  group1: 594 wikis"#]]
+        .assert_eq(&folded(row, 60));
+        expect![[r#"
+            r12  2016-01-21 18:54 UTC  bob@deploy
+                promote group1 to 1.27.0-wmf.11 of a very long name
+                done  group1: 594 wikis"#]]
+        .assert_eq(&folded(&row.replace("1.27.0-wmf.11 ", "1.27.0-wmf.11 of a very long name "), 60));
     }
 
     #[test]

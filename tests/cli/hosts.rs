@@ -136,7 +136,12 @@ fn a_pinned_host_keeps_its_version_through_promotions_and_rollbacks() {
 #[test]
 fn an_expired_pin_changes_nothing_and_blocks_the_next_promotion() {
     let site = Site::small("");
-    site.run(&["pin", "enwiki", V9, "--reason", "x", "--until", "2016-02-01", "--yes"]).ends(0);
+    let pin = |until| site.run(&["pin", "enwiki", V9, "--reason", "x", "--until", until, "--yes"]);
+    let before = site.digest();
+    pin("2016-02-01").ends(2).says("2016-02-01 00:00 UTC is past: write a later time, or 14d from now");
+    pin("0s").ends(2).says("is past");
+    assert_eq!(site.digest(), before);
+    pin("1ms").ends(0);
     site.promote("group0", V11).ends(4).says("enwiki").says("unpin");
     assert_eq!(site.counts(), ".9: 1, .10: 6");
     site.run(&["unpin", "enwiki", "--yes"]).ends(0);
