@@ -2,7 +2,9 @@
 //!
 //! Invariant: it does what `pointsman agent` does, through the same call.
 
+use pointsman::model::signed::ALLOWED_SIGNERS;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,7 +12,7 @@ fn main() -> ExitCode {
         let line = format!("{}\n", pointsman::model::version::agent_line());
         return code(io::stdout().write_all(line.as_bytes()).is_ok());
     }
-    code(pointsman::agent::serve(&mut io::stdin().lock(), &mut io::stdout().lock()).is_ok())
+    code(pointsman::agent::serve(Path::new(ALLOWED_SIGNERS), &mut io::stdin().lock(), &mut io::stdout().lock()).is_ok())
 }
 
 fn code(well: bool) -> ExitCode {

@@ -40,6 +40,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let mut lists = Lists::new(&noted);
     let deploy = raw.deploy.as_ref().and_then(|deploy| directories(&deploy.value, &base, sink));
     let store = raw.deploy.as_ref().and_then(|deploy| store::store(&deploy.value, &base, sink));
+    let signed = raw.deploy.as_ref().and_then(|deploy| deploy.value.signed.as_ref()).is_some_and(|at| at.value);
     let configuration = configuration(raw.configuration.as_deref().unwrap_or_default(), sink);
     let all = wikis::all(raw, &mut lists, sink);
     let groups = wikis::groups(raw, all.as_ref(), &mut lists, sink);
@@ -70,6 +71,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         staging,
         books,
         store,
+        signed,
         configuration,
         groups,
         hosts,
