@@ -221,6 +221,42 @@ fn without_a_list_and_a_demand_nothing_is_signed_and_nothing_is_different() {
 }
 
 #[test]
+fn s20_an_end_that_was_signed_tells_a_journal_that_was_written_anew() {
+    let signers = Signers::of(Site::small(""));
+    let site = &signers.site;
+    let begin = fs::read(site.path("books/books.sqlite")).expect("it is there");
+    site.promote("group0", V11).ends(0);
+    let head = text_of(&site.path("head"));
+    site.write("head", &site.run(&["journal", "head"]).ends(0).says("pointsman journal 1").stdout);
+    let public = fs::read_to_string(signers.keys[0].with_extension("pub")).expect("it was made");
+    site.write("signers", &format!("author@example.org {public}"));
+    let (signature, list) = (format!("{head}.sig"), text_of(&site.path("signers")));
+    let verify = ["journal", "verify", "--head", &head, "--signature", &signature, "--allowed-signers", &list];
+    let signed_by = |key: &Path, namespace: &str| {
+        let _ = fs::remove_file(&signature);
+        signers.sign(key, namespace, &head);
+    };
+    for (key, namespace) in [(1, "pointsman-journal"), (0, "pointsman-release")] {
+        signed_by(&signers.keys[key], namespace);
+        site.run(&verify).ends(1).says("no signature of this text");
+    }
+    signed_by(&signers.keys[0], "pointsman-journal");
+    site.run(&verify).ends(0).says("author@example.org signed the first");
+    site.promote("group1", V11).ends(0);
+    site.run(&verify).ends(0);
+    let text = fs::read_to_string(&head).expect("it is there");
+    fs::write(&head, text.replace("events ", "events 1")).expect("written");
+    site.run(&verify).ends(1).says("no signature of this text");
+    fs::write(&head, text).expect("written");
+    // The chain of the books of before is whole, and their own note is gone.
+    fs::write(site.path("books/books.sqlite"), begin).expect("it is ours");
+    fs::remove_file(site.path("books/head")).expect("it is ours");
+    site.run(&["journal", "verify"]).ends(0);
+    site.run(&verify).ends(1).says("cut short, or written anew");
+    site.run(&["journal", "verify", "--head", &head]).ends(2);
+}
+
+#[test]
 fn s21_a_demand_that_a_host_cannot_meet_is_said_of_that_host() {
     let signers = signed();
     let host = signers.site.hosts()[1].clone();
