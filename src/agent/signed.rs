@@ -23,7 +23,9 @@ pub(super) fn check(fs: &mut impl HostFs, want: &Want, signing: &Signing) -> Res
     let signers = match fs.signers() {
         Ok(Some(signers)) => signers,
         Ok(None) if !signing.demanded => return Ok(()),
-        Ok(None) => return refused(format!("groups.yaml demands signed content, and this host has no {ALLOWED_SIGNERS}")),
+        Ok(None) => {
+            return refused(format!("groups.yaml demands signed content, and this host has no {ALLOWED_SIGNERS}"));
+        }
         Err(why) => return refused(format!("nobody is believed about {what}: {why}")),
     };
     let kept_at = place(&want.component);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// The chain of records in the books
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pointsman journal verify\n  pointsman journal verify --noted 57:1f0c6a2b93de\n  pointsman journal head > head\n  ssh-keygen -Y sign -n pointsman-journal -f ~/.ssh/id_ed25519 head\n  pointsman journal verify --head head --signature head.sig --allowed-signers signers"
+    after_help = "Example:\n  pointsman journal verify\n  pointsman journal verify --noted 57:1f0c6a2b93de\n  pointsman journal head > head &&\n    ssh-keygen -Y sign -n pointsman-journal -f ~/.ssh/id_ed25519 head\n  pointsman journal verify --head head --signature head.sig --allowed-signers signers"
 )]
 pub struct Journal {
     #[command(subcommand)]
@@ -74,8 +74,8 @@ impl Journal {
         }
         if let (Some(head), Some(signature), Some(signers)) = (head, signature, allowed_signers) {
             let text = sign::read(&head)?;
-            let (events, end) =
-                journal_end(&text).with_context(|| format!("{} is not what pointsman journal head says", head.display()))?;
+            let (events, end) = journal_end(&text)
+                .with_context(|| format!("{} is not what pointsman journal head says", head.display()))?;
             let who = signing::is_allowed(&text, &signature, JOURNAL_NAMESPACE, &signers)?;
             has_had(&books, events, &end.to_string())?;
             seat.printer.talk(&format!("{who} signed the first {events} events"));

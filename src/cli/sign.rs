@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// brings the content to hosts sends the signature along, and hosts with /etc/pointsman/allowed_signers verify it.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pointsman sign > release\n  ssh-keygen -Y sign -n pointsman-release -f ~/.ssh/id_ed25519 release\n  pointsman sign --keep release"
+    after_help = "Example:\n  pointsman sign > release &&\n    ssh-keygen -Y sign -n pointsman-release -f ~/.ssh/id_ed25519 release\n  pointsman sign --keep release"
 )]
 pub struct Sign {
     /// Only these: php-1.27.0-wmf.11, wmf-config

@@ -42,7 +42,8 @@ pub fn check(deploy: &Deploy, books: &Books, goal: &Goal) -> Result<(), Blocked>
     let known = |id, component| books.snapshots.values().any(|known| known.wanted.get(component) == Some(id));
     let news = goal.snapshot.wanted.iter().filter(|(component, id)| !known(*id, *component));
     let lacks = |(component, id): &(&Component, &_)| !matches!(deploy.content.signed(component, **id), Ok(Some(_)));
-    let lacking: Vec<String> = news.filter(lacks).map(|(component, id)| format!("{component} ({})", id.short())).collect();
+    let lacking: Vec<String> =
+        news.filter(lacks).map(|(component, id)| format!("{component} ({})", id.short())).collect();
     if lacking.is_empty() {
         return Ok(());
     }
@@ -59,7 +60,12 @@ pub fn is_of(text: &str, signature: &Path, namespace: &'static str) -> Result<()
 }
 
 /// Sees that somebody of this list made it; who.
-pub fn is_allowed(text: &str, signature: &Path, namespace: &'static str, signers: &Path) -> Result<String, SigningError> {
+pub fn is_allowed(
+    text: &str,
+    signature: &Path,
+    namespace: &'static str,
+    signers: &Path,
+) -> Result<String, SigningError> {
     let list: [&OsStr; 2] = ["-f".as_ref(), signers.as_os_str()];
     let found = run(&[&["find-principals".as_ref()], &list[..]].concat(), "", signature, namespace)?;
     let principal = found.lines().next().unwrap_or_default();

@@ -176,7 +176,12 @@ fn s21_a_list_that_others_can_write_is_no_list() {
     fs::set_permissions(beside, PermissionsExt::from_mode(0o777)).expect("chmod");
     fs::rename(&link, link.with_extension("real")).expect("renamed");
     std::os::unix::fs::symlink("allowed_signers.real", &link).expect("linked");
-    signers.sync().ends(8).says("can be written by others (mode 664)").says("chmod go-w").says("(mode 777)")
+    signers
+        .sync()
+        .ends(8)
+        .says("can be written by others (mode 664)")
+        .says("chmod go-w")
+        .says("(mode 777)")
         .says("is not a regular file");
     assert_eq!(signers.served("<?php // next\n"), 0);
 }
