@@ -5,12 +5,13 @@ use super::notify::Notifier;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
+use crate::model::limits::USER_S_MAX;
 use crate::plan::permit::Person;
 use crate::store::writer::user;
 use crate::tree::content::ContentStore;
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The deploy host, opened for one command.
 pub struct Deploy {
@@ -37,10 +38,15 @@ pub fn who() -> String {
     format!("{name}@{host}")
 }
 
-/// Who runs this, for the rules of groups.yaml: the real uid's name, and its groups as the system lists them.
+/// Who runs this, for the rules of groups.yaml: the real uid's name, and its groups as the system lists them. Asked once: a
+/// process stays the same person's.
 pub fn person() -> Person {
-    let name = user(rustix::process::getuid().as_raw());
-    Person { groups: id("-Gnz", &name).unwrap_or_default(), name }
+    static PERSON: OnceLock<Person> = OnceLock::new();
+    let asked = || {
+        let name = user(rustix::process::getuid().as_raw());
+        Person { groups: id("-Gnz", &name).unwrap_or_default(), name }
+    };
+    PERSON.get_or_init(asked).clone()
 }
 
 /// Somebody who is known by name only, at the board. Two names of one uid are the same person.
@@ -50,9 +56,12 @@ pub fn person_named(name: &str) -> Person {
 }
 
 /// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character. Its exit code is
-/// no matter: it is 1 too when one of the groups has no name. `None`: it knows no such user, or no way to say this.
+/// no matter: it is 1 too when one of the groups has no name. `None`: it knows no such user, or no way to say this, or the directory
+/// that it asks is silent: nobody waits for that, least of all a rollback.
 fn id(what: &str, name: &str) -> Option<BTreeSet<String>> {
-    let said = Command::new("/usr/bin/id").args([what, "--", name]).env_clear().output().ok()?;
+    let seconds = USER_S_MAX.to_string();
+    let limited = ["--kill-after=1", &seconds, "/usr/bin/id", what, "--", name];
+    let said = Command::new("/usr/bin/timeout").args(limited).env_clear().output().ok()?;
     let text = String::from_utf8(said.stdout).ok()?;
     Some(text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }

@@ -364,3 +364,5 @@ pub const BOARD_TRY_MS: u64 = 50;
 pub const BOARD_ROLLOUTS: usize = 25;
 /// People with a token.
 pub const BOARD_PEOPLE_MAX: usize = 1_000;
+/// What the system says of a user and its groups, s; a directory service may be silent.
+pub const USER_S_MAX: u32 = 5;
