@@ -15,6 +15,7 @@ pub mod diskfs;
 mod diskmirror;
 mod diskrun;
 mod diskserve;
+mod disksigners;
 mod disktree;
 mod fetch;
 mod guard;
@@ -33,6 +34,7 @@ mod question;
 mod seal;
 mod serve;
 pub mod session;
+mod signed;
 mod state;
 mod switch;
 #[cfg(test)]
@@ -44,6 +46,7 @@ use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::protocol::{Command, Expect, Held, Observation, Peek, Refusal, Reply, Stamp};
 use crate::model::question::{Answer, Question};
+use crate::model::signed::Signing;
 use crate::tree::manifest::Manifest;
 use crate::wire::fetch::{Fetch, Fetched};
 use diskfs::DiskFs;
@@ -53,6 +56,7 @@ use look::Depth;
 use prepare::Transfer;
 use session::SessionError;
 use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
 use unpack::Bundle;
 
 /// A host's agent.
@@ -109,7 +113,8 @@ impl<F: HostFs> Agent<F> {
         }
     }
 
-    /// Begins to bring a component to its wanted content; `manifest` must be that of the wanted id.
+    /// Begins to bring a component to its wanted content; `manifest` must be that of the wanted id, and a signature right
+    /// where one is demanded.
     ///
     /// The answer says which files the host lacks. When it was ready already there is nothing to bring.
     pub fn prepare_begin(
@@ -118,8 +123,9 @@ impl<F: HostFs> Agent<F> {
         expect: &Expect,
         want: Want,
         manifest: Manifest,
+        signing: &Signing,
     ) -> Result<Transfer, Refusal> {
-        prepare::begin(&mut self.fs, stamp, expect, want, manifest).map_err(|stop| stop.refusal(&self.fs))
+        prepare::begin(&mut self.fs, stamp, expect, want, manifest, signing).map_err(|stop| stop.refusal(&self.fs))
     }
 
     /// Takes one of [`Transfer::needs`]; `from` must end after exactly its bytes.
@@ -172,10 +178,11 @@ impl<F: HostFs> Agent<F> {
     }
 }
 
-/// Answers a controller on these streams until its requests end, on this machine's disk.
-pub fn serve(from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
+/// Answers a controller on these streams until its requests end, on this machine's disk. `signers` is the owner's list,
+/// [`crate::model::signed::ALLOWED_SIGNERS`] wherever the host is a whole machine.
+pub fn serve(signers: &Path, from: &mut impl Read, to: &mut impl Write) -> Result<(), SessionError> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
     let greeting = session::greet(&mut from, &mut to)?;
-    let mut agent = Agent::new(DiskFs::new(&greeting.root, &greeting.state));
+    let mut agent = Agent::new(DiskFs::new(&greeting.root, &greeting.state).with_signers(signers));
     session::run(&mut agent, greeting.offers, &mut from, &mut to)
 }

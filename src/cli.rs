@@ -48,6 +48,7 @@ mod run;
 mod schema;
 mod seat;
 mod serve;
+mod sign;
 mod simulate;
 mod staged;
 mod status;
@@ -130,6 +131,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Test(test::Test),
     Journal(journal::Journal),
+    Sign(sign::Sign),
     Books(books::Books),
     Hosts(hosts::Hosts),
     Coverage(coverage::Coverage),
@@ -214,6 +216,7 @@ impl Command {
             Self::Simulate(command) => command.run(seat),
             Self::Test(command) => command.run(seat),
             Self::Journal(command) => command.run(seat),
+            Self::Sign(command) => command.run(seat),
             Self::Books(command) => command.run(seat),
             Self::Hosts(command) => command.run(seat),
             Self::Coverage(command) => command.run(seat),

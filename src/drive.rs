@@ -28,6 +28,7 @@ pub mod ready;
 pub mod run;
 pub mod salvage;
 pub mod signals;
+pub mod signing;
 pub mod staging;
 pub mod trace;
 pub mod watch;

@@ -2,7 +2,10 @@
 //!
 //! Invariant: it does what `pointsman agent` does, through the same call.
 
+use pointsman::fleet::local;
+use pointsman::model::signed::ALLOWED_SIGNERS;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,7 +13,11 @@ fn main() -> ExitCode {
         let line = format!("{}\n", pointsman::model::version::agent_line());
         return code(io::stdout().write_all(line.as_bytes()).is_ok());
     }
-    code(pointsman::agent::serve(&mut io::stdin().lock(), &mut io::stdout().lock()).is_ok())
+    // Said by a controller on this machine only, for a host that is a directory.
+    let below = std::env::args_os().skip_while(|argument| argument != "--below").nth(1);
+    let list = Path::new(ALLOWED_SIGNERS);
+    let signers = below.map_or_else(|| list.to_owned(), |directory| local::below(Path::new(&directory), list));
+    code(pointsman::agent::serve(&signers, &mut io::stdin().lock(), &mut io::stdout().lock()).is_ok())
 }
 
 fn code(well: bool) -> ExitCode {

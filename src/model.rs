@@ -21,6 +21,7 @@ pub mod question;
 pub mod ranges;
 pub mod right;
 pub mod secret;
+pub mod signed;
 pub mod stale;
 pub mod step;
 pub mod time;

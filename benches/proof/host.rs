@@ -6,6 +6,7 @@ use pointsman::model::component::Want;
 use pointsman::model::digest::Digest;
 use pointsman::model::ids::{BooksId, Generation};
 use pointsman::model::protocol::{Command, Expect, Level, Peek, Readiness, Reply, Stamp};
+use pointsman::model::signed::Signing;
 use pointsman::tree::manifest::{Entry, EntryKind, Manifest};
 use std::collections::BTreeMap;
 use std::io;
@@ -49,7 +50,8 @@ impl Host {
         let expect = host.observe(1);
         let (want, stamp) = (host.want.clone(), stamp(2));
         let agent = &mut host.agent;
-        let mut transfer = agent.prepare_begin(stamp, &expect, want, manifest).map_err(io::Error::other)?;
+        let mut transfer =
+            agent.prepare_begin(stamp, &expect, want, manifest, &Signing::default()).map_err(io::Error::other)?;
         for digest in transfer.needs() {
             let bytes = content(contents[&digest]);
             agent.prepare_put(&mut transfer, digest, &mut bytes.as_slice()).map_err(io::Error::other)?;

@@ -7,6 +7,7 @@
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, present};
 use super::prepare;
+use super::signed;
 use super::state::{self, Ready};
 use crate::model::component::Component;
 use crate::model::limits::AGENTS_KEPT_MAX;
@@ -71,6 +72,10 @@ fn remove(fs: &mut impl HostFs, version: &Version) -> io::Result<u64> {
         fs.sync_dir(&Place::root(""))?;
     }
     fs.remove_file(&state::seal_place(&component))?;
+    let signed = signed::place(&component);
+    if fs.lstat(&signed)?.is_some() {
+        fs.remove_file(&signed)?;
+    }
     let index = state::index_place(&component);
     fs.remove_file(&index)?;
     fs.sync_dir(&index.split().0)?;

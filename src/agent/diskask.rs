@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Where plugins find programs.
-const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long the end of the output is waited for once the group was killed: a daemon that left it may keep it open.
 const OUTPUT_MS_MAX: u64 = 1_000;
 /// The most bytes of a file in `/proc` that are read.
@@ -110,7 +110,7 @@ pub(super) fn plugin(argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
 }
 
 /// Says when the child has ended, and leaves it unreaped.
-fn ended(child: &Child) -> Receiver<()> {
+pub(super) fn ended(child: &Child) -> Receiver<()> {
     let (send, receive) = mpsc::channel();
     let pid = Pid::from_child(child);
     thread::spawn(move || {

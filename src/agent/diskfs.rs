@@ -12,10 +12,11 @@ use super::hostfs::{
     Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written,
 };
 use super::state::STAGING;
-use super::{diskask, diskrun, disktree};
+use super::{diskask, diskrun, disksigners, disktree};
 use crate::model::digest::Digest;
 use crate::model::limits::PROOF_NICE;
 use crate::model::question::{MachineFacts, PluginSaid};
+use crate::model::signed::ALLOWED_SIGNERS;
 use crate::wire::fetch::Failure;
 use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
@@ -41,6 +42,8 @@ pub struct DiskFs {
     root: Directory,
     state: Directory,
     boot_id_file: PathBuf,
+    /// Where the owner's list of signers would be.
+    signers: PathBuf,
     /// Whether the file system refused to share blocks, so that it is not asked for each file.
     no_reflinks: bool,
 }
@@ -49,7 +52,13 @@ impl DiskFs {
     /// A host that serves from `root` and whose agent keeps its state in `state`, both absolute. Opens nothing yet.
     pub fn new(root: &Path, state: &Path) -> Self {
         let (root, state) = (Directory::new(root), Directory::new(state));
-        Self { root, state, boot_id_file: PathBuf::from(BOOT_ID), no_reflinks: false }
+        let [boot_id_file, signers] = [BOOT_ID, ALLOWED_SIGNERS].map(PathBuf::from);
+        Self { root, state, boot_id_file, signers, no_reflinks: false }
+    }
+
+    /// The same with the owner's list of signers elsewhere, where the host is a directory.
+    pub fn with_signers(self, signers: &Path) -> Self {
+        Self { signers: signers.to_owned(), ..self }
     }
 
     /// The same with another file that has the boot id, for tests that reboot.
@@ -282,6 +291,14 @@ impl HostFs for DiskFs {
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let ms = |part: i64| u64::try_from(part).unwrap_or(0);
         ms(up.tv_sec).saturating_mul(1_000).saturating_add(ms(up.tv_nsec) / 1_000_000)
+    }
+
+    fn signers(&self) -> Result<Option<PathBuf>, String> {
+        disksigners::signers(&self.signers)
+    }
+
+    fn verify(&self, signers: &Path, text: &str, signature: &Place) -> Result<(), String> {
+        disksigners::verify(signers, text, &self.absolute(signature))
     }
 
     fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {

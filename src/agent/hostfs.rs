@@ -16,7 +16,7 @@ use std::fmt;
 use std::io::{self, Read, Seek};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Which of the two directories a [`Place`] is below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,6 +176,16 @@ pub trait HostFs: Sync {
     fn serve(&self, listen: SocketAddr, token: &str) -> Result<Box<dyn Serving>, Refused> {
         let _ = (listen, token);
         Err(Refused::System)
+    }
+    /// The owner's list of who may sign what this host takes; `None`: there is none, as on every host in memory. Within an
+    /// error: what is wrong with it, so that nobody is believed.
+    fn signers(&self) -> Result<Option<PathBuf>, String> {
+        Ok(None)
+    }
+    /// Whether one of `signers` signed this text; the signature lies at `signature`. Within an error: why it is none.
+    fn verify(&self, signers: &Path, text: &str, signature: &Place) -> Result<(), String> {
+        let _ = (signers, text, signature);
+        Err("nothing can be verified here".to_owned())
     }
     /// The bytes of a regular file; an error when there are more than `bytes_max`.
     fn read(&self, at: &Place, bytes_max: usize) -> io::Result<Vec<u8>>;

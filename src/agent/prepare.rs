@@ -9,12 +9,14 @@ use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
 use super::index::Index;
 use super::look::{self, Depth};
+use super::signed;
 use super::state::{self, Built, Ready, STAGING};
 use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Generation;
 use crate::model::protocol::{Expect, Readiness, Refusal, Stamp};
+use crate::model::signed::Signing;
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::path::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +70,7 @@ pub(super) fn begin(
     expect: &Expect,
     want: Want,
     manifest: Manifest,
+    signing: &Signing,
 ) -> Result<Transfer, Stop> {
     check_want(&want, &manifest)?;
     let name = format!("{}@{}", want.component, stamp.generation);
@@ -78,6 +81,7 @@ pub(super) fn begin(
         guard::raise(fs, &stamp)?;
         bury(fs, &want.component, stamp.generation)?;
     }
+    signed::check(fs, &want, signing)?;
     let (written, pending) = (BTreeMap::new(), BTreeMap::new());
     let mut transfer = Transfer { stamp, want, manifest, staged, written, already: None, pending };
     let readiness = look::look(fs, &transfer.want, Depth::YOUNG, &look::here(fs)?, None)?.readiness;

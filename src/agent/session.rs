@@ -10,6 +10,7 @@ use super::serve::Shelf;
 use crate::model::component::Want;
 use crate::model::limits::MESSAGE_BYTES_MAX;
 use crate::model::protocol::{Command, Expect, Held, Refusal, Reply, Stamp};
+use crate::model::signed::Signing;
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::WireError;
 use crate::wire::message::{self, BUNDLES, PACKED, Sending, ToAgent, ToController, WIRE_MAJOR};
@@ -165,8 +166,8 @@ fn answer<F: HostFs>(
             Ok(observation) => Reply::Observed(Box::new(observation)),
             Err(refusal) => Reply::Refused(refusal),
         },
-        ToAgent::Command(Command::Prepare { stamp, expect, want, build }) => {
-            return prepare(agent, talk, (stamp, expect, want), &build, from, to);
+        ToAgent::Command(Command::Prepare { stamp, expect, want, build, signing }) => {
+            return prepare(agent, talk, (stamp, expect, want, signing), &build, from, to);
         }
         ToAgent::Command(command) => agent.command(&command),
         ToAgent::Ask(question) => {
@@ -181,7 +182,7 @@ fn answer<F: HostFs>(
 fn prepare<F: HostFs>(
     agent: &mut Agent<F>,
     talk: &mut Talk,
-    (stamp, expect, want): (Stamp, Expect, Want),
+    (stamp, expect, want, signing): (Stamp, Expect, Want, Signing),
     build: &[String],
     from: &mut impl Read,
     to: &mut impl Write,
@@ -190,7 +191,7 @@ fn prepare<F: HostFs>(
     read_blob(from, MESSAGE_BYTES_MAX as u64, &mut bytes)?;
     let manifest = Manifest::from_bytes(&bytes).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
     drop(bytes);
-    let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest));
+    let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest, &signing));
     let held = begun.and_then(|transfer| Ok((transfer, talk.offers.bundles.then(|| agent.held()).transpose()?)));
     let (mut transfer, held) = match held {
         Ok(begun) => begun,

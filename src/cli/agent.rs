@@ -2,15 +2,17 @@
 
 use super::exit::Exit;
 use super::seat::Seat;
-use crate::fleet::Install;
+use crate::fleet::{Install, local};
 use crate::model::fault::Fault;
 use crate::model::limits::INSTALL_MS_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::Peek;
 use crate::model::ranges::fold;
+use crate::model::signed::ALLOWED_SIGNERS;
 use crate::report;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -20,6 +22,9 @@ use tokio::task::JoinSet;
 pub struct Agent {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The directory that stands for this host, with the files of its owner below it
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    below: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -41,15 +46,16 @@ impl Agent {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         match self.command {
-            None => Ok(serve()),
+            None => Ok(serve(self.below.as_deref())),
             Some(Command::Install { hosts }) => install(seat, hosts.as_deref()),
         }
     }
 }
 
 /// Answers on standard input and output until they end.
-fn serve() -> Exit {
-    match crate::agent::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock()) {
+fn serve(below: Option<&Path>) -> Exit {
+    let signers = below.map_or_else(|| ALLOWED_SIGNERS.into(), |below| local::below(below, Path::new(ALLOWED_SIGNERS)));
+    match crate::agent::serve(&signers, &mut std::io::stdin().lock(), &mut std::io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(_) => Exit::Ours,
     }

@@ -62,6 +62,8 @@ impl Command {
             Self::Blocker(c) if c.looks() => Vec::new(),
             Self::Agent(c) if c.answers() => Vec::new(),
             Self::Books(c) if c.looks() => Vec::new(),
+            Self::Sign(c) if c.looks() => Vec::new(),
+            Self::Sign(_) => synced(false),
             Self::Abort(_) | Self::Blocker(_) | Self::Hold(_) | Self::Lock(_) => one(Right::Repair, Over::Any),
             Self::Depool(_) | Self::Pool(_) | Self::Hosts(_) | Self::Agent(_) | Self::Books(_) => {
                 one(Right::Repair, Over::Any)
@@ -187,7 +189,7 @@ mod tests {
         format!("{line}: {}\n", needs.join(", "))
     }
 
-    const LINES: [&str; 53] = [
+    const LINES: [&str; 55] = [
         "promote group1 1.27.0-wmf.11 -m x",
         "promote group1 1.27.0-wmf.11 -m x --again --reason x --take-over",
         "promote group1 1.27.0-wmf.11 -m x --override pages=x",
@@ -205,6 +207,8 @@ mod tests {
         "sync-file a -m x",
         "sync-file a -m x --delete",
         "undo",
+        "sign",
+        "sign --keep x",
         "pin enwiki 1.27.0-wmf.11 --reason x",
         "unpin enwiki",
         "depool mw2001 --reason x",
@@ -263,6 +267,8 @@ mod tests {
             sync-file a -m x: sync of every group
             sync-file a -m x --delete: sync of every group, force of every group
             undo: sync of every group
+            sign: 
+            sign --keep x: sync of every group
             pin enwiki 1.27.0-wmf.11 --reason x: pin
             unpin enwiki: pin
             depool mw2001 --reason x: repair

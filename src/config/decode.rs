@@ -65,8 +65,9 @@ fn deploy(node: &Node, sink: &mut Sink) -> Option<Deploy> {
     let (root, state) = (f.need("root", text), f.need("state", text));
     let (staging, books) = (f.need("staging", text), f.need("books", text));
     let (store, ca_file) = (f.optional("store", text), f.optional("ca_file", text));
+    let signed = f.optional("signed", flag);
     let (staging, books) = (staging?, books?);
-    Some(Deploy { root: root?, state: state?, staging, books, store: store?, ca_file: ca_file? })
+    Some(Deploy { root: root?, state: state?, staging, books, store: store?, ca_file: ca_file?, signed: signed? })
 }
 
 fn wikis(node: &Node, sink: &mut Sink) -> Option<Wikis> {

@@ -34,6 +34,8 @@ pub struct Policy {
     pub books: PathBuf,
     /// The server that keeps the books for several deploy hosts; `None`: they lie in `books`.
     pub store: Option<StorePolicy>,
+    /// Whether hosts take nothing but content that somebody signed.
+    pub signed: bool,
     /// Directories below staging, beside the version trees, that are synced as configuration.
     pub configuration: Vec<Component>,
     /// Groups in the order of promotion, disjoint, covering every wiki.

@@ -114,6 +114,8 @@ pub struct Deploy {
     pub store: Option<At<String>>,
     /// A file of PEM certificates that the server's is verified against, instead of the system's.
     pub ca_file: Option<At<String>>,
+    /// Whether hosts take nothing but content that somebody signed; see docs/signed.md.
+    pub signed: Option<At<bool>>,
 }
 
 /// Every wiki: a list of names, or the dblist that has them.
@@ -343,7 +345,7 @@ keys! {
     WebEntry: "tls" "port" "addresses" "ca";
     EnvironmentEntry: "name" "groups" "differs";
     DifferenceEntry: "trait" "how";
-    Deploy: "root" "state" "staging" "books" "store" "ca_file";
+    Deploy: "root" "state" "staging" "books" "store" "ca_file" "signed";
     DblistEntry: "dblist";
     GroupEntry: "name" "wikis" "dblist" "expression";
     HostEntry: "name" "roles" "datacenter" "transport" "user" "port" "address" "directory" "proxy";

@@ -43,7 +43,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let configuration = configuration(raw.configuration.as_deref().unwrap_or_default(), sink);
     let all = wikis::all(raw, &mut lists, sink);
     let groups = wikis::groups(raw, all.as_ref(), &mut lists, sink);
-    let hosts = hosts::hosts(raw, &base, sink);
+    let (hosts, ssh) = (hosts::hosts(raw, &base, sink), ssh(raw.ssh.as_ref(), &base, sink));
     let known = Known {
         wikis: all.as_ref().map(|wikis| wikis.iter().map(Wiki::as_str).collect()),
         hosts: hosts.as_ref().map(|hosts| hosts.keys().map(HostName::as_str).collect()),
@@ -52,7 +52,6 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
     let hooks = raw.hooks.as_ref().map(|hooks| hooks_of(hooks, sink)).unwrap_or_default();
     let artefacts = artefacts(raw.artefacts.as_deref().unwrap_or_default(), sink);
     let limits = raw.limits.as_ref().map(|limits| limits_of(limits, sink)).unwrap_or_default();
-    let ssh = ssh(raw.ssh.as_ref(), &base, sink);
     let (groups, hosts) = (groups?, hosts?);
     let known = gates::Known { base: &base, groups: &groups, hosts: &hosts, read: &noted };
     let gates = gates::gates(raw.gates.as_deref().unwrap_or_default(), &known, sink);
@@ -70,6 +69,7 @@ pub fn policy(raw: &File, text: &str, read: Reader<'_>, sink: &mut Sink) -> Opti
         staging,
         books,
         store,
+        signed: raw.deploy.as_ref().is_some_and(|at| at.value.signed.as_ref().is_some_and(|at| at.value)),
         configuration,
         groups,
         hosts,

@@ -6,6 +6,7 @@ use super::deploy::{Deploy, holder};
 use super::gating::Gating;
 use super::run::{Audience, Gates, Run, RunError};
 use super::signals::Signalled;
+use super::signing;
 use crate::fleet::session::Session;
 use crate::model::books::{Books, Lock, Record};
 use crate::model::names::{GateName, HostName};
@@ -156,6 +157,7 @@ impl Held<'_> {
         if let Some(person) = &order.by {
             permit::order(&self.deploy.policy, person, &plan.goal, (&order.beside, &order.overruled))?;
         }
+        signing::check(self.deploy, &books, &plan.goal)?;
         let operator = Operator {
             epoch: self.epoch,
             seq: super::look::nonce() >> 32,

@@ -17,6 +17,7 @@ use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation};
 use crate::model::protocol::{Command, Expect, Level, Peek, Readiness, Reply, Stamp};
+use crate::model::signed::Signing;
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::HEADER_BYTES;
@@ -130,7 +131,7 @@ impl<F: HostFs + Send> Host<F> {
         let Reply::Observed(seen) = self.agent.command(&observe) else { panic!("it is not obeyed") };
         let expect = Expect { incarnation: seen.incarnation.expect("observing makes one"), active: seen.active };
         let (stamp, want) = (self.stamp(), want(name, manifest));
-        let command = Command::Prepare { stamp, expect, want, build: Vec::new() };
+        let command = Command::Prepare { stamp, expect, want, build: Vec::new(), signing: Signing::default() };
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         std::thread::scope(|scope| {
             let agent = &mut self.agent;

@@ -18,6 +18,7 @@ use crate::model::ids::Generation;
 use crate::model::limits::SIGNATURES_MS_MAX;
 use crate::model::names::{GateName, HostName};
 use crate::model::protocol::{Command, Reply};
+use crate::model::signed::Signing;
 use crate::model::time::Time;
 use crate::plan::hosts::Plan;
 use crate::report::notice;
@@ -78,6 +79,8 @@ pub enum RunError {
 struct Lead {
     proxies: Arc<Proxies>,
     datacenter: String,
+    /// Whether groups.yaml demands that what is brought is signed.
+    demands_signature: bool,
 }
 
 /// What was waited for.
@@ -209,9 +212,11 @@ impl<'a> Run<'a> {
         let (near, within) = (mirrors.near(datacenter), Duration::from_millis(deadline_ms));
         let way = Way { mirrors, near, host, proxy: None, within };
         let lead = match &*command {
-            Command::Prepare { .. } => {
-                Some(Lead { proxies: Arc::clone(&self.proxies), datacenter: datacenter.to_owned() })
-            }
+            Command::Prepare { .. } => Some(Lead {
+                proxies: Arc::clone(&self.proxies),
+                datacenter: datacenter.to_owned(),
+                demands_signature: self.deploy.policy.signed,
+            }),
             _ => None,
         };
         self.audience.moves(&way.host, Step::Begun(command.name()));
@@ -355,6 +360,15 @@ async fn converse(
     (Event::Reply { host, generation, answer }, session)
 }
 
+/// The same command with the signature that was made of what it brings.
+fn signed(mut command: Command, demanded: bool, content: &ContentStore) -> Result<Command, Fault> {
+    if let Command::Prepare { want, signing, .. } = &mut command {
+        let signed = content.signed(&want.component, want.id).map_err(|e| Fault::Other(e.to_string()))?;
+        *signing = Signing { demanded, signed };
+    }
+    Ok(command)
+}
+
 async fn ask(
     session: &mut Session,
     content: &Arc<ContentStore>,
@@ -366,6 +380,7 @@ async fn ask(
     let (Command::Prepare { want, .. }, Some(lead)) = (command, lead) else {
         return session.command(command, way.within).await;
     };
+    let command = &signed(command.clone(), lead.demands_signature, content)?;
     // Before the conversation, which takes a turn of the fleet.
     let begun = Instant::now();
     way.proxy = lead.proxies.near(&lead.datacenter, &way.host, want, way.within).await;

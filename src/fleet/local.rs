@@ -18,7 +18,12 @@ pub fn below(directory: &Path, path: &Path) -> PathBuf {
 pub fn start(program: &Path, directory: &Path) -> Result<Channel, Fault> {
     check(directory)?;
     let mut command = Command::new(program);
-    command.arg("agent").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    // The owner of a host that is a directory keeps files below it too.
+    command
+        .args(["agent", "--below"])
+        .arg(directory)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     // Ctrl-C at a terminal is for the controller, which lets this host finish what it does, as one that is reached by ssh.
     command.current_dir("/").kill_on_drop(true).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -55,6 +55,12 @@ pub const HOST_ATTEMPTS_MAX: u32 = 4;
 pub const HOOK_MS_MAX: u64 = 3_600_000;
 /// The largest file of the agent's own state but for a stat index, bytes.
 pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// The largest text that is signed, and the largest signature, bytes each: what a pipe takes without anybody who reads.
+pub const SIGNED_BYTES_MAX: usize = 32 << 10;
+/// How long `ssh-keygen` may take to verify one signature, ms.
+pub const VERIFY_MS_MAX: u64 = 10_000;
+/// The most signers of one signature that are tried.
+pub const SIGNERS_MAX: usize = 16;
 /// The largest stat index of one component, bytes.
 pub const INDEX_BYTES_MAX: usize = 256 << 20;
 /// The largest saved plan, bytes.

@@ -9,6 +9,7 @@ use super::digest::Digest;
 use super::ids::{BooksId, Generation, Incarnation, RolloutId, SnapshotId};
 use super::map::VersionMap;
 use super::names::Version;
+use super::signed::Signing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +97,9 @@ pub enum Command {
         want: Want,
         /// The build step, an argv run in the tree; empty: none.
         build: Vec<String>,
+        /// What is said about signatures. An agent that is older than this passes it over.
+        #[serde(default, skip_serializing_if = "Signing::is_nothing")]
+        signing: Signing,
     },
     /// Makes another map the served one.
     Switch {
@@ -335,6 +339,9 @@ pub enum Refusal {
     /// Mounted read-only.
     #[error("read-only file system")]
     ReadOnly,
+    /// A signature is demanded, and there is none that the owner of the host accepts; what it lacks.
+    #[error("{0}")]
+    Unsigned(String),
     /// The system's words.
     #[error("{0}")]
     Failed(String),

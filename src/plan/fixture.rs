@@ -60,6 +60,7 @@ pub fn policy(hosts: usize) -> Policy {
         staging: PathBuf::from("/srv/staging"),
         books: PathBuf::from("/var/lib/pointsman-books"),
         store: None,
+        signed: false,
         configuration: vec![Component::Config("wmf-config".to_owned())],
         groups: vec![
             GroupPolicy { name: group("group0"), wikis: wikis("zero", 5, &["testwiki"]) },

@@ -169,6 +169,7 @@ fn refusal_remedy(host: &impl Display, refusal: &Refusal) -> String {
         Refusal::Reborn(_) | Refusal::NotReady(_) | Refusal::BuildFailed(_) => sync,
         Refusal::DiskFull(_) => format!("{sync} (after space was made there)"),
         Refusal::ReadOnly => format!("{sync} (after it was mounted writable)"),
+        Refusal::Unsigned(_) => format!("{sync} (after that was put right; see pointsman sign --help)"),
         Refusal::Failed(_) => format!("pointsman check --hosts {host}"),
     }
 }

@@ -8,6 +8,7 @@ use crate::model::component::Want;
 use crate::model::ids::Generation;
 use crate::model::names::HostName;
 use crate::model::protocol::{Command, ConfirmNote, Direction, Expect, Level, Peek, Stamp};
+use crate::model::signed::Signing;
 use crate::model::stale::StaleReason;
 use crate::plan::assess;
 use std::collections::VecDeque;
@@ -79,7 +80,7 @@ impl Machine<'_> {
             true => Vec::new(),
             false => self.policy.hooks.build.clone(),
         };
-        let command = Command::Prepare { stamp: self.stamp(), expect, want, build };
+        let command = Command::Prepare { stamp: self.stamp(), expect, want, build, signing: Signing::default() };
         self.send(host, Step::Preparing(wants), command, deadline_ms);
     }
 

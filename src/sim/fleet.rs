@@ -62,11 +62,11 @@ impl Host {
     /// The first half of a prepare: what is here is copied; what it answers when there is no second half.
     pub fn begin(&mut self, contents: &Contents, command: &Command, changes: u64) -> (Result<Transfer, Reply>, bool) {
         self.with_agent(changes, |agent| {
-            let Command::Prepare { stamp, expect, want, .. } = command else {
+            let Command::Prepare { stamp, expect, want, signing, .. } = command else {
                 return Err(Reply::Refused(Refusal::Failed("not a prepare".to_owned())));
             };
             let manifest = contents.manifests.get(&want.id).cloned().ok_or_else(|| Reply::Refused(unknown()))?;
-            agent.prepare_begin(*stamp, expect, want.clone(), manifest).map_err(Reply::Refused)
+            agent.prepare_begin(*stamp, expect, want.clone(), manifest, signing).map_err(Reply::Refused)
         })
     }
 

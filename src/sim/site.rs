@@ -117,6 +117,7 @@ pub fn policy(stale_hosts_max: usize, hosts: usize) -> Policy {
         staging: PathBuf::from("/srv/staging"),
         books: PathBuf::from("/var/lib/pointsman-books"),
         store: None,
+        signed: false,
         configuration: vec![Component::Config("wmf-config".to_owned())],
         groups: vec![
             group("group0", &["testwiki", "test2wiki"]),

@@ -1,7 +1,7 @@
 //! The deploy host's own store of content: every file of every wanted version by its digest, and manifests by their id.
 //!
 //! Layout below the books' directory: `content/files/ab/cdef...` (a file by its BLAKE3), `content/manifests/ID`,
-//! `content/bundles` (frames that were sent, see `packing`), `content/tmp` (staged, swept by the next import), `content/lock`, and `stat-index/` beside it. Everything is 0700.
+//! `content/signatures/COMPONENT@ID` (who signed what, as hosts verify it), `content/bundles` (frames that were sent, see `packing`), `content/tmp` (staged, swept by the next import), `content/lock`, and `stat-index/` beside it. Everything is 0700.
 //!
 //! Invariant: a name appears by rename only, after its bytes were written, read back, found to hash to that name and
 //! synced; a manifest appears after all of its files. So whatever is there is whole, at any power cut. Proofs and
@@ -12,8 +12,10 @@
 use super::manifest::{Manifest, ManifestError};
 use super::packing::Chosen;
 use super::scan::ScanError;
+use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::limits::{HASH_THREADS_MAX, MESSAGE_BYTES_MAX};
+use crate::model::signed::Signed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -145,6 +147,45 @@ impl ContentStore {
 
     fn manifest_path(&self, id: Digest) -> PathBuf {
         self.manifest_directory().join(id.to_string())
+    }
+
+    /// The signature that was made of this content; `None`: none is here. Hosts verify it, nobody does here.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or the system's own.
+    pub fn signed(&self, component: &Component, id: Digest) -> Result<Option<Signed>> {
+        let path = self.signature_path(component, id);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => at(&path, opened)?,
+        };
+        let signed: Option<Signed> = serde_json::from_reader(file.take(MESSAGE_BYTES_MAX as u64)).ok();
+        match signed.filter(|signed| signed.names(component, &id)) {
+            Some(signed) => Ok(Some(signed)),
+            None => Err(ContentError::Damaged(path)),
+        }
+    }
+
+    /// Keeps a signature for every content that its text names.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn keep_signed(&self, contents: &BTreeMap<Component, Digest>, signed: &Signed) -> Result<()> {
+        let held = self.begin()?;
+        let directory = self.content.join("signatures");
+        at(&directory, private().create(&directory))?;
+        for (component, id) in contents {
+            let path = self.signature_path(component, *id);
+            let bytes = at(&path, serde_json::to_vec(signed).map_err(io::Error::from))?;
+            self.write(&held, &path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn signature_path(&self, component: &Component, id: Digest) -> PathBuf {
+        self.content.join("signatures").join(format!("{component}@{id}"))
     }
 
     /// Where manifests are kept, each under its id.

@@ -120,6 +120,16 @@ const TABLE: &[(&str, Line)] = &[
     ("pointsman timeline --since 2016-01-23T01:16:00Z --until 2016-01-23T02:00:00Z > incident.md", Ends(0)),
     ("pointsman journal verify", Ends(0)),
     ("pointsman journal verify --noted 57:1f0c6a2b93de", Ends(1)),
+    (
+        "pointsman journal head > head && ssh-keygen -Y sign -n pointsman-journal -f ~/.ssh/id_ed25519 head",
+        Elsewhere("signed::s20_"),
+    ),
+    ("pointsman journal verify --head head --signature head.sig --allowed-signers signers", Elsewhere("signed::s20_")),
+    (
+        "pointsman sign > release && ssh-keygen -Y sign -n pointsman-release -f ~/.ssh/id_ed25519 release",
+        Elsewhere("signed::"),
+    ),
+    ("pointsman sign --keep release", Elsewhere("signed::")),
     ("pointsman coverage --log /var/log/apache2/access.log --log mw1017.eqiad.wmnet=mw1017.log", Ends(0)),
     ("pointsman replay incidents/2016-01-23.yaml", Elsewhere("replay::")),
     ("pointsman replay incidents/2016-01-23.yaml --chapter night --html night.html", Elsewhere("replay::")),

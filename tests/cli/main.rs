@@ -36,6 +36,7 @@ mod security;
 mod server;
 mod shared;
 mod shells;
+mod signed;
 mod simulations;
 mod site;
 mod stopped;

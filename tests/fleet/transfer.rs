@@ -10,6 +10,7 @@ use pointsman::model::digest::Digest;
 use pointsman::model::fault::Fault;
 use pointsman::model::ids::{BooksId, Generation};
 use pointsman::model::protocol::{Command, Expect, Peek, Readiness, Refusal, Reply, Stamp};
+use pointsman::model::signed::Signing;
 use pointsman::tree::manifest::{Entry, EntryKind, Manifest};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -96,6 +97,7 @@ async fn bring(session: &mut Session, tree: &Tree, seq: u64) -> (Result<Reply, F
         expect: Expect { incarnation, active: observation.active },
         want: Want { component, id: tree.manifest.id(), artefacts: vec![] },
         build: vec![],
+        signing: Signing::default(),
     };
     let mut sent = 0;
     let mut progress = |bytes| sent += bytes;

@@ -14,6 +14,7 @@ use crate::model::names::Version;
 use crate::model::protocol::{
     Collected, Command, ConfirmNote, Direction, Expect, Level, Observation, Peek, Readiness, Refusal, Reply, Stamp,
 };
+use crate::model::signed::Signing;
 use crate::tree::manifest::{Entry, EntryKind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -186,7 +187,7 @@ impl Controller {
 
     pub fn begin<F: HostFs>(&mut self, agent: &mut Agent<F>, tree: &Tree, want: Want) -> Result<Transfer, Refusal> {
         let (stamp, expect) = (self.stamp(), self.expect());
-        agent.prepare_begin(stamp, &expect, want, tree.manifest.clone())
+        agent.prepare_begin(stamp, &expect, want, tree.manifest.clone(), &Signing::default())
     }
 
     /// Brings a tree there; the digests that the host lacked come along.

@@ -7,6 +7,7 @@ use crate::agent::memfs::MemFs;
 use crate::agent::session::{self, SessionError};
 use crate::model::component::{Component, Want};
 use crate::model::protocol::{Command, Held, Level, Reply};
+use crate::model::signed::Signing;
 use crate::tree::content::ContentStore;
 use crate::tree::manifest::Manifest;
 use crate::wire::message::{Sending, ToAgent, ToController};
@@ -200,7 +201,13 @@ pub fn bring<F: HostFs>(
     };
     let (stamp, expect) = (controller.stamp(), controller.expect());
     let want = want(name, manifest);
-    peer.say(&ToAgent::Command(Command::Prepare { stamp, expect, want, build: Vec::new() }));
+    peer.say(&ToAgent::Command(Command::Prepare {
+        stamp,
+        expect,
+        want,
+        build: Vec::new(),
+        signing: Signing::default(),
+    }));
     write_blob(&mut peer.due, &mut manifest.to_bytes().as_slice()).expect("memory takes it");
     let ended =
         session::run(agent, session::Offers { bundles: true, packed: false }, &mut peer, &mut Voice(Rc::clone(&heard)));

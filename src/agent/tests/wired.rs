@@ -5,6 +5,7 @@ use crate::agent::Agent;
 use crate::agent::memfs::MemFs;
 use crate::agent::session::{self, SessionError};
 use crate::model::protocol::{Command, Level, Readiness, Refusal, Reply};
+use crate::model::signed::Signing;
 use crate::wire::message::{ToAgent, ToController, preface};
 use crate::wire::sync_io::{read_message, write_blob, write_message};
 use proptest::prelude::*;
@@ -81,7 +82,7 @@ fn the_greeting_repeats_the_nonce_and_checks_the_directories() {
 fn prepare_bytes(controller: &mut Controller, tree: &super::bench::Tree, blobs: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let (stamp, expect) = (controller.stamp(), controller.expect());
-    let command = Command::Prepare { stamp, expect, want: tree.want(), build: Vec::new() };
+    let command = Command::Prepare { stamp, expect, want: tree.want(), build: Vec::new(), signing: Signing::default() };
     write_message(&mut bytes, &ToAgent::Command(command)).expect("written");
     write_blob(&mut bytes, &mut tree.manifest.to_bytes().as_slice()).expect("written");
     for blob in blobs {
