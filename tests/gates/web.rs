@@ -16,7 +16,8 @@ use pointsman::signal::contract::Comparer;
 use pointsman::signal::probe::Prober;
 use pointsman::signal::served::Asker;
 use pointsman::signal::{Provider, World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
@@ -282,4 +283,40 @@ fn versions_that_are_served_and_contracts_that_are_kept() {
         let said = judge(&gate(Kind::Contract(contract)), &scope(1), &read, Time(2));
         assert!(said.verdict == verdict && said.sentence.contains(words), "{} {}", said.verdict, said.sentence);
     }
+}
+
+/// There is no way to ask a host for another version than it serves, so none can be used from outside: the gate asks as any
+/// reader does, and what it is told is what readers get.
+#[test]
+fn s26_a_host_is_asked_for_what_it_serves_as_any_reader_asks() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody asks");
+        let mut asked = String::new();
+        let mut lines = BufReader::new(stream.try_clone().expect("a second handle"));
+        while lines.read_line(&mut asked).expect("it is text") > 2 {}
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nX-Wiki-Version: 1.27.0-wmf.11\r\nContent-Length: 0\r\n\r\n")
+            .expect("it listens");
+        asked
+    });
+    let wiki: pointsman::model::names::Wiki = "enwiki".parse().expect("a wiki");
+    let served = Served {
+        wikis: vec![wiki.clone()],
+        host_headers: BTreeMap::from([(wiki, NAME.to_owned())]),
+        path: "/wiki/Main".into(),
+        field: ServedField::Header("X-Wiki-Version".into()),
+        deadline_ms: 5_000,
+    };
+    let reading = read(&mut Asker::new(&served, &plain()), &Places::of([port; 2]));
+    let said = judge(&gate(Kind::Served(served)), &scope(1), &reading, Time(2));
+    assert_eq!(said.verdict, Verdict::Pass, "{}", said.sentence);
+    let asked = server.join().expect("it was asked once").to_lowercase();
+    let (first, headers) = asked.split_once("\r\n").expect("a request has lines");
+    assert_eq!(first, "get /wiki/main http/1.1", "no parameter names a version");
+    let names: BTreeSet<&str> = headers.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+    let common = BTreeSet::from(["accept", "accept-encoding", "connection", "host", "user-agent"]);
+    assert!(names.contains("host") && names.is_subset(&common), "and neither does a header: {asked}");
+    assert!(!asked.contains("wmf"), "{asked}");
 }
