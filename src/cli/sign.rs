@@ -79,7 +79,11 @@ fn keep(seat: &Seat, file: &Path) -> anyhow::Result<Exit> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".sig");
     let signature = PathBuf::from(beside);
-    let signed = Signed { text: read(file)?, signature: read(&signature)? };
+    let written =
+        |path: &Path, how: String| read(path).with_context(|| format!("nothing is kept without what `{how}` makes"));
+    let text = written(file, format!("pointsman sign > {}", file.display()))?;
+    let how = format!("ssh-keygen -Y sign -n {RELEASE_NAMESPACE} -f KEY {}", file.display());
+    let signed = Signed { text, signature: written(&signature, how)? };
     let contents = signed::contents(&signed.text)
         .with_context(|| format!("{} is not what pointsman sign says", file.display()))?;
     signing::is_of(&signed.text, &signature, RELEASE_NAMESPACE)?;
