@@ -8,8 +8,6 @@
 
 pub mod attribution;
 pub mod feasible;
-#[cfg(test)]
-pub mod fixture;
 pub mod judge;
 pub mod reading;
 pub mod scope;

@@ -101,12 +101,11 @@ impl Soak {
         .collect()
     }
 
-    /// Counts a judgement of a gate that was due.
-    pub fn take(&mut self, now: Time, judgement: Judgement) {
+    /// Counts a judgement of a gate that was due; whether it is what the gate rests on now.
+    pub fn take(&mut self, now: Time, judgement: Judgement) -> bool {
         let (moment, name) = (self.terms.moment, judgement.gate.clone());
-        if let Some(running) = self.running.iter_mut().find(|running| running.gate.name == name) {
-            running.take(now, moment, judgement);
-        }
+        let running = self.running.iter_mut().find(|running| running.gate.name == name);
+        running.is_some_and(|running| running.take(now, moment, judgement))
     }
 
     /// A person decided that a gate does not stop this rollout; it is not asked again.
@@ -181,7 +180,7 @@ impl Running {
         }
     }
 
-    fn take(&mut self, now: Time, moment: Moment, judgement: Judgement) {
+    fn take(&mut self, now: Time, moment: Moment, judgement: Judgement) -> bool {
         let is = |verdict| u32::from(judgement.verdict == verdict);
         self.passes += is(Verdict::Pass);
         self.failures += is(Verdict::Fail);
@@ -197,7 +196,8 @@ impl Running {
             Moment::Wave | Moment::Group | Moment::Watch => true,
         };
         // A second look at a gate that failed takes nothing back, and it goes on saying why it failed.
-        if self.standing != Standing::Failed || judgement.verdict == Verdict::Fail {
+        let counts = self.standing != Standing::Failed || judgement.verdict == Verdict::Fail;
+        if counts {
             self.last = Some(judgement);
         }
         self.standing = self.stands(can_wait, once);
@@ -214,6 +214,7 @@ impl Running {
             _ => self.gate.counters.interval_ms,
         };
         self.next = (!ended).then(|| after(now, interval_ms));
+        counts
     }
 
     /// `once`: after so many verdicts as make a whole it stands as it does.
@@ -251,23 +252,13 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::spec::OnFail;
     use crate::gate::spec::people::Blockers;
 
     const MOMENT: Moment = Moment::Wave;
 
     fn gate(name: &str, counters: Counters) -> Gate {
-        Gate {
-            name: name.parse().expect("a name"),
-            at: [Moment::Wave, Moment::Before].into(),
-            groups: None,
-            hosts: None,
-            counters,
-            mode: Mode::Enforce,
-            on_fail: OnFail::Rollback,
-            needs: Default::default(),
-            kind: Kind::Blockers(Blockers { argv: Vec::new(), deadline_ms: 1 }),
-        }
+        let kind = Kind::Blockers(Blockers { argv: Vec::new(), deadline_ms: 1 });
+        Gate { counters, ..Gate::new(name.parse().expect("a name"), [Moment::Wave, Moment::Before], kind) }
     }
 
     fn said(gate: &str, letter: char) -> Judgement {

@@ -38,6 +38,23 @@ pub struct Gate {
     pub kind: Kind,
 }
 
+impl Gate {
+    /// One that is asked at these moments, about every group, and decides, with nothing said but its kind.
+    pub fn new(name: GateName, at: impl IntoIterator<Item = Moment>, kind: Kind) -> Self {
+        Self {
+            name,
+            at: at.into_iter().collect(),
+            groups: None,
+            hosts: None,
+            counters: Counters::default(),
+            mode: Mode::Enforce,
+            on_fail: OnFail::Rollback,
+            needs: BTreeSet::new(),
+            kind,
+        }
+    }
+}
+
 /// When a gate is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -5,8 +5,7 @@ use crate::agent::memfs::Hook;
 use crate::config::policy::{
     GroupPolicy, Hooks, HostPolicy, Limits, Policy, Role, Soak, SshConfig, SshPolicy, Transport, Web,
 };
-use crate::gate;
-use crate::gate::spec::{Counters, Gate, Mode, Moment, OnFail};
+use crate::gate::spec::{Gate, Kind, Moment};
 use crate::model::books::{Pin, PinSource, Pins};
 use crate::model::component::{ArtefactRule, Component};
 use crate::model::digest::Digest;
@@ -14,7 +13,7 @@ use crate::model::map::VersionMap;
 use crate::model::names::{Group, HostName, Version, Wiki};
 use crate::model::time::Time;
 use crate::tree::manifest::{Entry, EntryKind, Manifest};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -169,15 +168,6 @@ fn host(i: usize) -> (HostName, HostPolicy) {
 
 /// A gate that is asked wherever gates are; what it says is up to the engine.
 fn gate() -> Gate {
-    Gate {
-        name: "any".parse().expect("it follows the grammar"),
-        at: [Moment::Before, Moment::Wave, Moment::Group].into(),
-        groups: None,
-        hosts: None,
-        counters: Counters::default(),
-        mode: Mode::Enforce,
-        on_fail: OnFail::Rollback,
-        needs: BTreeSet::new(),
-        kind: gate::spec::Kind::Approval,
-    }
+    let at = [Moment::Before, Moment::Wave, Moment::Group];
+    Gate::new("any".parse().expect("it follows the grammar"), at, Kind::Approval)
 }

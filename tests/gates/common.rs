@@ -2,13 +2,13 @@
 
 use pointsman::gate::reading::{ReadError, Reading};
 use pointsman::gate::scope::Scope;
-use pointsman::gate::spec::{Counters, Gate, Kind, Mode, OnFail};
+use pointsman::gate::spec::{Gate, Kind};
 use pointsman::model::fault::Fault;
 use pointsman::model::names::HostName;
 use pointsman::model::question::{Answer, Question};
 use pointsman::model::time::Time;
 use pointsman::signal::{Provider, World};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -126,15 +126,5 @@ pub fn read(provider: &mut impl Provider, scope: &Scope, now: u64) -> Result<Rea
 
 /// A gate of this kind.
 pub fn gate(kind: Kind) -> Gate {
-    Gate {
-        name: "g".parse().expect("a name"),
-        at: BTreeSet::new(),
-        groups: None,
-        hosts: None,
-        counters: Counters::default(),
-        mode: Mode::Enforce,
-        on_fail: OnFail::Rollback,
-        needs: BTreeSet::new(),
-        kind,
-    }
+    Gate::new("g".parse().expect("a name"), [], kind)
 }

@@ -147,23 +147,22 @@ impl Asking {
         let reading = reading.map(|reading| self.with_books(reading, now));
         let judgement = judge(gate, &scope, &reading, now);
         // A failure is attributed by a reading that shows it.
-        let failed = |(gate, standing, _): (&Gate, Standing, _)| gate.name == *name && standing == Standing::Failed;
-        let shows = judgement.verdict == Verdict::Fail || !self.soak.standing().any(failed);
-        if let Some(reading) = reading.ok().filter(|_| shows) {
+        let counts = self.count(now, judgement);
+        if let Some(reading) = reading.ok().filter(|_| counts) {
             self.readings.insert(name.clone(), reading);
         }
-        self.count(now, judgement);
     }
 
-    /// Counts a judgement; it is written and shown when it says something else than the one before.
-    fn count(&mut self, now: Time, judgement: Judgement) {
+    /// Counts a judgement; it is written and shown when it says something else than the one before. Whether the gate rests
+    /// on it now.
+    fn count(&mut self, now: Time, judgement: Judgement) -> bool {
         let before = self.said.insert(judgement.gate.clone(), judgement.verdict);
         if before != Some(judgement.verdict) || judgement.verdict == Verdict::Fail {
             let (rollout, moment) = (self.call.rollout, self.call.what.clone());
             self.health(HealthRecord::Judged { rollout, moment, judgement: judgement.clone() });
             self.told.push(Told::Judged(Box::new(judgement.clone())));
         }
-        self.soak.take(now, judgement);
+        let counts = self.soak.take(now, judgement);
         let failed = self.soak.standing().filter(|(gate, standing, _)| {
             gate.mode == Mode::Observe && *standing == Standing::Failed && !self.observed.contains(&gate.name)
         });
@@ -171,6 +170,7 @@ impl Asking {
         let words = |gate: &GateName| Told::Blamed(format!("{gate} would have stopped this; it only observes"));
         self.told.extend(failed.iter().map(words));
         self.observed.extend(failed);
+        counts
     }
 
     /// When something is due, if no answer comes before; `None`: a second look at suspected hosts comes first.

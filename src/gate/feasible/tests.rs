@@ -1,13 +1,12 @@
 //! What a gate would need is said.
 
 use super::*;
-use crate::gate::fixture;
 use crate::gate::spec::numbers::{PercentAbove, Source, Threshold};
 use crate::gate::spec::signatures::{LogSource, Signatures};
 use expect_test::expect;
 
 fn with(kind: Kind, rolled: usize, control: usize) -> Result<(), String> {
-    feasible(&fixture::gate("g", kind), rolled, control)
+    feasible(&Gate::new("g".parse().expect("a name"), [], kind), rolled, control)
 }
 
 fn program() -> Source {

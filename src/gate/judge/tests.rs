@@ -1,7 +1,6 @@
 //! Each kind's verdicts.
 
 use super::*;
-use crate::gate::fixture;
 use crate::gate::reading::{Answered, Shown, Tally};
 use crate::gate::signature::Seen;
 use crate::gate::spec::counts::{CountLimits, CountSource, Counts, LogCounts};
@@ -20,7 +19,7 @@ pub fn host(name: &str) -> HostName {
 }
 
 pub fn gate(kind: Kind) -> Gate {
-    fixture::gate("g", kind)
+    Gate::new("g".parse().expect("a name"), [], kind)
 }
 
 fn scope(rolled: usize, control: usize) -> Scope {

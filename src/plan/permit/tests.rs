@@ -1,7 +1,7 @@
 //! Who may do what for which group, as a table; what is said of a refusal; what no site can configure otherwise.
 
 use super::*;
-use crate::gate::fixture;
+use crate::gate::spec::Gate;
 use crate::model::books::{Pin, PinSource};
 use crate::model::names::AccountName;
 use crate::model::time::Time;
@@ -238,7 +238,7 @@ fn s09_who_began_it_does_not_approve_it_where_a_second_person_is_demanded() {
 
 #[test]
 fn s09_a_second_person_is_not_overruled() {
-    let gate = fixture::gate("release-manager", GateKind::Approval);
+    let gate = Gate::new("release-manager".parse().expect("a name"), [], GateKind::Approval);
     let policy = Policy { gates: vec![gate.clone()], ..ruled() };
     let books = books(&policy);
     let goal = forward::promote(site(&policy, &books, 1), &group("group2"), &wmf(11), "x", None).expect("planned");

@@ -1,7 +1,6 @@
 //! What a second look at suspected hosts changes.
 
 use super::*;
-use crate::gate::fixture::gate;
 use crate::gate::reading::{Tally, What};
 use crate::gate::scope::Scope;
 use crate::gate::spec::counts::{CountLimits, CountSource, Counts, LogCounts};
@@ -18,7 +17,7 @@ fn asking() -> Asking {
     let (file, events) = ("/var/log/app.log".into(), " 500$".to_owned());
     let source = CountSource::Logs(LogCounts { file, exposure: None, events_file: None, events, wiki: None });
     let kind = Kind::Counts(Counts { source, newest_age_ms_max: None, limits: CountLimits::default() });
-    let gate = Gate { at: [Moment::Wave].into(), ..gate("errors", kind) };
+    let gate = Gate::new("errors".parse().expect("a gate"), [Moment::Wave], kind);
     let scope = Scope {
         rolled: ["mw1", "mw2"].map(host).into(),
         control: [host("mw3")].into(),
