@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Where plugins find programs.
-pub(super) const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long the end of the output is waited for once the group was killed: a daemon that left it may keep it open.
 const OUTPUT_MS_MAX: u64 = 1_000;
 /// The most bytes of a file in `/proc` that are read.
@@ -93,8 +93,13 @@ pub(super) fn plugin(argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
     let (name, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(name);
-    command.args(arguments).current_dir("/").env_clear().env("PATH", PLUGIN_PATH).env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).process_group(0);
+    command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
+    ran(command, reader, ms_max)
+}
+
+/// Runs a program to its end or to its deadline, with nothing in its environment but `PATH`; its output goes to `reader`.
+pub(super) fn ran(mut command: Command, reader: PipeReader, ms_max: u64) -> io::Result<PluginSaid> {
+    command.current_dir("/").env_clear().env("PATH", PLUGIN_PATH).env("LC_ALL", "C").process_group(0);
     let mut child = command.spawn()?;
     // It holds this process's copy of the pipe's writing end, which would keep the output open.
     drop(command);
@@ -110,7 +115,7 @@ pub(super) fn plugin(argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
 }
 
 /// Says when the child has ended, and leaves it unreaped.
-pub(super) fn ended(child: &Child) -> Receiver<()> {
+fn ended(child: &Child) -> Receiver<()> {
     let (send, receive) = mpsc::channel();
     let pid = Pid::from_child(child);
     thread::spawn(move || {

@@ -3,18 +3,16 @@
 //! Invariant: a list counts only where nobody but root and the agent's own user can have written it, and neither its
 //! directory. `ssh-keygen` runs without a shell, with nothing in its environment but `PATH`, for a bounded time.
 
-use super::diskask::{PLUGIN_PATH, ended};
+use super::diskask;
 use crate::model::limits::{LINE_BYTES_MAX, SIGNERS_MAX, VERIFY_MS_MAX};
 use crate::model::signed::RELEASE_NAMESPACE;
-use rustix::process::{Pid, Signal, geteuid, kill_process_group};
+use rustix::process::geteuid;
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// The list, if there is one and only its owner can have written it; else what is wrong and what to type there.
 pub(super) fn signers(file: &Path) -> Result<Option<PathBuf>, String> {
@@ -74,15 +72,7 @@ fn run_within(arguments: &[&OsStr], text: &str) -> io::Result<(bool, String)> {
     input.write_all(text.as_bytes())?;
     drop(input);
     let mut command = Command::new("ssh-keygen");
-    command.args(arguments).current_dir("/").env_clear().env("PATH", PLUGIN_PATH).env("LC_ALL", "C");
-    command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).process_group(0);
-    let mut child = command.spawn()?;
-    // It holds this process's copies of the pipes, which would keep the output open.
-    drop(command);
-    let in_time = ended(&child).recv_timeout(Duration::from_millis(VERIFY_MS_MAX)).is_ok();
-    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    let status = child.wait()?;
-    let mut said = Vec::new();
-    output.take(LINE_BYTES_MAX as u64).read_to_end(&mut said)?;
-    Ok((in_time && status.success(), String::from_utf8_lossy(&said).into_owned()))
+    command.args(arguments).stdin(stdin).stdout(writer.try_clone()?).stderr(writer);
+    let said = diskask::ran(command, output, VERIFY_MS_MAX)?;
+    Ok((said.code == Some(0), said.output[..said.output.floor_char_boundary(LINE_BYTES_MAX)].to_owned()))
 }
