@@ -3,7 +3,6 @@
 //! Invariant: it does what `pointsman agent` does, through the same call.
 
 use pointsman::fleet::local;
-use pointsman::model::signed::ALLOWED_SIGNERS;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,8 +14,7 @@ fn main() -> ExitCode {
     }
     // Said by a controller on this machine only, for a host that is a directory.
     let below = std::env::args_os().skip_while(|argument| argument != "--below").nth(1);
-    let list = Path::new(ALLOWED_SIGNERS);
-    let signers = below.map_or_else(|| list.to_owned(), |directory| local::below(Path::new(&directory), list));
+    let signers = local::signers(below.as_deref().map(Path::new));
     code(pointsman::agent::serve(&signers, &mut io::stdin().lock(), &mut io::stdout().lock()).is_ok())
 }
 

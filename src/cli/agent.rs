@@ -8,7 +8,6 @@ use crate::model::limits::INSTALL_MS_MAX;
 use crate::model::names::HostName;
 use crate::model::protocol::Peek;
 use crate::model::ranges::fold;
-use crate::model::signed::ALLOWED_SIGNERS;
 use crate::report;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -54,8 +53,7 @@ impl Agent {
 
 /// Answers on standard input and output until they end.
 fn serve(below: Option<&Path>) -> Exit {
-    let signers = below.map_or_else(|| ALLOWED_SIGNERS.into(), |below| local::below(below, Path::new(ALLOWED_SIGNERS)));
-    match crate::agent::serve(&signers, &mut std::io::stdin().lock(), &mut std::io::stdout().lock()) {
+    match crate::agent::serve(&local::signers(below), &mut std::io::stdin().lock(), &mut std::io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(_) => Exit::Ours,
     }

@@ -4,6 +4,7 @@
 
 use super::channel::Channel;
 use crate::model::fault::Fault;
+use crate::model::signed::ALLOWED_SIGNERS;
 use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -12,6 +13,12 @@ use tokio::process::Command;
 pub fn below(directory: &Path, path: &Path) -> PathBuf {
     let names = path.components().filter(|part| matches!(part, Component::Normal(_)));
     names.fold(directory.to_owned(), |below, name| below.join(name))
+}
+
+/// Where the owner's list of signers is, on a host that is a whole machine or, with a directory, `below` that.
+pub fn signers(directory: Option<&Path>) -> PathBuf {
+    let list = Path::new(ALLOWED_SIGNERS);
+    directory.map_or_else(|| list.to_owned(), |directory| below(directory, list))
 }
 
 /// Starts `program agent` for the host that `directory` stands for.
