@@ -88,6 +88,11 @@ install_axe() {
         die 'axe-core is not there: is registry.npmjs.org reachable?'
 }
 
+# Installs a command of cargo when it is missing, outside of this directory, whose configuration would link it statically.
+install_cargo() {
+    command -v "$1" >/dev/null || (cd / && step cargo install --locked "$1")
+}
+
 # An S3 server for the tests of mirrors, which no package of Debian has.
 install_s3s() {
     local version=0.14.1
