@@ -238,6 +238,18 @@ fn s18_a_certificate_is_verified_by_its_issuer_its_dates_and_its_name() {
     assert!(said.sentence.contains("an issuer that is not trusted"), "{}", said.sentence);
 }
 
+/// A gate's question for the version that a page of a wiki is served by.
+fn served(path: &str) -> Served {
+    let wiki: pointsman::model::names::Wiki = "enwiki".parse().expect("a wiki");
+    Served {
+        wikis: vec![wiki.clone()],
+        host_headers: BTreeMap::from([(wiki, NAME.to_owned())]),
+        path: path.into(),
+        field: ServedField::Header("X-Wiki-Version".into()),
+        deadline_ms: 5_000,
+    }
+}
+
 #[test]
 fn versions_that_are_served_and_contracts_that_are_kept() {
     let server = |number: usize, version: &str, cache: &str| {
@@ -251,14 +263,7 @@ fn versions_that_are_served_and_contracts_that_are_kept() {
             + &server(1, &header("php-1.27.0-wmf.10"), "private")
             + &server(2, "", "public")),
     );
-    let wiki: pointsman::model::names::Wiki = "enwiki".parse().expect("a wiki");
-    let served = Served {
-        wikis: vec![wiki.clone()],
-        host_headers: BTreeMap::from([(wiki, NAME.to_owned())]),
-        path: "/".into(),
-        field: ServedField::Header("X-Wiki-Version".into()),
-        deadline_ms: 5_000,
-    };
+    let served = served("/");
     for (port, verdict, words) in [
         (ports[0], Verdict::Pass, "served the wanted version"),
         (ports[1], Verdict::Fail, "1.27.0-wmf.10"),
@@ -301,14 +306,7 @@ fn s26_a_host_is_asked_for_what_it_serves_as_any_reader_asks() {
             .expect("it listens");
         asked
     });
-    let wiki: pointsman::model::names::Wiki = "enwiki".parse().expect("a wiki");
-    let served = Served {
-        wikis: vec![wiki.clone()],
-        host_headers: BTreeMap::from([(wiki, NAME.to_owned())]),
-        path: "/wiki/Main".into(),
-        field: ServedField::Header("X-Wiki-Version".into()),
-        deadline_ms: 5_000,
-    };
+    let served = served("/wiki/Main");
     let reading = read(&mut Asker::new(&served, &plain()), &Places::of([port; 2]));
     let said = judge(&gate(Kind::Served(served)), &scope(1), &reading, Time(2));
     assert_eq!(said.verdict, Verdict::Pass, "{}", said.sentence);

@@ -60,13 +60,13 @@ pub const STORY: &[(&str, Line)] = &[
     ("pointsman promote group1 1.27.0-wmf.11 -m train --yes", Says(10)),
     ("pointsman blocker close T124143 -m 'fixed in wmf.11'", Says(0)),
     (
-        "pointsman lock -m 'moving the deploy host' >lock.said 2>&1 & until pointsman status | grep -q 'lock: .* pid'; do :; done",
+        "pointsman lock -m 'moving the deploy host' >lock.said 2>&1 & echo $! >lock.pid; until pointsman status | grep -q 'lock: .* pid'; do :; done",
         Before,
     ),
     ("pointsman status", Says(0)),
     ("pointsman promote group1 1.27.0-wmf.11 -m train --yes", Says(5)),
     ("pointsman unlock -m 'it was forgotten'", Says(0)),
-    ("until pointsman status | grep -q 'lock: free'; do :; done", Before),
+    ("until pointsman status | grep -q 'lock: free'; do :; done; kill -9 $(cat lock.pid) 2>/dev/null || :", Before),
     // A playbook waits for a person.
     ("pointsman run night --dry-run", Says(0)),
     ("pointsman plan run night", Says(0)),
