@@ -32,6 +32,10 @@ python3 python3
 chromium chromium
 chromedriver chromium-driver
 curl curl
+zsh zsh
+fish fish
+msmtp msmtp
+rsyslogd rsyslog
 /usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
