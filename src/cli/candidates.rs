@@ -74,7 +74,9 @@ fn offering(command: Command, path: &str) -> Command {
         let found = OFFERED.iter().find(|(at, name, _)| *at == itself && argument.get_id() == *name);
         match found {
             // This is no parser of the line: that a list is one word there matters only for what follows its last comma.
-            Some((_, "hosts", source)) => argument.value_delimiter(',').add(ArgValueCandidates::new(|| candidates(*source))),
+            Some((_, "hosts", source)) => {
+                argument.value_delimiter(',').add(ArgValueCandidates::new(|| candidates(*source)))
+            }
             Some((_, _, source)) => argument.add(ArgValueCandidates::new(|| candidates(*source))),
             None => argument,
         }
@@ -94,8 +96,7 @@ fn candidates(source: Source) -> Vec<CompletionCandidate> {
     let found = crate::config::find(site(std::env::args_os()).as_deref()).and_then(|file| crate::config::load(&file));
     let Ok(policy) = found else { return Vec::new() };
     let books = keeper::open_read_only(&policy).and_then(|store| store.load()).ok();
-    let candidate =
-        |(name, help): (String, String)| {
+    let candidate = |(name, help): (String, String)| {
         let help = (!help.is_empty()).then(|| Untrusted(&help).to_string().into());
         CompletionCandidate::new(name).help(help)
     };

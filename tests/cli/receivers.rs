@@ -30,7 +30,8 @@ fn smtp() -> (u16, Receiver<Mail>) {
     let (sent, received) = channel();
     std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("somebody connects");
-        let (mut answers, mut lines) = (stream.try_clone().expect("one socket, two hands"), BufReader::new(stream).lines());
+        let (mut answers, mut lines) =
+            (stream.try_clone().expect("one socket, two hands"), BufReader::new(stream).lines());
         let mut mail = Mail { commands: Vec::new(), lines: Vec::new() };
         write!(answers, "220 a test\r\n").expect("it listens");
         while let Some(Ok(command)) = lines.next() {

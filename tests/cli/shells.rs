@@ -71,7 +71,8 @@ fn zsh_at_a_terminal(site: &Site, line: &str) -> (Vec<String>, String, String) {
         }
         zle -N zle-line-init
     "#;
-    let terminal = "zmodload zsh/zpty; zpty shell 'zsh -d -i'; while zpty -r shell screen; do print -rn -- $screen; done";
+    let terminal =
+        "zmodload zsh/zpty; zpty shell 'zsh -d -i'; while zpty -r shell screen; do print -rn -- $screen; done";
     site.write("home/.zshrc", start);
     site.write("offered", "");
     let screen = said(shell(site, "zsh").args(["-f", "-c", terminal]).env("LINE_TYPED", line));
@@ -156,7 +157,7 @@ fn zsh_completes_the_line_and_zsh_and_fish_say_a_word_about_each() {
 }
 
 #[test]
-fn a_reason_that_somebody_wrote_is_one_harmless_line() {
+fn s12_a_reason_that_somebody_wrote_is_one_harmless_line() {
     let site = Site::small("");
     site.run(&["pin", "enwiki", V10, "--yes", "--reason", "a: b\u{1b}[2J\nr9\u{7}"]).ends(0);
     assert_eq!(fish_with_words(&site, "pointsman unpin en"), "enwiki\ta: b\\u{1b}[2J\\u{a}r9\\u{7}\n");
