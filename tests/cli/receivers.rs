@@ -55,7 +55,7 @@ fn smtp() -> (u16, Receiver<Mail>) {
 
 /// msmtp takes a lone dot for no end, with or without `-oi`; that sendmail is told so is tested beside the code.
 #[test]
-fn a_mail_arrives_whole_and_a_hostile_message_adds_no_header_and_no_recipient() {
+fn s13_a_mail_arrives_whole_and_a_hostile_message_adds_no_header_and_no_recipient() {
     let site = Site::small("");
     let (port, received) = smtp();
     site.write("msmtprc", &format!("account default\nhost 127.0.0.1\nport {port}\nfrom bounces@example.org\n"));
@@ -150,7 +150,7 @@ impl Drop for Syslog {
 }
 
 #[test]
-fn rsyslogd_reads_both_forms_and_a_hostile_message_is_one_line_of_ours() {
+fn s13_rsyslogd_reads_both_forms_and_a_hostile_message_is_one_line_of_ours() {
     let site = Site::small("");
     let socket = site.path("log.socket").display().to_string();
     let port = UdpSocket::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
