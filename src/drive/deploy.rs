@@ -5,12 +5,10 @@ use super::notify::Notifier;
 use crate::config::policy::Policy;
 use crate::fleet::Fleet;
 use crate::model::ids::PlaybookId;
-use crate::model::limits::USER_S_MAX;
 use crate::plan::permit::Person;
-use crate::store::writer::user;
+use crate::store::writer;
 use crate::tree::content::ContentStore;
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 /// The deploy host, opened for one command.
@@ -33,7 +31,7 @@ pub struct Deploy {
 
 /// Who runs this: the name of the real uid (an environment variable could be forged) and this host's name.
 pub fn who() -> String {
-    let name = user(rustix::process::getuid().as_raw());
+    let name = own_name();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{name}@{host}")
 }
@@ -43,27 +41,29 @@ pub fn who() -> String {
 pub fn person() -> Person {
     static PERSON: OnceLock<Person> = OnceLock::new();
     let asked = || {
-        let name = user(rustix::process::getuid().as_raw());
-        Person { groups: id("-Gnz", &name).unwrap_or_default(), name }
+        let name = own_name().to_owned();
+        Person { groups: names("-Gnz", &name), name }
     };
     PERSON.get_or_init(asked).clone()
 }
 
+fn own_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| writer::user(rustix::process::getuid().as_raw()))
+}
+
 /// Somebody who is known by name only, at the board. Two names of one uid are the same person.
 pub fn person_named(name: &str) -> Person {
-    let own = id("-un", name).and_then(|names| names.into_iter().next());
-    Person { groups: id("-Gnz", name).unwrap_or_default(), name: own.unwrap_or_else(|| name.to_owned()) }
+    let own = names("-un", name).into_iter().next();
+    Person { groups: names("-Gnz", name), name: own.unwrap_or_else(|| name.to_owned()) }
 }
 
 /// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character. Its exit code is
-/// no matter: it is 1 too when one of the groups has no name. `None`: it knows no such user, or no way to say this, or the directory
-/// that it asks is silent: nobody waits for that, least of all a rollback.
-fn id(what: &str, name: &str) -> Option<BTreeSet<String>> {
-    let seconds = USER_S_MAX.to_string();
-    let limited = ["--kill-after=1", &seconds, "/usr/bin/id", what, "--", name];
-    let said = Command::new("/usr/bin/timeout").args(limited).env_clear().output().ok()?;
-    let text = String::from_utf8(said.stdout).ok()?;
-    Some(text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+/// no matter: it is 1 too when one of the groups has no name. None at all: it knows no such user, or does not say it in time.
+fn names(what: &str, name: &str) -> BTreeSet<String> {
+    let said = writer::id(what, name).map(|said| said.stdout).unwrap_or_default();
+    let text = String::from_utf8(said).unwrap_or_default();
+    text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Who holds the lock: [`who`] and the process.

@@ -11,7 +11,7 @@
 
 use super::error::StoreError;
 use crate::gate::signature::harmless;
-use crate::model::limits::{BOOKS_ATTEMPTS_MAX, BOOKS_END_MS_MAX, BOOKS_GRACE_MS, FAULT_CHARS_MAX};
+use crate::model::limits::{BOOKS_ATTEMPTS_MAX, BOOKS_END_MS_MAX, BOOKS_GRACE_MS, FAULT_CHARS_MAX, USER_S_MAX};
 use crate::model::time::Time;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -205,9 +205,16 @@ fn begun(ticks: u64) -> Option<Time> {
 
 /// The name of a user, or its number.
 pub fn user(uid: u32) -> String {
-    let named = Command::new("/usr/bin/id").args(["-un", &uid.to_string()]).env_clear().output();
-    let name = named.ok().filter(|o| o.status.success()).and_then(|o| String::from_utf8(o.stdout).ok());
-    name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| format!("uid{uid}"))
+    let name = id("-un", &uid.to_string()).map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid{uid}"))
+}
+
+/// What `/usr/bin/id` says of a user. `None`: there is no way to ask. What the directory that it asks does not say in time it does
+/// not say: nobody waits for that, least of all a rollback.
+pub fn id(what: &str, user: &str) -> Option<Output> {
+    let seconds = USER_S_MAX.to_string();
+    let limited = ["--kill-after=1", &seconds, "/usr/bin/id", what, "--", user];
+    Command::new("/usr/bin/timeout").args(limited).env_clear().output().ok()
 }
 
 fn us() -> String {
