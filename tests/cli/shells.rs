@@ -34,6 +34,8 @@ fn bash_offers_what_the_site_has_now() {
     assert_eq!(bash(&site, &["promote", "group"]), ["group0", "group1", "group2"]);
     assert_eq!(bash(&site, &["promote", "group0", "1.27.0-wmf.1"]), [V10, V11]);
     assert_eq!(bash(&site, &["depool", "mw101"]).len(), 3);
+    assert_eq!(bash(&site, &["sign", "php-1.27.0-wmf.1"]), [format!("php-{V10}"), format!("php-{V11}")]);
+    assert_eq!(bash(&site, &["sign", "w"]), ["wmf-config"]);
     assert!(bash(&site, &["roll"]).contains(&"rollback".to_owned()));
     assert_eq!(bash(&site, &["rollback", "--to", ""]), ["s1"]);
     site.promote("group0", V11).ends(0);
