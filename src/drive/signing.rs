@@ -42,7 +42,8 @@ pub fn check(deploy: &Deploy, books: &Books, goal: &Goal) -> Result<(), Blocked>
     }
     let known = |id, component| books.snapshots.values().any(|known| known.wanted.get(component) == Some(id));
     let news = goal.snapshot.wanted.iter().filter(|(component, id)| !known(*id, *component));
-    let lacks = |(component, id): &(&Component, &Digest)| !matches!(deploy.content.signed(component, **id), Ok(Some(_)));
+    let lacks =
+        |(component, id): &(&Component, &Digest)| !matches!(deploy.content.signed(component, **id), Ok(Some(_)));
     let lacking: Vec<(&Component, &Digest)> = news.filter(lacks).collect();
     if lacking.is_empty() {
         return Ok(());

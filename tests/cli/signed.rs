@@ -303,7 +303,8 @@ fn s20_any_principal_of_a_key_may_have_signed_an_end() {
     );
     fs::set_permissions(site.path("bin/ssh-keygen"), PermissionsExt::from_mode(0o755)).expect("chmod");
     let [head, any] = ["head", "groups.yaml"].map(|name| text_of(&site.path(name)));
-    let mut command = site.command(&["journal", "verify", "--head", &head, "--signature", &any, "--allowed-signers", &any]);
+    let mut command =
+        site.command(&["journal", "verify", "--head", &head, "--signature", &any, "--allowed-signers", &any]);
     command.env("PATH", format!("{}:/usr/bin:/bin", site.path("bin").display()));
     ran(&mut command, &["journal", "verify"]).ends(0).says("second@example.org signed the first");
 }
