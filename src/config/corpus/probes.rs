@@ -99,14 +99,20 @@ fn s10_a_header_that_is_a_secret_by_its_name_is_refused_and_not_repeated() {
             policy("kind: probe, httpbb: tests.yaml", &HTTPBB.replace("X-Debug: \"1\"", &header)).expect_err(name);
         assert!(said.contains(&format!("what `{name}` says is a secret")) && !said.contains("CANARY"), "{said}");
     }
-    url("wiki: enwiki, headers: {X-Debug: 'env:', Authorization: 'file:'}, expect: {status: 200}", expect![[r#"
+    url(
+        "wiki: enwiki, headers: {X-Debug: 'env:', Authorization: 'file:'}, expect: {status: 200}",
+        expect![[r#"
         groups.yaml:23:67: what `X-Debug` says is a secret, so only where it stands is written here
           hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value
         groups.yaml:23:90: what `Authorization` says is a secret, so only where it stands is written here
-          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]]);
-    httpbb(&HTTPBB.replace("X-Debug: \"1\"", "Cookie: a=1"), expect![[r#"
+          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]],
+    );
+    httpbb(
+        &HTTPBB.replace("X-Debug: \"1\"", "Cookie: a=1"),
+        expect![[r#"
         tests.yaml:8:29: what `Cookie` says is a secret, so only where it stands is written here
-          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]]);
+          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]],
+    );
 }
 
 #[test]
