@@ -348,15 +348,17 @@ fn s10_a_header_of_a_probe_is_in_no_output_and_in_no_file() {
     run(&["canary"]).ends(3).says("it begins with `(secret) may not do this`").says("the header x-you is `(secret)`");
     let head = received.recv().expect("it was asked");
     assert!(head.contains("authorization: Bearer CANARYCANARY\r\n"), "{head}");
+    site.run(&["canary"])
+        .ends(4)
+        .says("the header Authorization cannot be sent: env:POINTSMAN_PROBE: this variable is not set");
     run(&["canary", "--json"]).ends(3);
     run(&["promote", "group0", V11, "--yes", "-m", "train"]).ends(4);
-    for arguments in [&["show", "r2"][..], &["timeline"], &["history"], &["report", "r2"], &["config", "check"]] {
+    let page = site.path("page.html").display().to_string();
+    let report = ["report", "r2", "--html", &page];
+    for arguments in [&["show", "r2"][..], &["timeline"], &["history"], &report, &["config", "check"]] {
         run(arguments).ends(0);
     }
     assert_eq!(stands_in(&site.path(""), "CANARYCANARY"), None);
-    site.run(&["canary"])
-        .ends(3)
-        .says("the header Authorization cannot be sent: env:POINTSMAN_PROBE: this variable is not set");
 }
 
 #[test]
