@@ -32,6 +32,10 @@ python3 python3
 chromium chromium
 chromedriver chromium-driver
 curl curl
+zsh zsh
+fish fish
+msmtp msmtp
+rsyslogd rsyslog
 /usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
@@ -50,7 +54,8 @@ install_needed() {
         command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get: ${missing[*]}"
         printf '== installing %s\n' "${missing[*]}"
         apt-get update -qq || die 'apt-get update failed'
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+        # What is there stays: a syslog of another kind, for instance, is not thrown out for rsyslog.
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove --no-install-recommends "${missing[@]}" >/dev/null ||
             die "apt-get install failed: ${missing[*]}"
     fi
     # Where sshd wants an empty directory that only its package's service makes.

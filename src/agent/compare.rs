@@ -1,9 +1,10 @@
 //! What lies below a component laid beside its index, line by line.
 //!
 //! Invariant: both come in the order of paths, so each is gone through once and nothing is looked up. An index whose
-//! lines are not in that order shows files as missing and as foreign: a mistake there never makes a proof.
+//! lines are not in that order shows files as missing and as foreign: a mistake there never makes a proof. Where it is known
+//! already that the names are those of the index, directories are not read, and each file is looked at all the same.
 
-use super::hostfs::{HostFs, Place, Stat};
+use super::hostfs::{AT_ONCE, HostFs, Place, Stat};
 use super::index::{Line, Sealed};
 use super::proven::Directory;
 use super::walk::{self, Met};
@@ -67,9 +68,7 @@ impl<'a> With<'_, 'a> {
         top: &Place,
         doubtful: impl Fn(&Spot<'a>) -> bool,
     ) -> io::Result<Compared<'a>> {
-        let lines = Lines { lines: self.sealed.lines(), number: 0, unreadable: false };
-        let found = Compared { built: vec![0; self.rules.len()], ..Compared::default() };
-        let mut merge = Merge { with: self, found, lines, next: None, doubtful };
+        let mut merge = self.merge(doubtful);
         merge.next = merge.lines.next();
         walk::each(fs, top, &mut |met| match met {
             Met::File(path, stat) => merge.file(path, stat),
@@ -86,8 +85,40 @@ impl<'a> With<'_, 'a> {
             merge.found.missing.push(spot);
             merge.next = merge.lines.next();
         }
-        merge.found.unreadable = merge.lines.unreadable;
-        Ok(merge.found)
+        Ok(merge.end())
+    }
+
+    /// The same where no name below `top` can have changed since it was found to be as the index says. Directories are
+    /// not noted.
+    pub fn compare_named(
+        &self,
+        fs: &impl HostFs,
+        top: &Place,
+        doubtful: impl Fn(&Spot<'a>) -> bool,
+    ) -> io::Result<Compared<'a>> {
+        let mut merge = self.merge(doubtful);
+        loop {
+            let spots: Vec<Spot<'a>> = std::iter::from_fn(|| merge.lines.next()).take(AT_ONCE).collect();
+            if spots.is_empty() {
+                return Ok(merge.end());
+            }
+            let paths: Vec<&str> = spots.iter().map(|spot| spot.line.path).collect();
+            for (spot, stat) in spots.into_iter().zip(fs.lstat_all(top, &paths)?) {
+                match stat {
+                    Some(stat) => merge.known(spot, &stat),
+                    None => merge.found.missing.push(spot),
+                }
+            }
+        }
+    }
+
+    fn merge<D: Fn(&Spot<'a>) -> bool>(
+        &self,
+        doubtful: D,
+    ) -> Merge<'_, 'a, impl Iterator<Item = Option<Line<'a>>> + use<'a, D>, D> {
+        let lines = Lines { lines: self.sealed.lines(), number: 0, unreadable: false };
+        let found = Compared { built: vec![0; self.rules.len()], ..Compared::default() };
+        Merge { with: self, found, lines, next: None, doubtful }
     }
 }
 
@@ -135,6 +166,11 @@ impl<'a, I: Iterator<Item = Option<Line<'a>>>, D: Fn(&Spot<'a>) -> bool> Merge<'
             self.found.extra += 1;
             self.found.first_extra.get_or_insert_with(|| at.to_owned());
         }
+    }
+
+    fn end(mut self) -> Compared<'a> {
+        self.found.unreadable = self.lines.unreadable;
+        self.found
     }
 
     fn known(&mut self, spot: Spot<'a>, stat: &Stat) {

@@ -254,6 +254,10 @@ impl HostFs for DiskFs {
         .map(|found| found.map(|stat| disktree::stat_of(&stat)))
     }
 
+    fn lstat_all(&self, top: &Place, paths: &[&str]) -> io::Result<Vec<Option<Stat>>> {
+        disktree::lstat_all(self.open(top, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, paths)
+    }
+
     fn list(&self, at: &Place) -> io::Result<Vec<Listed>> {
         disktree::list(self.open(at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
     }

@@ -49,6 +49,9 @@ pub enum Kind {
     Other,
 }
 
+/// How many paths to ask [`HostFs::lstat_all`] for, so that the answers take little memory.
+pub const AT_ONCE: usize = 1_024;
+
 /// What `lstat` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -193,6 +196,11 @@ pub trait HostFs: Sync {
     fn hash(&self, at: &Place) -> io::Result<(Digest, u64)>;
     /// What stands there; `None`: nothing.
     fn lstat(&self, at: &Place) -> io::Result<Option<Stat>>;
+    /// What stands at each of these paths below a directory; `None`: nothing. Made for many at once: on a disk a link that took
+    /// the place of a directory on the way is followed, so what comes back is compared with what was known, and nothing else.
+    fn lstat_all(&self, top: &Place, paths: &[&str]) -> io::Result<Vec<Option<Stat>>> {
+        paths.iter().map(|path| self.lstat(&top.join(path))).collect()
+    }
     /// The names in a directory, in order of their bytes, each with its [`Stat`].
     fn list(&self, at: &Place) -> io::Result<Vec<Listed>>;
     /// Where a link points to, as text; an error when it is not UTF-8.

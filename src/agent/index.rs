@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// The first bytes; the number is the format's version.
 const HEAD: &str = "pointsman index 1\n";
 /// Digits of the digest at the end.
-const SEAL_DIGITS: usize = 64;
+pub(super) const SEAL_DIGITS: usize = 64;
 
 /// Under which circumstances stats were taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +48,6 @@ pub(super) struct Index {
 impl Indexed {
     pub fn new(kind: EntryKind, built: bool, stat: &Stat) -> Self {
         Self { kind, built, mtime_ns: stat.mtime_ns, ctime_ns: stat.ctime_ns, inode: stat.inode }
-    }
-
-    /// Whether what lies there is, by its stat alone, what was proven.
-    pub fn same_stat(&self, stat: &Stat) -> bool {
-        let times = (self.mtime_ns, self.ctime_ns, self.inode) == (stat.mtime_ns, stat.ctime_ns, stat.inode);
-        let shape = match &self.kind {
-            EntryKind::File { exec, size, .. } => (Kind::File, *exec, *size) == (stat.kind, stat.exec, stat.size),
-            EntryKind::Symlink { .. } => stat.kind == Kind::Symlink,
-        };
-        times && shape
     }
 }
 
@@ -165,6 +155,11 @@ impl<'a> Sealed<'a> {
     pub fn lines(&self) -> impl Iterator<Item = Option<Line<'a>>> + use<'a> {
         let mut rest = self.lines.split_terminator('\0');
         std::iter::from_fn(move || rest.next().map(|first| line(first, &mut rest)))
+    }
+
+    /// Whether these digits stand anywhere in it, for a digest then.
+    pub fn mentions(&self, digits: &str) -> bool {
+        self.lines.contains(digits)
     }
 
     /// All of it.

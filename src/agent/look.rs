@@ -3,13 +3,13 @@
 //! Invariant: a look changes nothing. Nothing is called ready without its marker, an index that fits the marker, every
 //! file of the index unchanged, no file that nobody sent, and every wanted artefact complete and built from the wanted
 //! input. A file whose stat says nothing (another boot, a touched time) is hashed, whatever the level, and the level
-//! that is named is never above what was done.
+//! that is named is never above what was done. A note of an earlier proof spares reading directories, and at L3 nothing.
 
 use super::compare::{Compared, Doubt, Spot, With};
 use super::hashing;
 use super::hostfs::{HostFs, Kind, Place, Stat};
 use super::index::{Here, Index, Indexed, Sealed};
-use super::proven::{self, Directory, Proven};
+use super::proven::{self, Directory, Proven, Recalled};
 use super::seal::Seal;
 use super::state::{self, Ready};
 use super::walk::walk;
@@ -115,10 +115,12 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
         Some(stat) if stat.kind != Kind::Directory => return found(Readiness::Unproven { artefacts: Vec::new() }),
         Some(stat) => stat,
     };
-    if let Some(age_ms_max) = depth.age_ms_max
-        && let Some(proven) = proven::recall(fs, want, here, age_ms_max)?
+    let recalled = if depth.level < Level::L3 { proven::recall(fs, want, here)? } else { None };
+    if let Some(Recalled { proven, ready, age_ms }) = &recalled
+        && depth.age_ms_max.is_some_and(|age_ms_max| *age_ms <= age_ms_max)
     {
-        return found(proven);
+        let Ready { files, bytes, .. } = *ready;
+        return found(Readiness::Ready { files, bytes, level: proven.level, age_ms: *age_ms });
     }
     let marker = state::load_bytes(fs, &state::ready_place(component), STATE_BYTES_MAX)?;
     let marker = marker.and_then(|bytes| Some((Digest::of(&bytes), state::decode::<Ready>(&bytes)?)));
@@ -150,6 +152,7 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
         uptime_ms,
         top,
         top_stat,
+        directories: recalled.filter(|_| !hash_all).map(|recalled| recalled.proven.directories),
     };
     match proof.run(!trusted)? {
         Some(look) => Ok(look),
@@ -198,6 +201,8 @@ struct Proof<'a, F> {
     uptime_ms: u64,
     top: Place,
     top_stat: Stat,
+    /// All directories, if a note says that they are as they were when all was proven.
+    directories: Option<Vec<Directory>>,
 }
 
 /// What differs from the index.
@@ -262,8 +267,11 @@ impl<'a, F: HostFs> Proof<'a, F> {
         let wanted = self.want.artefacts.iter().map(|rule| rule.path.as_str());
         let may_be_built = wanted.chain(built.map(|built| built.path.as_str())).collect();
         let notes_directories = self.now_ns.is_some();
-        With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built, notes_directories }
-            .compare(self.fs, &self.top, doubtful)
+        let with = With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built, notes_directories };
+        match self.directories {
+            Some(_) => with.compare_named(self.fs, &self.top, doubtful),
+            None => with.compare(self.fs, &self.top, doubtful),
+        }
     }
 
     fn verdict(&self, compared: &Compared<'_>) -> Readiness {
@@ -283,7 +291,8 @@ impl<'a, F: HostFs> Proof<'a, F> {
     fn proven(&self, readiness: &Readiness, below: Vec<Directory>) -> Option<Proven> {
         let Readiness::Ready { level, .. } = *readiness else { return None };
         let now_ns = self.now_ns.filter(|_| level >= Level::L2)?;
-        let directories = [Directory::new("", &self.top_stat)].into_iter().chain(below).collect();
+        let seen = || [Directory::new("", &self.top_stat)].into_iter().chain(below).collect();
+        let directories = self.directories.clone().unwrap_or_else(seen);
         let (here, want) = (self.here.clone(), self.want.clone());
         let (boot_id, incarnation) = (here.boot_id, here.incarnation);
         let (marker, uptime_ms) = (self.marker, self.uptime_ms);

@@ -7,7 +7,7 @@
 
 use super::guard::{self, Stop};
 use super::hostfs::{HostFs, Kind, Place, Written, present};
-use super::index::Index;
+use super::index::{Sealed, What};
 use super::look::{self, Depth};
 use super::signed;
 use super::state::{self, Built, Ready, STAGING};
@@ -15,12 +15,16 @@ use super::walk::walk;
 use crate::model::component::{ArtefactRule, Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Generation;
+use crate::model::limits::INDEX_BYTES_MAX;
 use crate::model::protocol::{Expect, Readiness, Refusal, Stamp};
 use crate::model::signed::Signing;
 use crate::tree::manifest::{EntryKind, Manifest};
 use crate::tree::path::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+
+/// So few contents are sought in the bytes of an index before its lines are read: most indexes have none of them.
+const SOUGHT_MAX: usize = 16;
 
 /// A component on its way to a host.
 #[derive(Debug)]
@@ -260,13 +264,15 @@ fn copied(result: io::Result<Written>) -> io::Result<Option<Written>> {
 /// source, and no reason to stop.
 fn sources(fs: &impl HostFs, own: &Component, wanted: &BTreeMap<Digest, u64>) -> io::Result<BTreeMap<Digest, Place>> {
     let mut found = BTreeMap::new();
+    let by_digits = wanted.keys().map(|digest| (digest.to_string(), *digest)).collect();
     for listed in fs.list(&Place::root(""))? {
         let component: Option<Component> = listed.name.to_str().and_then(|name| name.parse().ok());
         let Some(component) = component.filter(|_| listed.stat.kind == Kind::Directory) else { continue };
         let top = state::component_place(&component);
+        let bytes = state::load_bytes(fs, &state::index_place(&component), INDEX_BYTES_MAX)?.unwrap_or_default();
         // Anything may lie beside the versions in a deploy root, also millions of images.
-        match look::load_index(fs, &component)? {
-            Some(index) => sources_by(fs, &top, &index, wanted, &mut found),
+        match Sealed::open(&bytes) {
+            Some(index) => sources_by(fs, &top, &index, &by_digits, &mut found),
             None if component == *own || matches!(component, Component::Version(_)) => {
                 sources_in(fs, &top, wanted, &mut found);
             }
@@ -281,25 +287,27 @@ fn sources(fs: &impl HostFs, own: &Component, wanted: &BTreeMap<Digest, u64>) ->
     Ok(found)
 }
 
-/// Sources that an index names; one that was touched since is hashed.
+/// Sources that an index names, read line by line as most of them are not wanted; one that was touched since is hashed.
 fn sources_by(
     fs: &impl HostFs,
     top: &Place,
-    index: &Index,
-    wanted: &BTreeMap<Digest, u64>,
+    index: &Sealed<'_>,
+    wanted: &BTreeMap<String, Digest>,
     found: &mut BTreeMap<Digest, Place>,
 ) {
-    for (path, indexed) in &index.entries {
-        let EntryKind::File { digest, size, .. } = indexed.kind else { continue };
-        if !wanted.contains_key(&digest) || found.contains_key(&digest) {
-            continue;
-        }
-        let at = top.join(path.as_str());
+    let mut lacking = wanted.iter().filter(|(_, digest)| !found.contains_key(digest));
+    if wanted.len() <= SOUGHT_MAX && !lacking.any(|(digits, _)| index.mentions(digits)) {
+        return;
+    }
+    for line in index.lines().flatten() {
+        let What::File { digest, size, .. } = line.what else { continue };
+        let Some(digest) = wanted.get(digest).filter(|digest| !found.contains_key(digest)) else { continue };
+        let at = top.join(line.path);
         let Ok(Some(stat)) = fs.lstat(&at) else { continue };
         let is_still_it =
-            || stat.kind == Kind::File && stat.size == size && fs.hash(&at).is_ok_and(|(is, _)| is == digest);
-        if indexed.same_stat(&stat) || is_still_it() {
-            found.insert(digest, at);
+            || stat.kind == Kind::File && stat.size == size && fs.hash(&at).is_ok_and(|(is, _)| is == *digest);
+        if line.same_stat(&stat) || is_still_it() {
+            found.insert(*digest, at);
         }
     }
 }

@@ -1,24 +1,27 @@
 //! What a proof found, written down, so that one soon after it need not look at every file again.
 //!
 //! Invariant: a note is believed for the very want that was proven, under the same boot and installation, with the same
-//! marker, as long as no directory of the tree has changed and no longer than who asks allows. So nothing is missing and
-//! nothing is there that nobody sent; a file that was changed in place since then is not noticed, and whoever cannot
-//! accept that asks without an age. A note may be lost or torn: then it is none.
+//! marker, as long as no directory of the tree has changed. Then nothing is missing and nothing is there that nobody sent,
+//! and directories need not be read. A file that was changed in place since is not noticed by that: who asks says for how
+//! long a note stands for files too, and whoever names no age has every file looked at. A note may be lost or torn: then it is none.
 
-use super::hostfs::{HostFs, Kind, Place, Stat};
-use super::index::Here;
+use super::hostfs::{AT_ONCE, HostFs, Kind, Place, Stat};
+use super::index::{Here, SEAL_DIGITS};
 use super::state::{self, Ready};
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Incarnation;
-use crate::model::limits::STATE_BYTES_MAX;
-use crate::model::protocol::{Level, Readiness};
+use crate::model::limits::{INDEX_BYTES_MAX, STATE_BYTES_MAX};
+use crate::model::protocol::Level;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 use std::io;
 
+/// The first bytes of a note; the number is the format's version.
+const HEAD: &str = "pointsman proof 1\n";
+
 /// A directory of a component as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Directory {
     /// Below the component; empty for its top.
     pub path: String,
@@ -41,7 +44,8 @@ impl Directory {
     }
 }
 
-/// A proof as it is written down.
+/// A proof as it is written down: [`HEAD`], a line of JSON, `MTIME CTIME INODE PATH\0` for each directory, and the digest of
+/// all that as 64 digits. Trees have thousands of directories, which JSON would take longer to read than the disk to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Proven {
@@ -56,7 +60,17 @@ pub(super) struct Proven {
     /// The installation.
     pub incarnation: Option<Incarnation>,
     /// All of the tree, each after the one that it is in, as they were before they were read.
+    #[serde(skip)]
     pub directories: Vec<Directory>,
+}
+
+/// A proof that still speaks of what is there: no name in the tree has changed since.
+#[derive(Debug)]
+pub(super) struct Recalled {
+    pub proven: Proven,
+    pub ready: Ready,
+    /// How long ago the look began, ms.
+    pub age_ms: u64,
 }
 
 fn place(component: &Component) -> Place {
@@ -72,30 +86,95 @@ impl Proven {
 
     /// Writes it down. It need not outlast a power cut, since another boot voids it.
     pub fn store(&self, fs: &mut impl HostFs) -> io::Result<()> {
-        let (at, bytes) = (place(&self.want.component), state::encode(self)?);
+        let (at, bytes) = (place(&self.want.component), self.to_bytes()?);
         fs.make_dir(&at.split().0)?;
         fs.receive(&at, false, bytes.len() as u64, &mut bytes.as_slice()).map(drop)
     }
+
+    fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut text = format!("{HEAD}{}\n", serde_json::to_string(self)?);
+        for Directory { path, mtime_ns, ctime_ns, inode } in &self.directories {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{mtime_ns} {ctime_ns} {inode} {path}\0");
+        }
+        let seal = Digest::of(text.as_bytes());
+        Ok((text + &seal.to_string()).into_bytes())
+    }
+
+    /// `None` for anything that is not whole.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
+        let whole = seal.parse() == Ok(Digest::of(body.as_bytes()));
+        let (proven, lines) = body.strip_prefix(HEAD).filter(|_| whole)?.split_once('\n')?;
+        let directories: Option<Vec<_>> = lines.split_terminator('\0').map(directory).collect();
+        Some(Self { directories: directories?, ..serde_json::from_str(proven).ok()? })
+    }
 }
 
-/// The proof that was written down, if it still speaks of what is there and is at most so old; its age is in it.
-pub(super) fn recall(fs: &impl HostFs, want: &Want, here: &Here, age_ms_max: u64) -> io::Result<Option<Readiness>> {
-    let Some(proven) = state::load::<Proven>(fs, &place(&want.component))? else { return Ok(None) };
+fn directory(line: &str) -> Option<Directory> {
+    let mut parts = line.splitn(4, ' ');
+    let (mtime_ns, ctime_ns) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (inode, path) = (parts.next()?.parse().ok()?, parts.next()?.to_owned());
+    Some(Directory { path, mtime_ns, ctime_ns, inode })
+}
+
+/// The proof that was written down, if it still speaks of what is there, however old it is.
+pub(super) fn recall(fs: &impl HostFs, want: &Want, here: &Here) -> io::Result<Option<Recalled>> {
+    let bytes = state::load_bytes(fs, &place(&want.component), INDEX_BYTES_MAX)?;
+    let Some(proven) = bytes.and_then(|bytes| Proven::from_bytes(&bytes)) else { return Ok(None) };
     let Some(age_ms) = fs.uptime_ms().checked_sub(proven.uptime_ms) else { return Ok(None) };
     let same_host =
         proven.boot_id == here.boot_id && proven.incarnation == here.incarnation && here.incarnation.is_some();
-    if !same_host || proven.want != *want || age_ms > age_ms_max {
+    if !same_host || proven.want != *want {
         return Ok(None);
     }
     let marker = state::load_bytes(fs, &state::ready_place(&want.component), STATE_BYTES_MAX)?;
     let marker = marker.filter(|bytes| Digest::of(bytes) == proven.marker);
     let Some(ready) = marker.and_then(|bytes| state::decode::<Ready>(&bytes)) else { return Ok(None) };
     let top = state::component_place(&want.component);
-    for directory in &proven.directories {
-        let at = if directory.path.is_empty() { top.clone() } else { top.join(&directory.path) };
-        if !fs.lstat(&at)?.is_some_and(|stat| directory.is_still(&stat)) {
+    let is_still = |directory: &Directory, stat: Option<Stat>| stat.is_some_and(|stat| directory.is_still(&stat));
+    let Some((first, below)) = proven.directories.split_first() else { return Ok(None) };
+    if !is_still(first, fs.lstat(&top)?) {
+        return Ok(None);
+    }
+    // From the top down, so that what is below a directory that is still there was not reached over a link.
+    for directories in below.chunks(AT_ONCE) {
+        let paths: Vec<&str> = directories.iter().map(|directory| directory.path.as_str()).collect();
+        let stats = fs.lstat_all(&top, &paths)?;
+        if !directories.iter().zip(stats).all(|(directory, stat)| is_still(directory, stat)) {
             return Ok(None);
         }
     }
-    Ok(Some(Readiness::Ready { files: ready.files, bytes: ready.bytes, level: proven.level, age_ms }))
+    Ok(Some(Recalled { proven, ready, age_ms }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note() -> Proven {
+        let component = "php-1.27.0-wmf.10".parse().expect("a component");
+        let want = Want { component, id: Digest::of(b"it"), artefacts: Vec::new() };
+        let directory = |path: &str| Directory { path: path.to_owned(), mtime_ns: -1, ctime_ns: 2, inode: 3 };
+        let directories = ["", "a b", "a b/c\nd"].map(directory).into();
+        let (boot_id, incarnation) = ("boot".to_owned(), Some(Incarnation(7)));
+        Proven { want, marker: Digest::of(b"m"), level: Level::L2, uptime_ms: 9, boot_id, incarnation, directories }
+    }
+
+    #[test]
+    fn a_note_reads_back_what_was_written() {
+        assert_eq!(Proven::from_bytes(&note().to_bytes().expect("written")), Some(note()));
+    }
+
+    #[test]
+    fn any_flipped_or_missing_byte_makes_it_none() {
+        let bytes = note().to_bytes().expect("written");
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert_eq!(Proven::from_bytes(&flipped), None, "byte {at}");
+            assert_eq!(Proven::from_bytes(&bytes[..at]), None, "cut at {at}");
+        }
+    }
 }

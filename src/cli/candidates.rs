@@ -7,7 +7,9 @@ use super::Cli;
 use crate::config::policy::Policy;
 use crate::drive::staging;
 use crate::model::books::Books;
+use crate::report::escape::Untrusted;
 use crate::store::{Store, keeper};
+use clap::builder::Resettable;
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -72,9 +74,18 @@ fn offering(command: Command, path: &str) -> Command {
     let offered = |argument: Arg| {
         let found = OFFERED.iter().find(|(at, name, _)| *at == itself && argument.get_id() == *name);
         match found {
+            // This is no parser of the line: that a list is one word there matters only for what follows its last comma.
+            Some((_, "hosts", source)) => {
+                argument.value_delimiter(',').add(ArgValueCandidates::new(|| candidates(*source)))
+            }
             Some((_, _, source)) => argument.add(ArgValueCandidates::new(|| candidates(*source))),
             None => argument,
         }
+    };
+    // Of a command's names a shell is given the first by the alphabet, so the second one of this waits until somebody types it.
+    let command = match path {
+        "rollback" => command.visible_alias(Resettable::Reset).alias("revert"),
+        _ => command,
     };
     command.mut_args(offered).mut_subcommands(|below| {
         let path = format!("{path} {}", below.get_name());
@@ -86,8 +97,10 @@ fn candidates(source: Source) -> Vec<CompletionCandidate> {
     let found = crate::config::find(site(std::env::args_os()).as_deref()).and_then(|file| crate::config::load(&file));
     let Ok(policy) = found else { return Vec::new() };
     let books = keeper::open_read_only(&policy).and_then(|store| store.load()).ok();
-    let candidate =
-        |(name, help): (String, String)| CompletionCandidate::new(name).help((!help.is_empty()).then(|| help.into()));
+    let candidate = |(name, help): (String, String)| {
+        let help = (!help.is_empty()).then(|| Untrusted(&help).to_string().into());
+        CompletionCandidate::new(name).help(help)
+    };
     source(&policy, books.as_ref()).into_iter().map(candidate).collect()
 }
 

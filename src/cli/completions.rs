@@ -13,7 +13,7 @@ use clap_complete::env::Shells;
 /// moment.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pointsman completions bash\n\nIn ~/.bashrc:  source <(pointsman completions bash)\nIn ~/.zshrc:   source <(pointsman completions zsh)\nFor fish:      pointsman completions fish > ~/.config/fish/completions/pointsman.fish"
+    after_help = "Example:\n  pointsman completions bash\n\nIn ~/.bashrc:  source <(pointsman completions bash)\nIn ~/.zshrc, after compinit:  source <(pointsman completions zsh)\nFor fish:      pointsman completions fish > ~/.config/fish/completions/pointsman.fish"
 )]
 pub struct Completions {
     /// For which shell

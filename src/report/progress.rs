@@ -5,6 +5,7 @@
 
 use super::words::bytes;
 use crate::model::names::HostName;
+use crate::model::ranges::fold;
 use crate::model::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -160,6 +161,31 @@ impl Wave {
     }
 }
 
+/// Hosts that lacked something and get it beside the rollout: they are named one by one when each is found, and together in the end.
+#[derive(Debug, Clone, Default)]
+pub struct Repairs {
+    under_way: BTreeSet<HostName>,
+    done: Vec<HostName>,
+}
+
+impl Repairs {
+    /// A host is being repaired.
+    pub fn begin(&mut self, host: &HostName) {
+        self.under_way.insert(host.clone());
+    }
+
+    /// A host is proven at the wanted state.
+    pub fn proven(&mut self, host: &HostName) {
+        self.done.extend(self.under_way.take(host));
+    }
+
+    /// Those whose repair was proven since this was asked last, in one line; `None`: there are none.
+    pub fn summary(&mut self) -> Option<String> {
+        let done = std::mem::take(&mut self.done);
+        (!done.is_empty()).then(|| format!("repaired: {}", fold(&done)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +250,17 @@ mod tests {
         fn no_line_is_wider_than_asked(width in 1_usize..250, sent in proptest::num::u64::ANY, now in proptest::num::u64::ANY) {
             assert!(wave().line(Time(now), sent, width).chars().count() <= width);
         }
+    }
+
+    #[test]
+    fn repaired_hosts_are_folded_and_said_once() {
+        let mut repairs = Repairs::default();
+        (17..=20).for_each(|n| repairs.begin(&host(n)));
+        // One is not through yet, and another one had nothing to repair.
+        [18, 21, 19, 17].iter().for_each(|n| repairs.proven(&host(*n)));
+        assert_eq!(repairs.summary().as_deref(), Some("repaired: mw[2017-2019].codfw.wmnet"));
+        assert_eq!(repairs.summary(), None);
+        repairs.proven(&host(20));
+        assert_eq!(repairs.summary().as_deref(), Some("repaired: mw2020.codfw.wmnet"));
     }
 }

@@ -6,7 +6,7 @@
 use super::Printer;
 use crate::model::names::HostName;
 use crate::model::time::Time;
-use crate::report::progress::Wave;
+use crate::report::progress::{Repairs, Wave};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ pub struct Progress<'a> {
     now: fn() -> Time,
     /// The wave that is under way; `None`: nothing is.
     wave: Arc<Mutex<Option<Wave>>>,
+    repairs: Mutex<Repairs>,
     /// Bytes of content that went from here to hosts.
     pub sent: Arc<AtomicU64>,
     bar: Option<ProgressBar>,
@@ -43,7 +44,7 @@ impl<'a> Progress<'a> {
             let style = ProgressStyle::with_template("{line}").expect("the template is one of indicatif's form");
             bars.add(ProgressBar::new_spinner().with_style(style.with_key("line", draw)))
         });
-        Self { printer, now, wave, sent, bar }
+        Self { printer, now, wave, repairs: Mutex::default(), sent, bar }
     }
 
     /// A wave of `hosts` begins: `wave 2 of 3` and `: 12 hosts`.
@@ -91,8 +92,15 @@ impl<'a> Progress<'a> {
         self.update(|wave, _| wave.switched(host));
     }
 
+    /// A host is being repaired, in so many words.
+    pub fn repairs(&self, host: &HostName, words: &str) {
+        self.printer.step(words);
+        super::lock(&self.repairs).begin(host);
+    }
+
     /// A host is proven at the wanted state.
     pub fn proven(&self, host: &HostName) {
+        super::lock(&self.repairs).proven(host);
         self.detail(&format!("{host}: proven"));
         self.update(|wave, _| wave.proven(host));
     }
@@ -123,6 +131,9 @@ impl<'a> Progress<'a> {
             bar.tick();
             self.printer.step(&wave.summary((self.now)()));
         }
+        if let Some(repaired) = super::lock(&self.repairs).summary() {
+            self.printer.step(&repaired);
+        }
     }
 }
 
@@ -145,6 +156,7 @@ mod tests {
         let progress = Progress::new(&printer, || Time(0));
         let host: HostName = "mw2019".parse().expect("a host");
         progress.begin("wave 1 of 1", ": 2 hosts", 2);
+        progress.repairs(&host, "mw2019: repairing it");
         progress.sends(&host, "switch");
         progress.hears(&host, true);
         progress.switched(&host);
@@ -157,13 +169,16 @@ mod tests {
 
     #[test]
     fn without_a_terminal_each_step_is_a_line() {
-        let expected = "wave 1 of 1: 2 hosts\nmw2019: switched\nmw2019: proven\nmw2020: refused\n";
-        assert_eq!(said((false, false, false)), expected);
+        let expected =
+            "wave 1 of 1: 2 hosts\nmw2019: repairing it\nmw2019: switched\nmw2019: proven\nmw2020: refused\n";
+        assert_eq!(said((false, false, false)), format!("{expected}repaired: mw2019\n"));
     }
 
     #[test]
     fn on_a_terminal_what_has_to_stay_is_a_line_and_each_wave_one() {
-        assert_eq!(said((false, false, true)), "mw2020: refused\nwave 1 of 1: 1 of 2 proven, 1 failed in 0 s\n");
+        let expected =
+            "mw2019: repairing it\nmw2020: refused\nwave 1 of 1: 1 of 2 proven, 1 failed in 0 s\nrepaired: mw2019\n";
+        assert_eq!(said((false, false, true)), expected);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod playbooks;
 mod played;
 mod policies;
 mod proxies;
+mod receivers;
 mod recording;
 mod replay;
 mod rights;

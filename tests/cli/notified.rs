@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 const SOAK: &str = "wave: 1ms, group: 1ms, max: 1h, watch: 0s";
 
 /// Appends a notifier; `{file}` stands for the log of the site.
-fn notify(site: &Site, entries: &str) {
+pub fn notify(site: &Site, entries: &str) {
     let log = site.path("sal.log").display().to_string();
     let text = fs::read_to_string(site.path("groups.yaml")).expect("it is there");
     site.write("groups.yaml", &format!("{text}notify:\n{}", entries.replace("{file}", &log)));
@@ -28,7 +28,7 @@ fn log(site: &Site) -> Vec<String> {
     told.map(|line| line.replace(&who(), "WHO")).collect()
 }
 
-fn who() -> String {
+pub fn who() -> String {
     let id = std::process::Command::new("id").arg("-un").output().expect("it runs");
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("it has a name");
     format!("{}@{}", String::from_utf8_lossy(&id.stdout).trim(), host.trim())
