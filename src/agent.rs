@@ -23,6 +23,7 @@ mod hashing;
 pub mod hostfs;
 mod index;
 mod install;
+pub mod keygen;
 pub mod killat;
 mod look;
 pub mod memfs;

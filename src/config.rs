@@ -2,7 +2,7 @@
 //!
 //! Invariant: the way is text -> tree (`yaml`) -> shape (`decode`, `raw`) -> meaning (`resolve`), and every step notes
 //! its mistakes and goes on. A policy comes out only when there was none. Nothing here writes, and nothing reads but
-//! [`load`], which trusts no file that a stranger could have written. No template and no expression but dblists' sets.
+//! [`load`] and [`secret`], which trust no file that a stranger could have written. No template and no expression but dblists' sets.
 
 pub mod begin;
 pub mod dblist;
@@ -23,6 +23,7 @@ pub mod rates;
 pub mod raw;
 mod resolve;
 mod rights;
+pub mod secret;
 pub mod sections;
 pub mod select;
 mod stages;

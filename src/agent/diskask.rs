@@ -8,6 +8,7 @@ use crate::model::limits::PLUGIN_OUTPUT_BYTES_MAX;
 use crate::model::question::{MachineFacts, PluginSaid};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -19,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Where plugins find programs.
-const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where plugins, and what else runs on a host for a question, find programs.
+pub(super) const PLUGIN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long the end of the output is waited for once the group was killed: a daemon that left it may keep it open.
 const OUTPUT_MS_MAX: u64 = 1_000;
 /// The most bytes of a file in `/proc` that are read.
@@ -94,12 +95,12 @@ pub(super) fn plugin(argv: &[String], ms_max: u64) -> io::Result<PluginSaid> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(name);
     command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
-    ran(command, reader, ms_max)
+    ran(command, PLUGIN_PATH.as_ref(), reader, ms_max)
 }
 
 /// Runs a program to its end or to its deadline, with nothing in its environment but `PATH`; its output goes to `reader`.
-pub(super) fn ran(mut command: Command, reader: PipeReader, ms_max: u64) -> io::Result<PluginSaid> {
-    command.current_dir("/").env_clear().env("PATH", PLUGIN_PATH).env("LC_ALL", "C").process_group(0);
+pub(super) fn ran(mut command: Command, path: &OsStr, reader: PipeReader, ms_max: u64) -> io::Result<PluginSaid> {
+    command.current_dir("/").env_clear().env("PATH", path).env("LC_ALL", "C").process_group(0);
     let mut child = command.spawn()?;
     // It holds this process's copy of the pipe's writing end, which would keep the output open.
     drop(command);

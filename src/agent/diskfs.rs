@@ -12,11 +12,11 @@ use super::hostfs::{
     Base, Ended, HostFs, Listed, Mirror, OpenLog, Place, Program, Serving, Space, Stat, SwitchLock, Written,
 };
 use super::state::STAGING;
-use super::{diskask, diskrun, disksigners, disktree};
+use super::{diskask, diskrun, disksigners, disktree, keygen};
 use crate::model::digest::Digest;
 use crate::model::limits::PROOF_NICE;
 use crate::model::question::{MachineFacts, PluginSaid};
-use crate::model::signed::ALLOWED_SIGNERS;
+use crate::model::signed::{ALLOWED_SIGNERS, RELEASE_NAMESPACE};
 use crate::wire::fetch::Failure;
 use crate::wire::serve::Refused;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
@@ -302,7 +302,9 @@ impl HostFs for DiskFs {
     }
 
     fn verify(&self, signers: &Path, text: &str, signature: &Place) -> Result<(), String> {
-        disksigners::verify(signers, text, &self.absolute(signature))
+        let (path, signature) = (diskask::PLUGIN_PATH.as_ref(), self.absolute(signature));
+        let allowed = keygen::is_allowed(path, signers, text, &signature, RELEASE_NAMESPACE);
+        allowed.map(drop).map_err(|why| why.to_string())
     }
 
     fn log(&self, file: &Path) -> io::Result<Option<OpenLog>> {

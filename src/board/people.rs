@@ -3,7 +3,7 @@
 //! Invariant (S10): the file is readable by its owner only, no token is kept or shown, and whether a token is known takes as long as
 //! whether it is not.
 
-use crate::mirror::keys;
+use crate::config::secret;
 use crate::model::limits::BOARD_PEOPLE_MAX;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -20,7 +20,7 @@ impl People {
     ///
     /// Why it can't be read, trusted or understood; in words without any part of a digest.
     pub fn read(file: &Path) -> Result<Self, String> {
-        Self::parse(keys::text(file)?.expose())
+        Self::parse(secret::text(file)?.expose())
     }
 
     fn parse(text: &str) -> Result<Self, String> {

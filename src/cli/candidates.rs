@@ -27,7 +27,7 @@ type Names = Vec<(String, String)>;
 type Source = fn(&Policy, Option<&Books>) -> Names;
 
 /// Arguments that name something of the site, by command; those of clap's own kinds need no entry.
-const OFFERED: [(&str, &str, Source); 32] = [
+const OFFERED: [(&str, &str, Source); 33] = [
     ("promote", "group", groups),
     ("promote", "version", versions),
     ("rollback", "group", groups),
@@ -60,6 +60,7 @@ const OFFERED: [(&str, &str, Source); 32] = [
     ("run", "playbook", playbooks),
     ("resume", "id", playbook_runs),
     ("abort", "id", playbook_runs),
+    ("sign", "components", components),
 ];
 
 /// Answers a shell that asks for candidates, and ends the process then; does nothing otherwise.
@@ -155,6 +156,13 @@ fn versions(policy: &Policy, books: Option<&Books>) -> Names {
     plain(run.chain(staged).collect::<BTreeSet<_>>())
 }
 
+/// What staging has, and what the books want.
+fn components(policy: &Policy, books: Option<&Books>) -> Names {
+    let wanted = books.and_then(Books::wanted).into_iter().flat_map(|wanted| wanted.wanted.keys().cloned());
+    let staged = staging::components(policy).unwrap_or_default();
+    plain(wanted.chain(staged).collect::<BTreeSet<_>>())
+}
+
 fn snapshots(_: &Policy, books: Option<&Books>) -> Names {
     let all = books.into_iter().flat_map(|books| books.snapshots.keys().rev());
     plain(all)
@@ -197,9 +205,9 @@ mod tests {
         for (at, name, _) in OFFERED {
             assert!(arguments.contains(&(at.to_owned(), name.to_owned())), "{at}: {name}");
         }
-        // And none that names hosts, groups or versions was forgotten.
+        // And none that names hosts, groups, versions or components was forgotten.
         for (at, name) in &arguments {
-            let names = ["group", "version", "versions", "hosts", "host"].contains(&name.as_str());
+            let names = ["group", "version", "versions", "hosts", "host", "components"].contains(&name.as_str());
             let itself = at.strip_prefix("plan ").unwrap_or(at);
             let offered = OFFERED.iter().any(|(command, argument, _)| *command == itself && argument == name);
             assert!(!names || offered || at == "init" || at == "simulate", "{at}: {name}");

@@ -13,7 +13,7 @@ use crate::drive::deploy::who;
 use crate::drive::estimate::{self, Known};
 use crate::drive::look::{Look, LookError, Looked};
 use crate::drive::staging::Taken;
-use crate::drive::{clock, deploy::Deploy};
+use crate::drive::{clock, deploy::Deploy, signing};
 use crate::model::books::Books;
 use crate::model::component::Component;
 use crate::model::names::HostName;
@@ -156,6 +156,10 @@ fn say(
         };
         let told = stale.iter().filter(|(_, reason)| told(reason));
         say_stale(seat, &told.map(|(host, reason)| (host.clone(), reason.clone())).collect());
+    }
+    if let Some(Err(unsigned)) = sight.deploy.map(|deploy| signing::check(deploy, sight.books, &plan.goal)) {
+        seat.printer.talk(&format!("warning: as things are this will be refused: {unsigned}"));
+        unsigned.hint.iter().for_each(|hint| seat.printer.talk(&format!("  hint: {hint}")));
     }
     let unseen = plan.hosts.len() - sight.looked.len();
     if unseen > 0 {

@@ -51,11 +51,12 @@ impl Gc {
         let books = seat.read_books(&deploy.policy)?.load()?;
         let removed = collect::collect(&deploy, &books, self.keep, self.acting.dry())?;
         let what = if self.acting.dry() { "would be removed here" } else { "removed here" };
-        let (files, size) = (removed.files + removed.manifests + removed.frames, bytes(removed.bytes));
-        seat.printer.talk(&format!("{what}: {files} files, {size}"));
+        let files = removed.files + removed.manifests + removed.frames + removed.signatures;
+        seat.printer.talk(&format!("{what}: {files} files, {}", bytes(removed.bytes)));
         if seat.json {
-            let Removed { manifests, files, frames, bytes } = removed;
-            seat.event(&Event::Collected { dry_run: self.acting.dry(), manifests, files, frames, bytes });
+            let Removed { manifests, files, frames, signatures, bytes } = removed;
+            let dry_run = self.acting.dry();
+            seat.event(&Event::Collected { dry_run, manifests, files, frames, signatures, bytes });
         }
         Ok(exit)
     }

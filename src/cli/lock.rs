@@ -5,12 +5,17 @@ use super::seat::Seat;
 use crate::drive::clock;
 use crate::drive::deploy::{holder, who};
 use crate::drive::signals::Signals;
+use crate::model::limits::LOCK_LOOK_MS;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::sqlstore::SqlStore;
 use anyhow::Context;
 use clap::Args;
+use std::time::Duration;
 
 /// Hold the lock until Ctrl-C, so that nobody else acts; a rollback takes it all the same
+///
+/// It ends with 5 once somebody took the lock away, by `unlock`, --take-over or a rollback.
 #[derive(Args)]
 #[command(after_help = "Example:\n  pointsman lock -m 'moving the deploy host'")]
 pub struct Lock {
@@ -34,10 +39,28 @@ impl Lock {
         let mut store = seat.books(&seat.policy()?)?;
         let claim = store.take_lock(clock::now(), &holder(&who()), &self.message, false)?;
         seat.printer.talk(&format!("locked: {}; Ctrl-C unlocks", self.message));
-        seat.block_on(ended())?.context("failed to listen to signals")?;
+        seat.block_on(hold(&mut store, claim.epoch))??;
         store.release_lock(clock::now(), claim.epoch)?;
         seat.printer.talk("unlocked");
         Ok(Exit::Done)
+    }
+}
+
+/// Waits for SIGINT or SIGTERM, and looks meanwhile whether the lock is still ours.
+async fn hold(store: &mut SqlStore, epoch: u64) -> anyhow::Result<()> {
+    let mut signals = Signals::new().context("failed to listen to signals")?;
+    loop {
+        tokio::select! {
+            _ = signals.next() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(LOCK_LOOK_MS)) => {}
+        }
+        // Nothing is written, and that is refused once the lock is another's.
+        match store.append(clock::now(), epoch, &[]) {
+            // Others write just now; whose the lock is shows at the next look.
+            Err(StoreError::Busy { .. } | StoreError::ServerBusy(_)) => {}
+            Err(over @ StoreError::Superseded { .. }) => return Err(over).context("somebody took the lock away"),
+            looked => looked?,
+        }
     }
 }
 

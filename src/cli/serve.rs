@@ -7,7 +7,7 @@ use super::usage::Usage;
 use crate::board::access::Access;
 use crate::board::people::People;
 use crate::board::{Board, serve};
-use crate::mirror::keys;
+use crate::config::secret;
 use crate::model::names::HostName;
 use anyhow::Context;
 use clap::Args;
@@ -83,11 +83,11 @@ fn tls(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(cert).map_err(|error| bad(cert, error.to_string()))?;
     let chain: Vec<CertificateDer<'static>> =
         chain.collect::<Result<_, _>>().map_err(|error| bad(cert, error.to_string()))?;
-    let text = keys::text(key).map_err(|why| bad(key, why))?;
-    let secret =
+    let text = secret::text(key).map_err(|why| bad(key, why))?;
+    let private =
         PrivateKeyDer::from_pem_slice(text.expose().as_bytes()).map_err(|_| bad(key, "it has no key in PEM".into()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = config.with_no_client_auth().with_single_cert(chain, secret);
+    let config = config.with_no_client_auth().with_single_cert(chain, private);
     Ok(Arc::new(config.map_err(|error| bad(cert, error.to_string()))?))
 }

@@ -128,7 +128,7 @@ fn directories(found: &Found) -> String {
     let mut text = format!(
         "# Where things are. `root` is what hosts serve from and `state` where the agent keeps its notes there, both the\n\
          # same on each host. `staging` has the source trees on this machine, one `php-<version>` a version; `books` is\n\
-         # where pointsman keeps what it knows.\n\
+         # where pointsman keeps what it knows. With `signed: true` hosts take only what somebody signed, see docs/signed.md.\n\
          deploy:\n  root: /srv/mediawiki\n  state: /var/lib/pointsman\n  staging: {}\n  books: /srv/pointsman/books\n",
         quoted(&found.staging)
     );

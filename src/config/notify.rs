@@ -6,13 +6,14 @@
 pub mod entry;
 
 use super::diagnostic::{Place, Sink};
-use super::policy::{Hook, NotifierPolicy, NotifyTo, Reference, SalTo, SyslogTo};
+use super::policy::{Hook, NotifierPolicy, NotifyTo, SalTo, SyslogTo};
 use super::raw::At;
 use super::resolve::{argv, line, local_path, parsed};
 use super::store::reference;
 use crate::model::limits::{LINE_BYTES_MAX, MAIL_RECIPIENTS_MAX, NOTIFIERS_MAX};
 use crate::model::names::{GateName, HostName};
 use crate::model::notice::Occasion;
+use crate::model::secret::Reference;
 use entry::{Form, NotifyEntry, WAYS, Way};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -10,10 +10,10 @@ use crate::model::component::{ArtefactRule, Component};
 use crate::model::names::{AccountName, GateName, Group, HostName, UserName, Wiki};
 use crate::model::notice::Occasion;
 use crate::model::right::Right;
+use crate::model::secret::Reference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -175,24 +175,6 @@ pub struct StorePolicy {
     pub source: Reference,
     /// Certificates that its own is verified against, PEM; `None`: the system's.
     pub ca_file: Option<PathBuf>,
-}
-
-/// Where a secret stands; never the secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// In a variable of the environment.
-    Env(String),
-    /// In a file that nobody else can read, absolute.
-    File(PathBuf),
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
-    }
 }
 
 /// A place that holds content by its hash.

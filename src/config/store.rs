@@ -3,10 +3,11 @@
 //! Invariant: no secret stands in groups.yaml, and what stands there by mistake is not repeated in a message.
 
 use super::diagnostic::Sink;
-use super::policy::{Reference, StorePolicy};
+use super::policy::StorePolicy;
 use super::raw::{At, Deploy};
 use super::resolve::local_path;
 use crate::model::limits::LINE_BYTES_MAX;
+use crate::model::secret::Reference;
 use std::path::Path;
 
 /// The server; `None`: the books are a file.

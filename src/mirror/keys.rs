@@ -3,14 +3,9 @@
 //! Invariant: no error and no output has a part of a key. Deliberately absent: the instance's own keys by its metadata
 //! service, profiles, and programs that print keys; a deploy host is told what it uses.
 
-use crate::config::policy::Reference;
-use crate::model::limits::CREDENTIALS_BYTES_MAX;
-use crate::model::secret::Secret;
+use crate::config::secret::text;
 use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// What the keys are called in the environment, and in lower case in a file.
@@ -34,39 +29,6 @@ pub fn read(file: Option<&Path>) -> Result<StaticCredentialProvider<AwsCredentia
         return Err(format!("has no keys: {} and {} are not both in {place}", NAMES[0], NAMES[1]));
     };
     Ok(StaticCredentialProvider::new(AwsCredential { key_id, secret_key, token }))
-}
-
-/// The secret that a reference leads to, without space around it.
-///
-/// # Errors
-///
-/// It is not there, or others could read it; in words without any of it.
-pub fn referred(reference: &Reference) -> Result<Secret, String> {
-    let text = match reference {
-        Reference::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| "this variable is not set".to_owned()),
-        Reference::File(path) => text(path),
-    };
-    text.map(|text| text.trimmed())
-}
-
-/// The text of a file with a secret in it, which nobody but its owner and root can read.
-///
-/// # Errors
-///
-/// Why it can't be read or trusted, in words without any of it.
-pub fn text(path: &Path) -> Result<Secret, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    let uid = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.mode() & 0o077 != 0 {
-        return Err(format!("others could read it; type `chmod 600 {}`", path.display()));
-    }
-    if metadata.uid() != uid && metadata.uid() != 0 {
-        return Err(format!("it belongs to uid {}, neither root nor you", metadata.uid()));
-    }
-    let mut text = String::new();
-    file.take(CREDENTIALS_BYTES_MAX).read_to_string(&mut text).map_err(|error| error.kind().to_string())?;
-    Ok(Secret::new(text))
 }
 
 /// Lines `name = value` as in the file that Amazon's own tools read; the first of a name counts.

@@ -77,6 +77,8 @@ pub const BOOKS_GRACE_MS: u64 = 2_000;
 pub const BOOKS_END_MS_MAX: u64 = 5_000;
 /// How often one access to the books is tried by a command that takes over, each time without whoever was in its way.
 pub const BOOKS_ATTEMPTS_MAX: u32 = 4;
+/// How often who only holds the lock looks whether somebody took it, ms.
+pub const LOCK_LOOK_MS: u64 = 2_000;
 /// Connecting to a server with the books: finding it, TLS and who we are, all together, ms.
 pub const BOOKS_CONNECT_MS_MAX: u64 = 10_000;
 /// One statement on a server with the books, ms; the server ends it then.

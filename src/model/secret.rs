@@ -1,8 +1,29 @@
-//! A text that nobody is to see: a password, a token, a key.
+//! A text that nobody is to see: a password, a token, a key; and where one stands.
 //!
 //! Invariant: it has neither `Debug` nor `Display` nor `Serialize`, so it gets into an output, a log or a file only where
 //! somebody asks for it by [`Secret::expose`], which is easy to find. Deliberately absent: wiping its memory, since the
 //! libraries that take it keep copies; the process leaves no core instead (`cli::no_core`).
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a secret stands; never the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// In a variable of the environment.
+    Env(String),
+    /// In a file that nobody else can read, absolute.
+    File(PathBuf),
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
 
 /// A text that is not shown.
 #[derive(Clone, PartialEq, Eq)]

@@ -119,6 +119,8 @@ pub enum Event {
         files: u64,
         /// How many frames of bundles.
         frames: u64,
+        /// How many signatures of contents that are gone.
+        signatures: u64,
         /// All of it, bytes.
         bytes: u64,
     },

@@ -5,6 +5,7 @@
 
 use crate::config::policy::Web;
 use crate::model::limits::{FAULT_CHARS_MAX, PROBE_BODY_BYTES_MAX};
+use crate::model::secret::Secret;
 use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use rustls::pki_types::CertificateDer;
@@ -14,8 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What is asked.
-#[derive(Debug, Clone)]
+/// What is asked. It can't be shown: a header may have a secret.
+#[derive(Clone)]
 pub struct Ask<'a> {
     /// Where to connect.
     pub address: SocketAddr,
@@ -28,7 +29,7 @@ pub struct Ask<'a> {
     /// Begins with `/`.
     pub path: &'a str,
     /// Beside Host.
-    pub headers: Vec<(&'a str, String)>,
+    pub headers: Vec<(&'a str, Secret)>,
     /// What is sent.
     pub body: Option<&'a str>,
 }
@@ -116,7 +117,9 @@ impl Http {
         headers.insert(HOST, value(ask.host_header)?);
         for (name, text) in &ask.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is none".to_owned())?;
-            headers.append(name, value(text)?);
+            let mut value = value(text.expose())?;
+            value.set_sensitive(true);
+            headers.append(name, value);
         }
         let began = Instant::now();
         let mut request = client.request(method, url(ask)?).headers(headers);

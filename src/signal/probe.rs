@@ -1,9 +1,11 @@
 //! Scripted requests to the web server of every host in scope.
 //!
 //! Invariants. Each host has cookie jars of its own. A redirect is followed only when the step says so, and only on the
-//! same name. A host that cannot be asked is unreachable, which is an error and neither good nor bad.
+//! same name. A host that cannot be asked is unreachable, which is an error and neither good nor bad. A secret that a step
+//! sends is read for that step, and no word of it is in what is said of an answer, also where a host sends it back.
 
 mod asserts;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ use crate::gate::scope::Scope;
 use crate::gate::spec::probe::{Journey, Probe, Step, Target};
 use crate::model::limits::{COOKIES_MAX, PROBE_PARALLEL_HOSTS_MAX};
 use crate::model::names::HostName;
+use crate::model::secret::Secret;
 use cookie_store::{CookieStore, StoreAction};
 use reqwest::Url;
 use reqwest::header::{LOCATION, SET_COOKIE};
@@ -128,6 +131,7 @@ impl Prober {
             false => Stop::Unreachable(ask::words(&why)),
         };
         let address = deadline.keep(world.web(target)).await.map_err(stopped)?;
+        let sent = secrets::sent(step).map_err(Stop::Unreachable)?;
         let began = Instant::now();
         let (mut method, mut path, mut body) = (step.method.clone(), step.path.clone(), step.body.as_deref());
         jar.cleared.clear();
@@ -135,9 +139,10 @@ impl Prober {
             let (tls, host_header) = (step.tls.unwrap_or(self.tls), step.host_header.as_str());
             let mut ask = Ask { address, tls, host_header, method: &method, path: &path, headers: Vec::new(), body };
             let url = http::url(&ask).map_err(Stop::Unreachable)?;
-            ask.headers = jar.headers(step, &url);
+            ask.headers = jar.headers(&sent, &url);
             let answer = http.ask(&ask, deadline).await.map_err(stopped)?;
             jar.take(&answer, &url);
+            let answer = secrets::blotted(answer, step, &sent);
             let ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
             match redirect(&answer, &url).filter(|_| step.redirects_max > 0) {
                 None => return Ok((answer, ms)),
@@ -193,14 +198,14 @@ fn redirect(answer: &Answer, from: &Url) -> Option<Result<String, String>> {
 
 impl Jar {
     /// The headers of a step and the cookies of this jar, in one header with those that the step itself sends.
-    fn headers<'a>(&self, step: &'a Step, url: &Url) -> Vec<(&'a str, String)> {
-        let is_cookie = |name: &str| name.eq_ignore_ascii_case("cookie");
-        let (own, others): (Vec<_>, Vec<_>) = step.headers.iter().partition(|(name, _)| is_cookie(name));
+    fn headers<'a>(&self, own: &[(&'a str, Secret)], url: &Url) -> Vec<(&'a str, Secret)> {
+        let is_cookie = |(name, _): &&(&str, Secret)| name.eq_ignore_ascii_case("cookie");
+        let (own, others): (Vec<_>, Vec<_>) = own.iter().partition(is_cookie);
         let kept = self.store.get_request_values(url).map(|(name, value)| format!("{name}={value}"));
-        let cookies: Vec<String> = own.into_iter().map(|(_, value)| value.clone()).chain(kept).collect();
-        let mut headers: Vec<(&str, String)> = others.into_iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+        let cookies: Vec<String> = own.into_iter().map(|(_, value)| value.expose().to_owned()).chain(kept).collect();
+        let mut headers: Vec<(&str, Secret)> = others.into_iter().cloned().collect();
         if !cookies.is_empty() {
-            headers.push(("cookie", cookies.join("; ")));
+            headers.push(("cookie", Secret::new(cookies.join("; "))));
         }
         headers
     }

@@ -10,11 +10,12 @@ mod shared;
 
 use super::sqlstore::SqlStore;
 use super::{postgres, sqlite};
-use crate::config::policy::{Reference, StorePolicy};
+use crate::config::policy::StorePolicy;
 use crate::model::books::{Kind, Pins, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{RolloutId, SnapshotId};
 use crate::model::map::VersionMap;
 use crate::model::names::HostName;
+use crate::model::secret::Reference;
 use crate::model::time::Time;
 use server::Server;
 use std::os::unix::fs::PermissionsExt;

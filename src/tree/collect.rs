@@ -15,6 +15,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long a manifest stays that nothing refers to: the time between taking content in and wanting it.
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
+/// How long a signature stays whose content is not here. It may have been made ahead of the content.
+const SIGNATURES: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long frames stay. They only save work, and are made again.
 const BUNDLES: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -29,6 +31,8 @@ pub struct Removed {
     pub files: u64,
     /// Frames of bundles.
     pub frames: u64,
+    /// Signatures of contents that are not here.
+    pub signatures: u64,
     /// The bytes of all of them.
     pub bytes: u64,
 }
@@ -43,13 +47,15 @@ impl ContentStore {
         // A dry run changes nothing, the lock neither.
         let _held = (!dry).then(|| self.begin()).transpose()?;
         let mut removed = Removed::default();
-        let mut kept = BTreeSet::new();
-        let mut old = Vec::new();
+        let (mut kept, mut contents, mut old) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for (entry, found) in entries(&self.manifest_directory())? {
             let id = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
             let is_kept = id.is_some_and(|id| wanted.contains(&id)) || age(&found, now) < YOUNG;
             match (is_kept, id) {
-                (true, Some(id)) => self.refers_to(id, &mut kept)?,
+                (true, Some(id)) => {
+                    contents.insert(id);
+                    self.refers_to(id, &mut kept)?;
+                }
                 (true, None) => {}
                 (false, _) => old.push((entry, found)),
             }
@@ -58,6 +64,13 @@ impl ContentStore {
             remove(&entry, &found, dry, &mut removed.manifests, &mut removed.bytes)?;
         }
         self.collect_files(&kept, dry, &mut removed)?;
+        for (entry, found) in entries(&self.signature_directory())? {
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.rsplit_once('@')?.1.parse::<Digest>().ok());
+            if id.is_some_and(|id| !contents.contains(&id)) && age(&found, now) >= SIGNATURES {
+                remove(&entry, &found, dry, &mut removed.signatures, &mut removed.bytes)?;
+            }
+        }
         for (entry, found) in entries(&self.bundle_directory())? {
             if age(&found, now) >= BUNDLES {
                 remove(&entry, &found, dry, &mut removed.frames, &mut removed.bytes)?;
@@ -121,6 +134,8 @@ fn remove(entry: &DirEntry, found: &Metadata, dry: bool, count: &mut u64, bytes:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::component::Component;
+    use crate::model::signed::{Signed, release_text};
     use std::fs;
 
     /// A store beside a source tree.
@@ -175,6 +190,29 @@ mod tests {
         // What went can be taken in again.
         assert_eq!(site.take(&[("a", "one"), ("b", "both")]), old);
         assert!(site.holds("one"));
+    }
+
+    #[test]
+    fn a_signature_goes_once_its_content_is_gone_and_it_is_not_young() {
+        let site = site();
+        let component: Component = "wmf-config".parse().expect("legal");
+        let sign = |id: Digest| {
+            let contents = [(component.clone(), id)].into();
+            let signed = Signed { text: release_text(&contents), signature: "by somebody".to_owned() };
+            site.store.keep_signed(&contents, &signed).expect("it is kept");
+        };
+        let has = |id: Digest| site.store.signed(&component, id).expect("it is no error").is_some();
+        let (old, new) = (site.take(&[("a", "one")]), site.take(&[("a", "two")]));
+        let ahead = Digest::of(b"what staging will have");
+        [old, new, ahead].into_iter().for_each(sign);
+        let foreign = site.store.signature_directory().join("notes");
+        fs::write(&foreign, "by hand").expect("it is written");
+        assert_eq!(site.collect(&[new], 29, false).signatures, 0);
+        assert!(has(old) && has(new) && has(ahead), "they may be of what comes yet");
+        assert_eq!(site.collect(&[new], 30, true).signatures, 2);
+        assert!(has(old) && has(ahead), "they were only counted");
+        assert_eq!(site.collect(&[new], 30, false).signatures, 2);
+        assert!(!has(old) && has(new) && !has(ahead) && foreign.exists());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! synced; a manifest appears after all of its files. So whatever is there is whole, at any power cut. Proofs and
 //! repairs read from here, never from staging as it happens to lie there. Taking staging in is `import`.
 //!
-//! Deliberately absent: removal. What may be forgotten is decided by the books, and nothing asks for it yet.
+//! Deliberately absent: removal. What may be forgotten is decided by the books; `collect` removes it.
 
 use super::manifest::{Manifest, ManifestError};
 use super::packing::Chosen;
@@ -174,7 +174,7 @@ impl ContentStore {
     /// The system's own.
     pub fn keep_signed(&self, contents: &BTreeMap<Component, Digest>, signed: &Signed) -> Result<()> {
         let held = self.begin()?;
-        let directory = self.content.join("signatures");
+        let directory = self.signature_directory();
         at(&directory, private().create(&directory))?;
         for (component, id) in contents {
             let path = self.signature_path(component, *id);
@@ -185,7 +185,12 @@ impl ContentStore {
     }
 
     fn signature_path(&self, component: &Component, id: Digest) -> PathBuf {
-        self.content.join("signatures").join(format!("{component}@{id}"))
+        self.signature_directory().join(format!("{component}@{id}"))
+    }
+
+    /// Where signatures are kept, each under what it is of: `wmf-config@ID`.
+    pub(super) fn signature_directory(&self) -> PathBuf {
+        self.content.join("signatures")
     }
 
     /// Where manifests are kept, each under its id.

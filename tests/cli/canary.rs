@@ -1,13 +1,17 @@
 //! `canary`: every output, and that not one byte moves on any host.
 
 use crate::gated::{Running, answers, site};
-use crate::site::{Site, V10, V11};
+use crate::server::stands_in;
+use crate::site::{Site, V10, V11, ran};
 use expect_test::{Expect, expect};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
 
 const SOAK: &str = "max: 1s, watch: 0s";
 const PLUGIN: &str = "name: plugin, kind: command, argv: [checks/plugin.sh]";
@@ -302,6 +306,59 @@ fn it_waits_for_nobody_and_what_it_found_is_evidence_about_the_promotion() {
     site.run(&["show", "r2"]).ends(0).says("gate plugin: fail");
     let dry = site.run(&["promote", "group1", V11, "-m", "x", "--dry-run"]).ends(0);
     dry.says("before: r2, ").says("the gate plugin: Fails: ");
+}
+
+/// A web server that sends back what it was asked, as a page of an error does; its address, and the heads of requests.
+fn echo() -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    let (sent, received) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut reader = BufReader::new(stream.try_clone().expect("one socket, two hands"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|n| n > 0) {}
+            let secret = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
+            let body = format!("{secret} may not do this");
+            let line = format!("HTTP/1.1 403 No\r\nx-you: {secret}\r\ncontent-length: {}", body.len());
+            let _ = write!(stream, "{line}\r\nconnection: close\r\n\r\n{body}");
+            let _ = sent.send(head);
+        }
+    });
+    (address, received)
+}
+
+#[test]
+fn s10_a_header_of_a_probe_is_in_no_output_and_in_no_file() {
+    let (address, received) = echo();
+    let headers = "headers: {Authorization: \"env:POINTSMAN_PROBE\"}";
+    let probe = |name: &str, expect: &str| {
+        format!("name: {name}, kind: probe, url: {{wiki: enwiki, {headers}, expect: {{{expect}}}}}")
+    };
+    let site = site(SOAK, &[&probe("body", "body_contains: welcome"), &probe("header", "headers: {x-you: me}")]);
+    let lines: String = site.hosts().iter().map(|host| format!("{host} {address}\n")).collect();
+    site.write("addresses", &lines);
+    site.edit("gates:\n", "web: {addresses: addresses}\ngates:\n");
+    let run = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.env("POINTSMAN_PROBE", "Bearer CANARYCANARY").env("POINTSMAN_LOG", "trace");
+        ran(&mut command, arguments).hides("CANARYCANARY")
+    };
+    run(&["canary"]).ends(3).says("it begins with `(secret) may not do this`").says("the header x-you is `(secret)`");
+    let head = received.recv().expect("it was asked");
+    assert!(head.contains("authorization: Bearer CANARYCANARY\r\n"), "{head}");
+    site.run(&["canary"])
+        .ends(4)
+        .says("the header Authorization cannot be sent: env:POINTSMAN_PROBE: this variable is not set");
+    run(&["canary", "--json"]).ends(3);
+    run(&["promote", "group0", V11, "--yes", "-m", "train"]).ends(4);
+    let page = site.path("page.html").display().to_string();
+    let report = ["report", "r2", "--html", &page];
+    for arguments in [&["show", "r2"][..], &["timeline"], &["history"], &report, &["config", "check"]] {
+        run(arguments).ends(0);
+    }
+    assert_eq!(stands_in(&site.path(""), "CANARYCANARY"), None);
 }
 
 #[test]

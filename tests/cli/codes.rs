@@ -1,5 +1,6 @@
 //! Exit codes over real runs, and the words that come with them.
 
+use crate::gated::Running;
 use crate::site::{Site, V9, V10, V11};
 use std::io::{BufRead, BufReader};
 
@@ -94,6 +95,20 @@ fn a_living_lock_is_5_a_dead_one_is_not_and_a_rollback_waits_for_nobody() {
     holder.kill().expect("it is killed");
     holder.wait().expect("it ended");
     site.run(&["release"]).ends(0);
+}
+
+#[test]
+fn a_lock_that_was_taken_away_ends_with_5_by_itself() {
+    let site = Site::small("");
+    site.promote("group0", V11).ends(0);
+    for taking in [&["unlock", "-m", "ori went home"][..], &["rollback", "--yes"]] {
+        let mut holder = Running::start(&site, &["lock", "-m", "moving the deploy host"]);
+        holder.says("locked: moving the deploy host");
+        site.run(taking).ends(0);
+        let said = holder.ends(5);
+        assert!(said.contains("somebody took the lock away") && said.contains("hint: pointsman status"), "{said}");
+        assert!(!said.contains("unlocked"), "{said}");
+    }
 }
 
 #[test]

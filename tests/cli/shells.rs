@@ -113,6 +113,8 @@ fn shells_offer_what_the_site_has_now() {
     assert_eq!(offered(&site, "pointsman promote group0 1.27.0-wmf.1"), [V10, V11]);
     assert_eq!(offered(&site, "pointsman depool mw"), site.hosts());
     assert_eq!(offered(&site, "pointsman check --hosts mw1018"), [site.hosts()[1].clone()]);
+    assert_eq!(offered(&site, "pointsman sign php-1.27.0-wmf.1"), [format!("php-{V10}"), format!("php-{V11}")]);
+    assert_eq!(offered(&site, "pointsman sign w"), ["wmf-config"]);
     assert_eq!(offered(&site, "pointsman rollback --to "), ["s1"]);
     site.promote("group0", V11).ends(0);
     assert_eq!(offered(&site, "pointsman rollback --to "), ["s1", "s2"]);

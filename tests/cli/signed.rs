@@ -1,6 +1,6 @@
 //! Signed content, with the real `ssh-keygen`: hosts take what somebody signed whom their owner allows, and nothing else.
 
-use crate::site::{Site, V11};
+use crate::site::{Site, V11, ran};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,35 @@ fn s21_where_it_is_demanded_content_that_nobody_signed_moves_nothing() {
     signers.site.run(&["undo", "--yes"]).ends(0);
     assert_eq!(signers.served("<?php // unsigned\n"), 0, "what was signed before needs nobody to sign again");
     signers.site.promote("group0", V11).ends(0);
+}
+
+#[test]
+fn s21_a_dry_run_warns_of_what_nobody_signed_and_refuses_nothing() {
+    let signers = signed();
+    let site = &signers.site;
+    site.stage("wmf-config/limits.json", "{\"a\": 2}\n");
+    let sync = |more: &[&str]| site.run(&[&["sync-common", "--from-staging", "-m", "next"], more].concat());
+    let plan = ["plan", "sync-common", "--from-staging", "-m", "next"];
+    let file = ["sync-file", "wmf-config/limits.json", "--dry-run", "-m", "x"];
+    let before = site.digest();
+    for said in [sync(&["--dry-run"]), site.run(&plan), site.run(&file)] {
+        said.ends(0)
+            .says("warning: as things are this will be refused: groups.yaml demands signed content")
+            .says("nobody signed wmf-config (")
+            .says("hint: pointsman sign wmf-config > release && ssh-keygen -Y sign -n pointsman-release -f KEY release")
+            .says("dry run: nothing was changed");
+    }
+    assert_eq!(site.digest(), before);
+    // What is typed then is what was said.
+    let file = signers.text(&["wmf-config"]);
+    signers.sign(&signers.keys[0], "pointsman-release", &file);
+    site.run(&["sign", "--keep", &file]).ends(0);
+    sync(&["--dry-run"]).ends(0).hides("warning");
+    sync(&["--yes"]).ends(0);
+    site.run(&["promote", "group0", V11, "-m", "x", "--dry-run"]).ends(0).hides("warning");
+    site.edit("signed: true", "signed: false");
+    site.stage("wmf-config/limits.json", "{\"a\": 3}\n");
+    sync(&["--dry-run"]).ends(0).hides("warning");
 }
 
 #[test]
@@ -259,6 +288,25 @@ fn s20_an_end_that_was_signed_tells_a_journal_that_was_written_anew() {
     site.run(&["journal", "verify"]).ends(0);
     site.run(&verify).ends(1).says("cut short, or written anew");
     site.run(&["journal", "verify", "--head", &head]).ends(2);
+}
+
+#[test]
+fn s20_any_principal_of_a_key_may_have_signed_an_end() {
+    let signers = Signers::of(Site::small(""));
+    let site = &signers.site;
+    site.write("head", &site.run(&["journal", "head"]).ends(0).stdout);
+    // One that names two principals, of which the second may sign this.
+    site.write(
+        "bin/ssh-keygen",
+        "#!/bin/sh\ncase \"$2 $*\" in\nfind*) printf 'first@example.org\\nsecond@example.org\\n' ;;\n\
+         verify*second@*) cat >/dev/null ;;\n*) echo nobody; exit 255 ;;\nesac\n",
+    );
+    fs::set_permissions(site.path("bin/ssh-keygen"), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let [head, any] = ["head", "groups.yaml"].map(|name| text_of(&site.path(name)));
+    let mut command =
+        site.command(&["journal", "verify", "--head", &head, "--signature", &any, "--allowed-signers", &any]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", site.path("bin").display()));
+    ran(&mut command, &["journal", "verify"]).ends(0).says("second@example.org signed the first");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::{GOOD, read};
 use crate::config::parse;
-use crate::config::policy::{Hook, NotifierPolicy, NotifyTo, Reference, SalTo, SyslogTo};
+use crate::config::policy::{Hook, NotifierPolicy, NotifyTo, SalTo, SyslogTo};
 use crate::model::notice::Occasion;
+use crate::model::secret::Reference;
 use expect_test::{Expect, expect};
 use std::path::Path;
 

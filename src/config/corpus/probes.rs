@@ -4,7 +4,8 @@ use super::GOOD;
 use crate::config::parse;
 use crate::config::policy::Policy;
 use crate::gate::spec::Kind;
-use crate::gate::spec::probe::{Assert, CookieState, ServedField, Target};
+use crate::gate::spec::probe::{Assert, CookieState, HeaderText, ServedField, Target};
+use crate::model::secret::Reference;
 use expect_test::{Expect, expect};
 use std::path::Path;
 
@@ -62,7 +63,7 @@ fn a_journey_is_what_is_written() {
     let steps = &probe.journeys[0].steps;
     assert_eq!((steps[0].jar.as_str(), &steps[0].target, steps[0].tls), ("a", &Target::Scope, None));
     assert_eq!(steps[0].body.as_deref(), Some(r#"{"user":"x"}"#));
-    assert_eq!(steps[0].headers, [("content-type".to_owned(), "application/json".to_owned())]);
+    assert_eq!(steps[0].headers, [("content-type".to_owned(), HeaderText::Plain("application/json".to_owned()))]);
     assert_eq!(steps[0].asserts, [Assert::Cookie("session".to_owned(), CookieState::Set)]);
     assert_eq!((steps[1].jar.as_str(), &steps[1].target, steps[1].tls), ("b", &Target::Another, Some(true)));
     assert_eq!((steps[1].host_header.as_str(), steps[1].redirects_max), ("de.wikipedia.org", 2));
@@ -82,8 +83,50 @@ fn a_file_of_httpbb_is_taken_as_it_is() {
     assert_eq!(step(0).asserts.len(), 3);
     assert_eq!(step(0).asserts[0], Assert::Status(vec![200, 304]));
     assert_eq!(step(1).body.as_deref(), Some(r#"{"action":"parse","pages":[1,-2.5,true]}"#));
-    assert_eq!(step(1).headers[0], ("X-Debug".to_owned(), "1".to_owned()));
+    assert_eq!(step(1).headers[0], ("X-Debug".to_owned(), HeaderText::Plain("1".to_owned())));
     assert_eq!(step(2).asserts[1], Assert::BodyRegex("moved|found".to_owned()));
+}
+
+#[test]
+fn s10_a_header_that_is_a_secret_by_its_name_is_refused_and_not_repeated() {
+    for name in ["Authorization", "proxy-authorization", "COOKIE", "X-Api-Key", "x-auth-token", "X-Shared-Secret"] {
+        let header = format!("{name}: Bearer CANARY");
+        let said =
+            policy(&format!("kind: probe, url: {{wiki: enwiki, headers: {{{header}}}, expect: {{status: 200}}}}"), "");
+        let said = said.expect_err(name);
+        assert!(said.contains(&format!("what `{name}` says is a secret")) && !said.contains("CANARY"), "{said}");
+        let said =
+            policy("kind: probe, httpbb: tests.yaml", &HTTPBB.replace("X-Debug: \"1\"", &header)).expect_err(name);
+        assert!(said.contains(&format!("what `{name}` says is a secret")) && !said.contains("CANARY"), "{said}");
+    }
+    url(
+        "wiki: enwiki, headers: {X-Debug: 'env:', Authorization: 'file:'}, expect: {status: 200}",
+        expect![[r#"
+        groups.yaml:23:67: what `X-Debug` says is a secret, so only where it stands is written here
+          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value
+        groups.yaml:23:90: what `Authorization` says is a secret, so only where it stands is written here
+          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]],
+    );
+    httpbb(
+        &HTTPBB.replace("X-Debug: \"1\"", "Cookie: a=1"),
+        expect![[r#"
+        tests.yaml:8:29: what `Cookie` says is a secret, so only where it stands is written here
+          hint: as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value"#]],
+    );
+}
+
+#[test]
+fn any_header_may_say_where_its_secret_stands() {
+    let headers = "Authorization: 'env:PROBE', X-Debug: 'file:secrets/debug', X-Plain: env";
+    let Kind::Probe(probe) =
+        kind(&format!("kind: probe, url: {{wiki: enwiki, headers: {{{headers}}}, expect: {{status: 200}}}}"))
+    else {
+        panic!("a probe")
+    };
+    let found: Vec<&HeaderText> = probe.journeys[0].steps[0].headers.iter().map(|(_, text)| text).collect();
+    assert_eq!(*found[0], HeaderText::Secret(Reference::Env("PROBE".to_owned())));
+    assert!(matches!(found[1], HeaderText::Secret(Reference::File(path)) if path.ends_with("secrets/debug")));
+    assert_eq!(*found[2], HeaderText::Plain("env".to_owned()));
 }
 
 #[test]

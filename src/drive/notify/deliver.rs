@@ -3,12 +3,13 @@
 //! Invariants. HTTP as providers do it: no proxy of the environment, no redirect, TLS that is verified; of an answer only
 //! its status is read. No shell and nothing of a notice in an argv. No error has any part of a secret.
 
-use crate::config::policy::{Hook, NotifyTo, Reference, SalTo, SyslogTo};
+use crate::config::policy::{Hook, NotifyTo, SalTo, SyslogTo};
+use crate::config::secret::referred;
 use crate::drive::hook;
 use crate::gate::signature::harmless;
-use crate::mirror::keys::referred;
 use crate::model::limits::{FAULT_CHARS_MAX, NOTIFY_MS_MAX};
 use crate::model::notice::Notice;
+use crate::model::secret::Reference;
 use crate::report::notice::form::{self, Speaker};
 use crate::signal::http;
 use reqwest::{Client, Url};

@@ -1,8 +1,9 @@
 //! Real receivers on this machine: web servers of these tests, sockets, files, and a script in the place of sendmail.
 
 use super::*;
-use crate::config::policy::{Hook, NotifyTo, Reference, SalTo, SyslogTo};
+use crate::config::policy::{Hook, NotifyTo, SalTo, SyslogTo};
 use crate::model::notice::Occasion;
+use crate::model::secret::Reference;
 use crate::model::time::Time;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,7 @@
 //! Requests to the web servers of hosts.
 
 use crate::model::names::{HostName, Wiki};
+use crate::model::secret::Reference;
 use std::collections::BTreeMap;
 
 /// Scripted requests to every host in scope.
@@ -51,14 +52,23 @@ pub struct Step {
     pub method: String,
     /// Begins with `/`.
     pub path: String,
-    /// Beside Host and Cookie.
-    pub headers: Vec<(String, String)>,
+    /// Beside Host and what the jar adds.
+    pub headers: Vec<(String, HeaderText)>,
     /// What is sent.
     pub body: Option<String>,
     /// Redirects that are followed.
     pub redirects_max: u32,
     /// What must be true, never empty.
     pub asserts: Vec<Assert>,
+}
+
+/// What a header that is sent says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText {
+    /// This.
+    Plain(String),
+    /// A secret, of which only where it stands is known.
+    Secret(Reference),
 }
 
 /// One thing that must be true of an answer. Patterns are regular expressions of the `regex` crate.

@@ -1,11 +1,13 @@
 //! Cookie jars, redirects, and who another host is.
 
-use super::{Answer, Jar, another, asserts, redirect};
-use crate::gate::spec::probe::{Assert, CookieState};
+use super::{Answer, Jar, another, asserts, redirect, secrets};
+use crate::gate::spec::probe::{Assert, CookieState, HeaderText, Step, Target};
+use crate::model::secret::Reference;
 use crate::signal::testworld::{name, scope};
 use expect_test::expect;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::os::unix::fs::PermissionsExt;
 
 fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Answer {
     let mut map = HeaderMap::new();
@@ -13,6 +15,21 @@ fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> 
         map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     Answer { status, headers: map, body: body.as_bytes().to_vec(), ms: 1 }
+}
+
+fn step() -> Step {
+    Step {
+        jar: "a".to_owned(),
+        target: Target::Scope,
+        tls: None,
+        host_header: "enwiki".to_owned(),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        body: None,
+        redirects_max: 0,
+        asserts: vec![Assert::Status(vec![200])],
+    }
 }
 
 fn url(text: &str) -> Url {
@@ -33,6 +50,38 @@ fn a_removal_counts_also_for_a_cookie_that_the_jar_never_had() {
     assert_eq!(why, "the cookie session survived; it was to be cleared");
     jar.take(&answer(200, &[("set-cookie", "session=; expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/")], ""), &here);
     assert!(jar.was_cleared("session") && !jar.has("session"));
+}
+
+#[test]
+fn s10_what_a_host_sends_back_of_our_secrets_is_blotted_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("probe");
+    std::fs::write(&file, "Bearer CANARYCANARY=\n").expect("ours");
+    let step = Step {
+        headers: vec![
+            ("X-Debug".to_owned(), HeaderText::Plain("backend=mw1".to_owned())),
+            ("Authorization".to_owned(), HeaderText::Secret(Reference::File(file.clone()))),
+        ],
+        ..step()
+    };
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).expect("ours");
+    mode(0o644);
+    let why = secrets::sent(&step).err().expect("others can read it");
+    assert!(why.starts_with("the header Authorization cannot be sent: file:") && why.contains("chmod 600"), "{why}");
+    mode(0o600);
+    let sent = secrets::sent(&step).unwrap_or_else(|why| panic!("{why}"));
+    let told: Vec<(&str, &str)> = sent.iter().map(|(name, text)| (*name, text.expose())).collect();
+    assert_eq!(told, [("X-Debug", "backend=mw1"), ("Authorization", "Bearer CANARYCANARY=")]);
+    let body = "you are CANARYCANARY by Bearer CANARYCANARY=, on backend=mw1";
+    let seen = secrets::blotted(answer(500, &[("x-you", "CANARYCANARY"), ("vary", "Cookie")], body), &step, &sent);
+    assert_eq!(String::from_utf8_lossy(&seen.body), "you are (secret) by (secret), on backend=mw1");
+    assert_eq!(
+        (&seen.headers["x-you"], &seen.headers["vary"]),
+        (&"(secret)".parse().expect("legal"), &"Cookie".parse().expect("legal"))
+    );
+    std::fs::write(&file, "CANARY\nCANARY").expect("ours");
+    let why = secrets::sent(&step).err().expect("it is two lines");
+    assert!(why.ends_with("what stands there is not the value of a header") && !why.contains("CANARY"), "{why}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Target {
 /// Reads what groups.yaml refers to.
 pub fn target(at: &StorePolicy) -> Result<Target, StoreError> {
     let refused = |why: String| StoreError::Address { reference: at.source.to_string(), why };
-    let text = crate::mirror::keys::referred(&at.source);
+    let text = crate::config::secret::referred(&at.source);
     let parts = text.and_then(|text| parse(text.expose())).map_err(refused)?;
     let tls = match (&parts.host, parts.wants_tls || at.ca_file.is_some()) {
         (Host::Tcp(name, _), true) => Some(tls(name, at).map_err(refused)?),

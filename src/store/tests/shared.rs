@@ -2,9 +2,10 @@
 
 use super::server::{ESCAPED, PASSWORD, Server, stands_in};
 use super::{at, directory, host, opened, text};
-use crate::config::policy::{Reference, StorePolicy};
+use crate::config::policy::StorePolicy;
 use crate::model::books::{Books, Record};
 use crate::model::ids::BooksId;
+use crate::model::secret::Reference;
 use crate::model::time::Time;
 use crate::store::error::StoreError;
 use crate::store::sqlstore::SqlStore;

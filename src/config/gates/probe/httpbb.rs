@@ -49,7 +49,8 @@ pub fn journeys(file: &At<String>, known: &Known<'_>, sink: &mut Sink) -> Option
         }
     };
     let mut own = Sink::new(&path);
-    let hosts = yaml::read(&text, &mut own).and_then(|node| entries(&node, "an httpbb file", &mut own, host));
+    let hosts = yaml::read(&text, &mut own)
+        .and_then(|node| entries(&node, "an httpbb file", &mut own, |k, n, s| host(k, n, known, s)));
     let found: Vec<Journey> = hosts.into_iter().flatten().flatten().collect();
     if found.is_empty() && own.count() == 0 {
         sink.add(file.place, format!("there is no case in {}, so that every host would be good", path.display()));
@@ -60,7 +61,7 @@ pub fn journeys(file: &At<String>, known: &Known<'_>, sink: &mut Sink) -> Option
 }
 
 /// The cases of one `https://NAME`.
-fn host(key: &Key, cases: &Node, sink: &mut Sink) -> Option<Vec<Journey>> {
+fn host(key: &Key, cases: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<Vec<Journey>> {
     let (tls, name) = match key.text.split_once("://") {
         Some(("https", name)) => (true, name),
         Some(("http", name)) => (false, name),
@@ -72,13 +73,13 @@ fn host(key: &Key, cases: &Node, sink: &mut Sink) -> Option<Vec<Journey>> {
     };
     let name = Value::Text(name.trim_end_matches('/').to_owned());
     let name = host_header(&Node { place: key.place, value: name }, sink)?;
-    list(cases, "the cases of a host", |case, sink| journey(tls, &name, case, sink), sink)
+    list(cases, "the cases of a host", |case, sink| journey(tls, &name, case, known, sink), sink)
 }
 
-fn journey(tls: bool, name: &str, case: &Node, sink: &mut Sink) -> Option<Journey> {
+fn journey(tls: bool, name: &str, case: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<Journey> {
     let mut f = Fields::of(case, KEYS, "a case", sink)?;
     let (path, method) = (f.need("path", path), f.optional("method", method));
-    let headers = f.optional("request_headers", headers);
+    let headers = f.optional("request_headers", |n, s| headers(n, known, s));
     let body = f.optional("json_body", json);
     let asserts = asserts(&mut f);
     let mut headers = headers?.map_or(Vec::new(), |at| at.value);

@@ -1,12 +1,16 @@
 //! The parts of a request: names, paths, headers and bodies, each legal once it was read.
 //!
 //! Invariant: nothing that is read here can change which host is connected to, or where a request ends: no address in
-//! a Host header, no control character, no header that frames the body.
+//! a Host header, no control character, no header that frames the body. No secret stands in a header: only where it stands
+//! does, and what stands there by mistake is not repeated in a message.
 
 use crate::config::diagnostic::{Sink, did_you_mean};
 use crate::config::fields::{Fields, text};
 use crate::config::gates::Known;
+use crate::config::raw::At;
+use crate::config::store::reference;
 use crate::config::yaml::{Key, Node, Value};
+use crate::gate::spec::probe::HeaderText;
 use crate::model::names::Wiki;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Number;
@@ -15,6 +19,10 @@ use serde_json::Number;
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Headers that are ours to send: they say to whom a request goes and where it ends.
 const OURS: [&str; 6] = ["host", "connection", "content-length", "transfer-encoding", "te", "upgrade"];
+/// Headers whose values are secrets, in lower case.
+const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+/// How the names of others end.
+const SECRET_ENDS: [&str; 4] = ["-token", "-key", "-secret", "-password"];
 /// The longest path, bytes: what web servers take by default for a whole line.
 const PATH_BYTES_MAX: usize = 8_000;
 
@@ -114,15 +122,36 @@ pub fn header_value(node: &Node, sink: &mut Sink) -> Option<String> {
     sound.then_some(written)
 }
 
+/// Whether what a header of this name says lets whoever knows it in.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.contains(&name.as_str()) || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// What a header says, or where its secret stands. One that is a secret by its name is not taken as it is, and not repeated.
+fn header_text(name: &Key, node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<HeaderText> {
+    let written = At { value: text(node, sink)?, place: node.place };
+    if !is_secret(&name.text) && !written.value.starts_with("env:") && !written.value.starts_with("file:") {
+        return header_value(node, sink).map(HeaderText::Plain);
+    }
+    let refuse = |sink: &mut Sink| {
+        let hint =
+            "as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value";
+        let message = format!("what `{}` says is a secret, so only where it stands is written here", name.text);
+        sink.hint(node.place, message, Some(hint.to_owned()));
+    };
+    reference(&written, known.base, sink, refuse).map(HeaderText::Secret)
+}
+
 /// Headers that are sent.
-pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, String)>> {
+pub fn headers(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<Vec<(String, HeaderText)>> {
     entries(node, "headers", sink, |key, value, sink| {
         if OURS.iter().any(|ours| key.text.eq_ignore_ascii_case(ours)) {
             let hint = "who is asked for is said by `wiki` or `host_header`".to_owned();
             sink.hint(key.place, format!("`{}` is never set by hand", key.text), Some(hint));
             return None;
         }
-        let (name, value) = (header_name(key, sink), header_value(value, sink));
+        let (name, value) = (header_name(key, sink), header_text(key, value, known, sink));
         Some((name?, value?))
     })
 }

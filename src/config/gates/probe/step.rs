@@ -6,7 +6,7 @@ use crate::config::diagnostic::{Sink, did_you_mean};
 use crate::config::fields::{Fields, flag, number, text};
 use crate::config::gates::Known;
 use crate::config::yaml::Node;
-use crate::gate::spec::probe::{Step, Target};
+use crate::gate::spec::probe::{HeaderText, Step, Target};
 use crate::model::limits::REDIRECTS_MAX;
 use crate::model::names::HostName;
 
@@ -31,7 +31,7 @@ pub fn step(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<Step> {
     let (jar, target) = (f.optional("jar", jar), f.optional("on", |n, s| target(n, known, s)));
     let host_header = asked_name(&mut f, known);
     let (method, path) = (f.optional("method", method), f.optional("path", path));
-    let headers = f.optional("headers", headers);
+    let headers = f.optional("headers", |n, s| headers(n, known, s));
     let (text, json) = (f.optional("body", text), f.optional("json", json));
     let redirects = f.optional("redirects_max", redirects);
     let tls = f.optional("tls", flag);
@@ -58,9 +58,9 @@ pub fn step(node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<Step> {
 }
 
 /// The body that says a value in JSON; its type is added to the headers when they don't say one.
-pub fn as_json(value: &serde_json::Value, headers: &mut Vec<(String, String)>) -> String {
+pub fn as_json(value: &serde_json::Value, headers: &mut Vec<(String, HeaderText)>) -> String {
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-        headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        headers.push(("content-type".to_owned(), HeaderText::Plain("application/json".to_owned())));
     }
     value.to_string()
 }
