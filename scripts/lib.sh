@@ -35,7 +35,6 @@ curl curl
 zsh zsh
 fish fish
 msmtp msmtp
-rsyslogd rsyslog
 /usr/lib/nagios/plugins/check_load monitoring-plugins-basic'
 
 # Installs what the tests need and this machine lacks. The tests run real sshd processes, each in a mount namespace of
@@ -54,12 +53,24 @@ install_needed() {
         command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get: ${missing[*]}"
         printf '== installing %s\n' "${missing[*]}"
         apt-get update -qq || die 'apt-get update failed'
-        # What is there stays: a syslog of another kind, for instance, is not thrown out for rsyslog.
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove --no-install-recommends "${missing[@]}" >/dev/null ||
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
             die "apt-get install failed: ${missing[*]}"
     fi
     # Where sshd wants an empty directory that only its package's service makes.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+}
+
+# Unpacks Debian's rsyslogd below target. Installed, it would log for the machine, or stand against the one that does.
+install_rsyslog() {
+    [ -x target/rsyslog/usr/sbin/rsyslogd ] && return
+    printf '== unpacking rsyslog below target\n'
+    rm -rf target/rsyslog.new && mkdir -p target/rsyslog.new && (
+        cd target/rsyslog.new
+        # A new machine has no lists of packages yet.
+        apt-get download -qq rsyslog libestr0 libfastjson4 liblognorm5 >/dev/null 2>&1 ||
+            { apt-get update -qq && apt-get download -qq rsyslog libestr0 libfastjson4 liblognorm5 >/dev/null; }
+        for package in *.deb; do dpkg -x "$package" . && rm "$package"; done
+    ) && mv target/rsyslog.new target/rsyslog || die 'rsyslog cannot be unpacked: is there an apt-get, and its mirror reachable?'
 }
 
 # Installs a package of Python in an environment of its own below target: `DIRECTORY PACKAGE VERSION`.

@@ -71,9 +71,9 @@ fn run(path: &OsStr, how: &[&OsStr], text: &str) -> Result<String, KeygenError> 
 
 fn ran(mut command: Command, path: &OsStr, text: &str) -> io::Result<(Option<i32>, String)> {
     let ((stdin, mut input), (output, writer)) = (io::pipe()?, io::pipe()?);
-    // It is bounded by what a pipe takes, so nobody has to read meanwhile.
-    input.write_all(text.as_bytes())?;
-    drop(input);
+    // A pipe may take a page only. Whoever ends without reading closes it, so that this ends too; what it says then tells why.
+    let text = text.to_owned();
+    std::thread::spawn(move || input.write_all(text.as_bytes()));
     command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer);
     let said = diskask::ran(command, path, output, VERIFY_MS_MAX)?;
     Ok((said.code, said.output))

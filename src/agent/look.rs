@@ -152,7 +152,9 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
         uptime_ms,
         top,
         top_stat,
-        directories: recalled.filter(|_| !hash_all).map(|recalled| recalled.proven.directories),
+        directories: recalled
+            .filter(|recalled| !hash_all && recalled.proven.marker == marker)
+            .map(|recalled| recalled.proven.directories),
     };
     match proof.run(!trusted)? {
         Some(look) => Ok(look),

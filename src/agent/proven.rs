@@ -141,7 +141,8 @@ pub(super) fn recall(fs: &impl HostFs, want: &Want, here: &Here) -> io::Result<O
     // From the top down, so that what is below a directory that is still there was not reached over a link.
     for directories in below.chunks(AT_ONCE) {
         let paths: Vec<&str> = directories.iter().map(|directory| directory.path.as_str()).collect();
-        let stats = fs.lstat_all(&top, &paths)?;
+        // A path that leads nowhere any more, in circles for instance, is one that has changed.
+        let Ok(stats) = fs.lstat_all(&top, &paths) else { return Ok(None) };
         if !directories.iter().zip(stats).all(|(directory, stat)| is_still(directory, stat)) {
             return Ok(None);
         }

@@ -39,7 +39,7 @@ impl Lock {
         let mut store = seat.books(&seat.policy()?)?;
         let claim = store.take_lock(clock::now(), &holder(&who()), &self.message, false)?;
         seat.printer.talk(&format!("locked: {}; Ctrl-C unlocks", self.message));
-        seat.block_on(hold(&mut store, claim.epoch))??;
+        seat.block_on(hold(seat, &mut store, claim.epoch))??;
         store.release_lock(clock::now(), claim.epoch)?;
         seat.printer.talk("unlocked");
         Ok(Exit::Done)
@@ -47,8 +47,9 @@ impl Lock {
 }
 
 /// Waits for SIGINT or SIGTERM, and looks meanwhile whether the lock is still ours.
-async fn hold(store: &mut SqlStore, epoch: u64) -> anyhow::Result<()> {
+async fn hold(seat: &Seat, store: &mut SqlStore, epoch: u64) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("failed to listen to signals")?;
+    let mut sees = true;
     loop {
         tokio::select! {
             _ = signals.next() => return Ok(()),
@@ -56,10 +57,17 @@ async fn hold(store: &mut SqlStore, epoch: u64) -> anyhow::Result<()> {
         }
         // Nothing is written, and that is refused once the lock is another's.
         match store.append(clock::now(), epoch, &[]) {
+            Ok(()) => sees = true,
+            Err(over @ StoreError::Superseded { .. }) => return Err(over).context("somebody took the lock away"),
             // Others write just now; whose the lock is shows at the next look.
             Err(StoreError::Busy { .. } | StoreError::ServerBusy(_)) => {}
-            Err(over @ StoreError::Superseded { .. }) => return Err(over).context("somebody took the lock away"),
-            looked => looked?,
+            // It is held in the books all the same, and nobody is helped by a holder that is gone.
+            Err(why) => {
+                if std::mem::take(&mut sees) {
+                    let unknown = "warning: whether the lock is still held cannot be seen just now";
+                    seat.printer.talk(&format!("{unknown}: {why}; `pointsman status` says who holds it"));
+                }
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::signed::RELEASE_NAMESPACE;
 use crate::plan::goal::{Blocked, Goal, Why};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Why a signature is none.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub fn check(deploy: &Deploy, books: &Books, goal: &Goal) -> Result<(), Blocked>
 
 /// Sees that a file has a signature of this text for this purpose, whoever made it.
 pub fn is_of(text: &str, signature: &Path, namespace: &'static str) -> Result<(), SigningError> {
-    keygen::is_of(&path(), text, signature, namespace).map_err(|why| wrong(why, signature, namespace))
+    keygen::is_of(&path(), text, &absolute(signature), namespace).map_err(|why| wrong(why, signature, namespace))
 }
 
 /// Sees that somebody of this list made it; who.
@@ -68,12 +68,18 @@ pub fn is_allowed(
     namespace: &'static str,
     signers: &Path,
 ) -> Result<String, SigningError> {
-    keygen::is_allowed(&path(), signers, text, signature, namespace).map_err(|why| wrong(why, signature, namespace))
+    let (list, file) = (absolute(signers), absolute(signature));
+    keygen::is_allowed(&path(), &list, text, &file, namespace).map_err(|why| wrong(why, signature, namespace))
 }
 
 /// Where whoever runs this has programs.
 fn path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_default()
+    std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into())
+}
+
+/// `ssh-keygen` runs in another directory than whoever typed the path.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn wrong(why: KeygenError, signature: &Path, namespace: &'static str) -> SigningError {

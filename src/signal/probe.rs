@@ -2,13 +2,15 @@
 //!
 //! Invariants. Each host has cookie jars of its own. A redirect is followed only when the step says so, and only on the
 //! same name. A host that cannot be asked is unreachable, which is an error and neither good nor bad. A secret that a step
-//! sends is read for that step, and no word of it is in what is said of an answer, also where a host sends it back.
+//! sends is read for that step, and no word of it is in what is said of an answer, also where a host sends it back; an answer is
+//! judged as it came.
 
 mod asserts;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
+use self::secrets::Spoken;
 use super::ask::{self, few};
 use super::http::{self, Answer, Ask, Deadline, Http};
 use super::{Provider, World};
@@ -31,6 +33,12 @@ pub struct Prober {
     probe: Probe,
     tls: bool,
     http: Result<Http, String>,
+}
+
+/// One walk through a journey.
+struct Walk {
+    deadline: Deadline,
+    spoken: Spoken,
 }
 
 /// The cookies of one jar, and those that the last answer removed.
@@ -92,7 +100,7 @@ impl Prober {
         world: &W,
     ) -> Result<(), Stop> {
         let mut jars: BTreeMap<&str, Jar> = BTreeMap::new();
-        let deadline = Deadline::new(self.probe.deadline_ms);
+        let mut walk = Walk { deadline: Deadline::new(self.probe.deadline_ms), spoken: Spoken::default() };
         for (number, step) in journey.steps.iter().enumerate() {
             let target = match &step.target {
                 Target::Scope => host.clone(),
@@ -104,12 +112,18 @@ impl Prober {
             let jar = jars.entry(step.jar.as_str()).or_default();
             let place = || format!("step {} ({} {} on {target})", number + 1, step.method, step.path);
             let (answer, ms) =
-                self.step(http, step, &target, jar, world, &deadline).await.map_err(|stop| match stop {
+                self.step(http, step, &target, jar, world, &mut walk).await.map_err(|stop| match stop {
                     Stop::Bad(why) => Stop::Bad(format!("{}: {why}", place())),
                     Stop::Unreachable(why) => Stop::Unreachable(format!("{}: {why}", place())),
                 })?;
             for assert in &step.asserts {
-                asserts::holds(assert, &answer, jar, ms).map_err(|why| Stop::Bad(format!("{}: {why}", place())))?;
+                if asserts::holds(assert, &answer, jar, ms).is_err() {
+                    // Said of what may be seen. Where only a secret was wrong there, that is what is said.
+                    let said = asserts::holds(assert, &walk.spoken.blotted(&answer), jar, ms).err();
+                    let said =
+                        said.unwrap_or_else(|| "what the host says in the place of a secret is wrong".to_owned());
+                    return Err(Stop::Bad(format!("{}: {said}", place())));
+                }
             }
         }
         Ok(())
@@ -123,15 +137,17 @@ impl Prober {
         target: &HostName,
         jar: &mut Jar,
         world: &W,
-        deadline: &Deadline,
+        walk: &mut Walk,
     ) -> Result<(Answer, u64), Stop> {
+        let sent = secrets::sent(step).map_err(Stop::Unreachable)?;
+        walk.spoken.note(step, &sent);
+        let Walk { deadline, spoken } = walk;
         // A host that is too slow was asked; one that cannot be asked was not.
         let stopped = |why: String| match deadline.passed() {
-            true => Stop::Bad(ask::words(&why)),
-            false => Stop::Unreachable(ask::words(&why)),
+            true => Stop::Bad(ask::words(&spoken.blot(&why))),
+            false => Stop::Unreachable(ask::words(&spoken.blot(&why))),
         };
         let address = deadline.keep(world.web(target)).await.map_err(stopped)?;
-        let sent = secrets::sent(step).map_err(Stop::Unreachable)?;
         let began = Instant::now();
         let (mut method, mut path, mut body) = (step.method.clone(), step.path.clone(), step.body.as_deref());
         jar.cleared.clear();
@@ -142,11 +158,10 @@ impl Prober {
             ask.headers = jar.headers(&sent, &url);
             let answer = http.ask(&ask, deadline).await.map_err(stopped)?;
             jar.take(&answer, &url);
-            let answer = secrets::blotted(answer, step, &sent);
             let ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
             match redirect(&answer, &url).filter(|_| step.redirects_max > 0) {
                 None => return Ok((answer, ms)),
-                Some(Err(why)) => return Err(Stop::Bad(why)),
+                Some(Err(why)) => return Err(Stop::Bad(ask::words(&spoken.blot(&why)))),
                 Some(Ok(next)) => path = next,
             }
             // As browsers do: 303 asks anew, and so do 301 and 302 after a POST.
@@ -191,7 +206,7 @@ fn redirect(answer: &Answer, from: &Url) -> Option<Result<String, String>> {
         Some(to) if to.origin() == from.origin() => {
             Ok(to[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
         }
-        Some(to) => Err(format!("it redirects to {}, which is not followed", ask::words(to.as_str()))),
+        Some(to) => Err(format!("it redirects to {to}, which is not followed")),
         None => Err("it redirects to no URL".to_owned()),
     })
 }

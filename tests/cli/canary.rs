@@ -336,7 +336,14 @@ fn s10_a_header_of_a_probe_is_in_no_output_and_in_no_file() {
     let probe = |name: &str, expect: &str| {
         format!("name: {name}, kind: probe, url: {{wiki: enwiki, {headers}, expect: {{{expect}}}}}")
     };
-    let site = site(SOAK, &[&probe("body", "body_contains: welcome"), &probe("header", "headers: {x-you: me}")]);
+    let site = site(
+        SOAK,
+        &[
+            &probe("body", "body_contains: welcome"),
+            &probe("header", "headers: {x-you: me}"),
+            &probe("judged", "body_regex: '^Bearer C[A]NARY'"),
+        ],
+    );
     let lines: String = site.hosts().iter().map(|host| format!("{host} {address}\n")).collect();
     site.write("addresses", &lines);
     site.edit("gates:\n", "web: {addresses: addresses}\ngates:\n");

@@ -5,15 +5,19 @@
 use crate::notified::{notify, who};
 use crate::site::{Site, V11};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// What a notice of the train begins with when somebody agreed to it.
 const TRAIN: &str = "r2 promote group0 1.27.0-wmf.11: approved, by";
+
+/// After so long it will not come any more, so that the test ends.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One mail as it came over SMTP.
 struct Mail {
@@ -74,7 +78,7 @@ fn s13_a_mail_arrives_whole_and_a_hostile_message_adds_no_header_and_no_recipien
     let message = format!("x\r\n.\r\nBcc: e@f.org\r\n\r\n {long} . {longer} End é");
     let ran = site.run(&["promote", "group0", V11, "--yes", "-m", &message]).ends(0);
     assert!(!ran.stderr.contains("notifier"), "{ran}");
-    let mail = received.recv().expect("it came");
+    let mail = received.recv_timeout(PATIENCE).expect("it comes");
     let said: Vec<&str> = mail.commands.iter().map(String::as_str).skip(1).collect();
     let to = ["RCPT TO:<ops@example.org>", "RCPT TO:<b@example.org>"];
     assert_eq!(said, [&["MAIL FROM:<bounces@example.org>"], &to[..], &["DATA", "QUIT"]].concat());
@@ -105,7 +109,7 @@ fn s13_a_mail_arrives_whole_and_a_hostile_message_adds_no_header_and_no_recipien
 /// rsyslogd with a socket and a port of its own, ended with the test; what it made of messages comes out of a pipe.
 struct Syslog {
     pid: Pid,
-    said: BufReader<File>,
+    said: Receiver<String>,
 }
 
 impl Syslog {
@@ -114,7 +118,11 @@ impl Syslog {
         let (pipe, pid) = (site.path("said"), site.path("rsyslogd.pid"));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
         // Held open for both, so that nobody waits for the other and the pipe never ends.
-        let said = OpenOptions::new().read(true).write(true).open(&pipe).expect("it is ours");
+        let pipe_ends = OpenOptions::new().read(true).write(true).open(&pipe).expect("it is ours");
+        let (sender, said) = channel();
+        std::thread::spawn(move || {
+            BufReader::new(pipe_ends).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let parts = "%syslogfacility-text%.%syslogseverity-text% %app-name% %procid% %msgid% %msg%";
         site.write(
             "rsyslog.conf",
@@ -126,19 +134,22 @@ impl Syslog {
                 pipe.display()
             ),
         );
-        let mut command = Command::new("rsyslogd");
+        let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rsyslog");
+        let libraries = fs::read_dir(format!("{unpacked}/usr/lib")).into_iter().flatten().flatten();
+        let libraries = libraries.map(|entry| entry.path()).find(|path| path.join("rsyslog").is_dir());
+        let libraries = libraries.expect("rsyslog is unpacked below target: scripts/test does that");
+        let mut command = Command::new(format!("{unpacked}/usr/sbin/rsyslogd"));
+        command.arg("-M").arg(libraries.join("rsyslog")).env("LD_LIBRARY_PATH", &libraries);
         command.arg("-f").arg(site.path("rsyslog.conf")).arg("-i").arg(&pid).stdin(Stdio::null());
-        let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-        let ended = command.env("PATH", path).status().expect("rsyslogd is there: scripts/test installs it");
+        let ended = command.status().expect("it starts");
         assert!(ended.success(), "{ended}");
         let pid = fs::read_to_string(pid).ok().and_then(|text| Pid::from_raw(text.trim().parse().ok()?));
-        Self { pid: pid.expect("it wrote its number"), said: BufReader::new(said) }
+        Self { pid: pid.expect("it wrote its number"), said }
     }
 
     /// The next message: facility and severity, program, process, occasion, text.
-    fn next(&mut self) -> Vec<String> {
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("it is UTF-8");
+    fn next(&self) -> Vec<String> {
+        let line = self.said.recv_timeout(PATIENCE).expect("a message comes");
         line.trim_end().splitn(5, ' ').map(|part| part.trim_start().to_owned()).collect()
     }
 }
@@ -154,7 +165,7 @@ fn s13_rsyslogd_reads_both_forms_and_a_hostile_message_is_one_line_of_ours() {
     let site = Site::small("");
     let socket = site.path("log.socket").display().to_string();
     let port = UdpSocket::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
-    let mut syslog = Syslog::start(&site, &socket, port);
+    let syslog = Syslog::start(&site, &socket, port);
     notify(
         &site,
         &format!(

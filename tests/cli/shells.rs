@@ -75,7 +75,7 @@ fn zsh_at_a_terminal(site: &Site, line: &str) -> (Vec<String>, String, String) {
         "zmodload zsh/zpty; zpty shell 'zsh -d -i'; while zpty -r shell screen; do print -rn -- $screen; done";
     site.write("home/.zshrc", start);
     site.write("offered", "");
-    let screen = said(shell(site, "zsh").args(["-f", "-c", terminal]).env("LINE_TYPED", line));
+    let screen = said(shell(site, "timeout").args(["60", "zsh", "-f", "-c", terminal]).env("LINE_TYPED", line));
     let read = |name: &str| fs::read_to_string(site.path(name)).expect("it is there");
     (sorted(read("offered").lines()), read("completed"), screen)
 }

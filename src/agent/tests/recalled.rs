@@ -143,3 +143,26 @@ fn on_a_disk_it_holds_until_a_name_changes() {
     let gone = asked(&mut agent, &mut controller, &tree.want(), Level::L2);
     assert!(matches!(gone, Readiness::Damaged { missing: 1, .. }), "{gone:?}");
 }
+
+#[test]
+fn a_link_in_the_place_of_a_directory_voids_it_wherever_it_leads() {
+    // To the directory itself under another name, in circles, and to nothing.
+    for to in ["../moved", "includes", "nothing"] {
+        let (kept, host) = disk();
+        let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
+        let mut controller = proven(&mut agent, &tree);
+        let note = kept.path().join("var/pointsman/proven/php-1.27.0-wmf.10");
+        while !note.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            asked(&mut agent, &mut controller, &tree.want(), Level::L2);
+        }
+        let root = kept.path().join("srv/mediawiki");
+        let place = root.join("php-1.27.0-wmf.10/includes");
+        std::fs::rename(&place, root.join("moved")).expect("moved");
+        std::os::unix::fs::symlink(to, &place).expect("linked");
+        let damaged = asked(&mut agent, &mut controller, &tree.want(), Level::L2);
+        assert!(matches!(damaged, Readiness::Damaged { .. }), "{to}: {damaged:?}");
+        controller.prepare(&mut agent, &tree, tree.want(), &[]).expect("it can be repaired");
+        assert!(asked(&mut agent, &mut controller, &tree.want(), Level::L2).is_ready());
+    }
+}

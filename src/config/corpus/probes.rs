@@ -99,6 +99,11 @@ fn s10_a_header_that_is_a_secret_by_its_name_is_refused_and_not_repeated() {
             policy("kind: probe, httpbb: tests.yaml", &HTTPBB.replace("X-Debug: \"1\"", &header)).expect_err(name);
         assert!(said.contains(&format!("what `{name}` says is a secret")) && !said.contains("CANARY"), "{said}");
     }
+    let number = policy("kind: probe, url: {wiki: enwiki, headers: {X-Api-Key: 8472910}, expect: {status: 200}}", "");
+    let said = number.expect_err("a number is none");
+    assert!(said.contains("what `X-Api-Key` says is a secret") && !said.contains("8472910"), "{said}");
+    let harmless = "kind: probe, url: {wiki: enwiki, headers: {Idempotency-Key: a1}, expect: {status: 200}}";
+    assert!(policy(harmless, "").is_ok(), "that lets nobody in");
     url(
         "wiki: enwiki, headers: {X-Debug: 'env:', Authorization: 'file:'}, expect: {status: 200}",
         expect![[r#"

@@ -22,7 +22,7 @@ const OURS: [&str; 6] = ["host", "connection", "content-length", "transfer-encod
 /// Headers whose values are secrets, in lower case.
 const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 /// How the names of others end.
-const SECRET_ENDS: [&str; 4] = ["-token", "-key", "-secret", "-password"];
+const SECRET_ENDS: [&str; 5] = ["-token", "-api-key", "-access-key", "-secret", "-password"];
 /// The longest path, bytes: what web servers take by default for a whole line.
 const PATH_BYTES_MAX: usize = 8_000;
 
@@ -130,17 +130,25 @@ fn is_secret(name: &str) -> bool {
 
 /// What a header says, or where its secret stands. One that is a secret by its name is not taken as it is, and not repeated.
 fn header_text(name: &Key, node: &Node, known: &Known<'_>, sink: &mut Sink) -> Option<HeaderText> {
-    let written = At { value: text(node, sink)?, place: node.place };
-    if !is_secret(&name.text) && !written.value.starts_with("env:") && !written.value.starts_with("file:") {
-        return header_value(node, sink).map(HeaderText::Plain);
-    }
     let refuse = |sink: &mut Sink| {
         let hint =
             "as in `env:POINTSMAN_PROBE` or `file:/etc/pointsman/probe`, a file of mode 600 with the whole value";
         let message = format!("what `{}` says is a secret, so only where it stands is written here", name.text);
         sink.hint(node.place, message, Some(hint.to_owned()));
     };
-    reference(&written, known.base, sink, refuse).map(HeaderText::Secret)
+    let value = match &node.value {
+        Value::Text(value) => value.clone(),
+        // A number would be repeated, with the advice to quote it.
+        _ if is_secret(&name.text) => {
+            refuse(sink);
+            return None;
+        }
+        _ => text(node, sink)?,
+    };
+    if !is_secret(&name.text) && !value.starts_with("env:") && !value.starts_with("file:") {
+        return header_value(node, sink).map(HeaderText::Plain);
+    }
+    reference(&At { value, place: node.place }, known.base, sink, refuse).map(HeaderText::Secret)
 }
 
 /// Headers that are sent.
