@@ -42,7 +42,7 @@ pub(super) struct Compared<'a> {
     pub first_odd: Option<String>,
     /// Files that are built or may be, for each rule.
     pub built: Vec<u64>,
-    /// Every directory below the top, if [`With::notes_directories`].
+    /// Every directory below the top, if [`With::notes_directories`] and names were read.
     pub directories: Vec<Directory>,
     /// Whether a line could not be read.
     pub unreadable: bool,
@@ -57,6 +57,8 @@ pub(super) struct With<'w, 'a> {
     pub may_be_built: Vec<&'w str>,
     /// Whether directories are noted.
     pub notes_directories: bool,
+    /// Whether no name can have changed since all were found to be as the index says. Then no directory is read or noted.
+    pub names_known: bool,
 }
 
 impl<'a> With<'_, 'a> {
@@ -68,57 +70,15 @@ impl<'a> With<'_, 'a> {
         top: &Place,
         doubtful: impl Fn(&Spot<'a>) -> bool,
     ) -> io::Result<Compared<'a>> {
-        let mut merge = self.merge(doubtful);
-        merge.next = merge.lines.next();
-        walk::each(fs, top, &mut |met| match met {
-            Met::File(path, stat) => merge.file(path, stat),
-            Met::Directory(path, stat) if self.notes_directories => {
-                merge.found.directories.push(Directory::new(path, stat));
-            }
-            Met::Directory(..) => {}
-            Met::Odd(path) => {
-                merge.found.extra += 1;
-                merge.found.first_odd.get_or_insert_with(|| path.to_owned());
-            }
-        })?;
-        while let Some(spot) = merge.next.take() {
-            merge.found.missing.push(spot);
-            merge.next = merge.lines.next();
-        }
-        Ok(merge.end())
-    }
-
-    /// The same where no name below `top` can have changed since it was found to be as the index says. Directories are
-    /// not noted.
-    pub fn compare_named(
-        &self,
-        fs: &impl HostFs,
-        top: &Place,
-        doubtful: impl Fn(&Spot<'a>) -> bool,
-    ) -> io::Result<Compared<'a>> {
-        let mut merge = self.merge(doubtful);
-        loop {
-            let spots: Vec<Spot<'a>> = std::iter::from_fn(|| merge.lines.next()).take(AT_ONCE).collect();
-            if spots.is_empty() {
-                return Ok(merge.end());
-            }
-            let paths: Vec<&str> = spots.iter().map(|spot| spot.line.path).collect();
-            for (spot, stat) in spots.into_iter().zip(fs.lstat_all(top, &paths)?) {
-                match stat {
-                    Some(stat) => merge.known(spot, &stat),
-                    None => merge.found.missing.push(spot),
-                }
-            }
-        }
-    }
-
-    fn merge<D: Fn(&Spot<'a>) -> bool>(
-        &self,
-        doubtful: D,
-    ) -> Merge<'_, 'a, impl Iterator<Item = Option<Line<'a>>> + use<'a, D>, D> {
         let lines = Lines { lines: self.sealed.lines(), number: 0, unreadable: false };
         let found = Compared { built: vec![0; self.rules.len()], ..Compared::default() };
-        Merge { with: self, found, lines, next: None, doubtful }
+        let mut merge = Merge { with: self, found, lines, next: None, doubtful };
+        match self.names_known {
+            true => merge.files(fs, top)?,
+            false => merge.names(fs, top)?,
+        }
+        merge.found.unreadable = merge.lines.unreadable;
+        Ok(merge.found)
     }
 }
 
@@ -149,6 +109,44 @@ struct Merge<'w, 'a, I, D> {
 }
 
 impl<'a, I: Iterator<Item = Option<Line<'a>>>, D: Fn(&Spot<'a>) -> bool> Merge<'_, 'a, I, D> {
+    /// Meets every name below `top` in order.
+    fn names(&mut self, fs: &impl HostFs, top: &Place) -> io::Result<()> {
+        self.next = self.lines.next();
+        walk::each(fs, top, &mut |met| match met {
+            Met::File(path, stat) => self.file(path, stat),
+            Met::Directory(path, stat) if self.with.notes_directories => {
+                self.found.directories.push(Directory::new(path, stat));
+            }
+            Met::Directory(..) => {}
+            Met::Odd(path) => {
+                self.found.extra += 1;
+                self.found.first_odd.get_or_insert_with(|| path.to_owned());
+            }
+        })?;
+        while let Some(spot) = self.next.take() {
+            self.found.missing.push(spot);
+            self.next = self.lines.next();
+        }
+        Ok(())
+    }
+
+    /// Looks at the file of every line.
+    fn files(&mut self, fs: &impl HostFs, top: &Place) -> io::Result<()> {
+        loop {
+            let spots: Vec<Spot<'a>> = std::iter::from_fn(|| self.lines.next()).take(AT_ONCE).collect();
+            if spots.is_empty() {
+                return Ok(());
+            }
+            let paths: Vec<&str> = spots.iter().map(|spot| spot.line.path).collect();
+            for (spot, stat) in spots.into_iter().zip(fs.lstat_all(top, &paths)?) {
+                match stat {
+                    Some(stat) => self.known(spot, &stat),
+                    None => self.found.missing.push(spot),
+                }
+            }
+        }
+    }
+
     fn file(&mut self, at: &str, stat: &Stat) {
         while let Some(spot) = self.next {
             match if spot.line.path == at { Ordering::Equal } else { path::order(spot.line.path, at) } {
@@ -166,11 +164,6 @@ impl<'a, I: Iterator<Item = Option<Line<'a>>>, D: Fn(&Spot<'a>) -> bool> Merge<'
             self.found.extra += 1;
             self.found.first_extra.get_or_insert_with(|| at.to_owned());
         }
-    }
-
-    fn end(mut self) -> Compared<'a> {
-        self.found.unreadable = self.lines.unreadable;
-        self.found
     }
 
     fn known(&mut self, spot: Spot<'a>, stat: &Stat) {

@@ -8,7 +8,7 @@
 //! executable, `x`. In front of what the host built itself stands a `+`.
 
 use super::hostfs::{Kind, Stat};
-use super::state::Ready;
+use super::state::{self, Ready};
 use crate::model::digest::Digest;
 use crate::model::ids::Incarnation;
 use crate::tree::manifest::{Entry, EntryKind, Manifest};
@@ -17,8 +17,6 @@ use std::collections::BTreeMap;
 
 /// The first bytes; the number is the format's version.
 const HEAD: &str = "pointsman index 1\n";
-/// Digits of the digest at the end.
-pub(super) const SEAL_DIGITS: usize = 64;
 
 /// Under which circumstances stats were taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,9 +97,7 @@ impl Index {
                 }
             }
         }
-        let seal = Digest::of(text.as_bytes());
-        text.push_str(&seal.to_string());
-        (text.into_bytes(), seal)
+        state::seal(text)
     }
 
     /// Reads the byte form; `None` for anything damaged.
@@ -139,9 +135,7 @@ pub(super) enum What<'a> {
 impl<'a> Sealed<'a> {
     /// `None` when the seal does not fit: then nothing in the bytes is believed.
     pub fn open(bytes: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
-        let seal = seal.parse().ok().filter(|seal| *seal == Digest::of(body.as_bytes()))?;
+        let (body, seal) = state::unseal(bytes)?;
         let (boot_id, rest) = body.strip_prefix(HEAD)?.split_once('\0')?;
         let (incarnation, lines) = rest.split_once('\0')?;
         let incarnation = match incarnation {

@@ -115,18 +115,18 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
         Some(stat) if stat.kind != Kind::Directory => return found(Readiness::Unproven { artefacts: Vec::new() }),
         Some(stat) => stat,
     };
-    let recalled = if depth.level < Level::L3 { proven::recall(fs, want, here)? } else { None };
-    if let Some(Recalled { proven, ready, age_ms }) = &recalled
-        && depth.age_ms_max.is_some_and(|age_ms_max| *age_ms <= age_ms_max)
-    {
-        let Ready { files, bytes, .. } = *ready;
-        return found(Readiness::Ready { files, bytes, level: proven.level, age_ms: *age_ms });
-    }
     let marker = state::load_bytes(fs, &state::ready_place(component), STATE_BYTES_MAX)?;
     let marker = marker.and_then(|bytes| Some((Digest::of(&bytes), state::decode::<Ready>(&bytes)?)));
     let Some((marker, ready)) = marker else { return found(unproven(fs, want)?) };
     if ready.id != want.id {
         return found(Readiness::Differs { have: ready.id });
+    }
+    let recalled = if depth.level < Level::L3 { proven::recall(fs, want, marker, here)? } else { None };
+    if let Some(Recalled { proven, age_ms }) = &recalled
+        && depth.age_ms_max.is_some_and(|age_ms_max| *age_ms <= age_ms_max)
+    {
+        let Ready { files, bytes, .. } = ready;
+        return found(Readiness::Ready { files, bytes, level: proven.level, age_ms: *age_ms });
     }
     let bytes = state::load_bytes(fs, &state::index_place(component), INDEX_BYTES_MAX)?.unwrap_or_default();
     let Some(sealed) = Sealed::open(&bytes) else { return found(unproven(fs, want)?) };
@@ -152,9 +152,7 @@ pub(super) fn look(fs: &impl HostFs, want: &Want, depth: Depth, here: &Here, now
         uptime_ms,
         top,
         top_stat,
-        directories: recalled
-            .filter(|recalled| !hash_all && recalled.proven.marker == marker)
-            .map(|recalled| recalled.proven.directories),
+        directories: recalled.filter(|_| !hash_all).map(|recalled| recalled.proven.directories),
     };
     match proof.run(!trusted)? {
         Some(look) => Ok(look),
@@ -269,11 +267,9 @@ impl<'a, F: HostFs> Proof<'a, F> {
         let wanted = self.want.artefacts.iter().map(|rule| rule.path.as_str());
         let may_be_built = wanted.chain(built.map(|built| built.path.as_str())).collect();
         let notes_directories = self.now_ns.is_some();
-        let with = With { sealed: self.sealed, rules: &self.want.artefacts, may_be_built, notes_directories };
-        match self.directories {
-            Some(_) => with.compare_named(self.fs, &self.top, doubtful),
-            None => with.compare(self.fs, &self.top, doubtful),
-        }
+        let (names_known, rules) = (self.directories.is_some(), self.want.artefacts.as_slice());
+        With { sealed: self.sealed, rules, may_be_built, notes_directories, names_known }
+            .compare(self.fs, &self.top, doubtful)
     }
 
     fn verdict(&self, compared: &Compared<'_>) -> Readiness {

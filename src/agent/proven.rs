@@ -6,12 +6,12 @@
 //! long a note stands for files too, and whoever names no age has every file looked at. A note may be lost or torn: then it is none.
 
 use super::hostfs::{AT_ONCE, HostFs, Kind, Place, Stat};
-use super::index::{Here, SEAL_DIGITS};
-use super::state::{self, Ready};
+use super::index::Here;
+use super::state;
 use crate::model::component::{Component, Want};
 use crate::model::digest::Digest;
 use crate::model::ids::Incarnation;
-use crate::model::limits::{INDEX_BYTES_MAX, STATE_BYTES_MAX};
+use crate::model::limits::INDEX_BYTES_MAX;
 use crate::model::protocol::Level;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -68,7 +68,6 @@ pub(super) struct Proven {
 #[derive(Debug)]
 pub(super) struct Recalled {
     pub proven: Proven,
-    pub ready: Ready,
     /// How long ago the look began, ms.
     pub age_ms: u64,
 }
@@ -97,16 +96,12 @@ impl Proven {
             // Writing to a text cannot fail.
             let _ = write!(text, "{mtime_ns} {ctime_ns} {inode} {path}\0");
         }
-        let seal = Digest::of(text.as_bytes());
-        Ok((text + &seal.to_string()).into_bytes())
+        Ok(state::seal(text).0)
     }
 
     /// `None` for anything that is not whole.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (body, seal) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
-        let whole = seal.parse() == Ok(Digest::of(body.as_bytes()));
-        let (proven, lines) = body.strip_prefix(HEAD).filter(|_| whole)?.split_once('\n')?;
+        let (proven, lines) = state::unseal(bytes)?.0.strip_prefix(HEAD)?.split_once('\n')?;
         let directories: Option<Vec<_>> = lines.split_terminator('\0').map(directory).collect();
         Some(Self { directories: directories?, ..serde_json::from_str(proven).ok()? })
     }
@@ -119,19 +114,17 @@ fn directory(line: &str) -> Option<Directory> {
     Some(Directory { path, mtime_ns, ctime_ns, inode })
 }
 
-/// The proof that was written down, if it still speaks of what is there, however old it is.
-pub(super) fn recall(fs: &impl HostFs, want: &Want, here: &Here) -> io::Result<Option<Recalled>> {
+/// The proof that was written down, if it still speaks of what is there, however old it is. `marker`: the digest of the bytes
+/// of the marker that is there.
+pub(super) fn recall(fs: &impl HostFs, want: &Want, marker: Digest, here: &Here) -> io::Result<Option<Recalled>> {
     let bytes = state::load_bytes(fs, &place(&want.component), INDEX_BYTES_MAX)?;
     let Some(proven) = bytes.and_then(|bytes| Proven::from_bytes(&bytes)) else { return Ok(None) };
     let Some(age_ms) = fs.uptime_ms().checked_sub(proven.uptime_ms) else { return Ok(None) };
     let same_host =
         proven.boot_id == here.boot_id && proven.incarnation == here.incarnation && here.incarnation.is_some();
-    if !same_host || proven.want != *want {
+    if !same_host || proven.want != *want || proven.marker != marker {
         return Ok(None);
     }
-    let marker = state::load_bytes(fs, &state::ready_place(&want.component), STATE_BYTES_MAX)?;
-    let marker = marker.filter(|bytes| Digest::of(bytes) == proven.marker);
-    let Some(ready) = marker.and_then(|bytes| state::decode::<Ready>(&bytes)) else { return Ok(None) };
     let top = state::component_place(&want.component);
     let is_still = |directory: &Directory, stat: Option<Stat>| stat.is_some_and(|stat| directory.is_still(&stat));
     let Some((first, below)) = proven.directories.split_first() else { return Ok(None) };
@@ -147,7 +140,7 @@ pub(super) fn recall(fs: &impl HostFs, want: &Want, here: &Here) -> io::Result<O
             return Ok(None);
         }
     }
-    Ok(Some(Recalled { proven, ready, age_ms }))
+    Ok(Some(Recalled { proven, age_ms }))
 }
 
 #[cfg(test)]

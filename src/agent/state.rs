@@ -15,6 +15,8 @@ use std::io;
 
 /// The number that every state file begins with; another one is another format.
 const FORMAT: u32 = 1;
+/// Digits of the digest at the end of what [`seal`] makes.
+const SEAL_DIGITS: usize = 64;
 
 /// The served map as data; follows [`MAP_PHP`].
 pub(super) const MAP_JSON: &str = "wikiversions.json";
@@ -152,6 +154,20 @@ pub(super) fn encode<T: Serialize>(body: &T) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(&Versioned { format: FORMAT, body })?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// A text with its digest at the end, and that digest.
+pub(super) fn seal(text: String) -> (Vec<u8>, Digest) {
+    let digest = Digest::of(text.as_bytes());
+    ((text + &digest.to_string()).into_bytes(), digest)
+}
+
+/// The text of such bytes, and its digest; `None` when that does not fit: then nothing in them is believed.
+pub(super) fn unseal(bytes: &[u8]) -> Option<(&str, Digest)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (text, digest) = text.split_at_checked(text.len().checked_sub(SEAL_DIGITS)?)?;
+    let digest = digest.parse().ok().filter(|digest| *digest == Digest::of(text.as_bytes()))?;
+    Some((text, digest))
 }
 
 /// Replaces a state file.

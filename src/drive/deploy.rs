@@ -61,8 +61,7 @@ pub fn person_named(name: &str) -> Person {
 /// What the system says of a user. Names of groups may have spaces in them, so each ends with a NUL character. Its exit code is
 /// no matter: it is 1 too when one of the groups has no name. None at all: it knows no such user, or does not say it in time.
 fn names(what: &str, name: &str) -> BTreeSet<String> {
-    let said = writer::id(what, name).map(|said| said.stdout).unwrap_or_default();
-    let text = String::from_utf8(said).unwrap_or_default();
+    let text = String::from_utf8(writer::id(what, name)).unwrap_or_default();
     text.split(['\0', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 

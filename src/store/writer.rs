@@ -21,7 +21,7 @@ use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -205,16 +205,18 @@ fn begun(ticks: u64) -> Option<Time> {
 
 /// The name of a user, or its number.
 pub fn user(uid: u32) -> String {
-    let name = id("-un", &uid.to_string()).map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid{uid}"))
+    match String::from_utf8_lossy(&id("-un", &uid.to_string())).trim() {
+        "" => format!("uid{uid}"),
+        name => name.to_owned(),
+    }
 }
 
-/// What `/usr/bin/id` says of a user. `None`: there is no way to ask. What the directory that it asks does not say in time it does
-/// not say: nobody waits for that, least of all a rollback.
-pub fn id(what: &str, user: &str) -> Option<Output> {
+/// What `/usr/bin/id` says of a user; nothing where there is no way to ask. What the directory that it asks does not say in time it
+/// does not say: nobody waits for that, least of all a rollback.
+pub fn id(what: &str, user: &str) -> Vec<u8> {
     let seconds = USER_S_MAX.to_string();
     let limited = ["--kill-after=1", &seconds, "/usr/bin/id", what, "--", user];
-    Command::new("/usr/bin/timeout").args(limited).env_clear().output().ok()
+    Command::new("/usr/bin/timeout").args(limited).env_clear().output().map(|said| said.stdout).unwrap_or_default()
 }
 
 fn us() -> String {

@@ -7,6 +7,8 @@ use crate::agent::memfs::MemFs;
 use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::protocol::{Command, Level, Peek, Readiness, Refusal, Reply};
+use std::path::PathBuf;
+use tempfile::TempDir;
 
 const AGE_MS_MAX: u64 = 60_000;
 
@@ -27,6 +29,21 @@ fn proven<F: HostFs>(agent: &mut Agent<F>, tree: &Tree) -> Controller {
     let ready = asked(agent, &mut controller, &tree.want(), Level::L2);
     assert!(ready.is_ready(), "{ready:?}");
     controller
+}
+
+/// A host on a disk that holds the tree and wrote its proof down, and where that is.
+fn noted<F: HostFs>(kept: &TempDir, agent: &mut Agent<F>, tree: &Tree) -> (Controller, PathBuf) {
+    let mut controller = proven(agent, tree);
+    let note = kept.path().join("var/pointsman/proven/php-1.27.0-wmf.10");
+    let mut looks = 0;
+    // A tree that was made in this very tick is not written down; the next look does it.
+    while !note.exists() {
+        looks += 1;
+        assert!(looks < 1_000, "it is never written down");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        asked(agent, &mut controller, &tree.want(), Level::L2);
+    }
+    (controller, note)
 }
 
 fn in_tree(path: &str) -> Place {
@@ -126,16 +143,7 @@ fn a_switch_looks_at_every_file_of_what_wikis_move_to_and_takes_a_proof_for_the_
 fn on_a_disk_it_holds_until_a_name_changes() {
     let (kept, host) = disk();
     let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
-    let mut controller = proven(&mut agent, &tree);
-    let note = kept.path().join("var/pointsman/proven/php-1.27.0-wmf.10");
-    let mut looks = 0;
-    // A tree that was made in this very tick is not written down; the next look does it.
-    while !note.exists() {
-        looks += 1;
-        assert!(looks < 1_000, "it is never written down");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        asked(&mut agent, &mut controller, &tree.want(), Level::L2);
-    }
+    let (mut controller, note) = noted(&kept, &mut agent, &tree);
     let written = std::fs::read(&note).expect("there");
     assert!(asked(&mut agent, &mut controller, &tree.want(), Level::L2).is_ready());
     assert_eq!(std::fs::read(&note).expect("there"), written, "it was not proven again");
@@ -150,12 +158,7 @@ fn a_link_in_the_place_of_a_directory_voids_it_wherever_it_leads() {
     for to in ["../moved", "includes", "nothing"] {
         let (kept, host) = disk();
         let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
-        let mut controller = proven(&mut agent, &tree);
-        let note = kept.path().join("var/pointsman/proven/php-1.27.0-wmf.10");
-        while !note.exists() {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-            asked(&mut agent, &mut controller, &tree.want(), Level::L2);
-        }
+        let (mut controller, _) = noted(&kept, &mut agent, &tree);
         let root = kept.path().join("srv/mediawiki");
         let place = root.join("php-1.27.0-wmf.10/includes");
         std::fs::rename(&place, root.join("moved")).expect("moved");

@@ -136,19 +136,19 @@ fn header_text(name: &Key, node: &Node, known: &Known<'_>, sink: &mut Sink) -> O
         let message = format!("what `{}` says is a secret, so only where it stands is written here", name.text);
         sink.hint(node.place, message, Some(hint.to_owned()));
     };
-    let value = match &node.value {
-        Value::Text(value) => value.clone(),
-        // A number would be repeated, with the advice to quote it.
-        _ if is_secret(&name.text) => {
-            refuse(sink);
-            return None;
+    let (secret, refers) = (is_secret(&name.text), |text: &str| text.starts_with("env:") || text.starts_with("file:"));
+    match &node.value {
+        Value::Text(text) if secret || refers(text) => {
+            let written = At { value: text.clone(), place: node.place };
+            reference(&written, known.base, sink, refuse).map(HeaderText::Secret)
         }
-        _ => text(node, sink)?,
-    };
-    if !is_secret(&name.text) && !value.starts_with("env:") && !value.starts_with("file:") {
-        return header_value(node, sink).map(HeaderText::Plain);
+        // A number would be repeated, with the advice to quote it.
+        _ if secret => {
+            refuse(sink);
+            None
+        }
+        _ => header_value(node, sink).map(HeaderText::Plain),
     }
-    reference(&At { value, place: node.place }, known.base, sink, refuse).map(HeaderText::Secret)
 }
 
 /// Headers that are sent.
