@@ -95,12 +95,14 @@ impl Fleet {
             true => Some(ssh::Ssh::open(place, &policy.ssh)?),
             false => None,
         };
+        let place = ssh.as_ref().map(ssh::Ssh::place);
+        let program = program::Program::open(program, place).map_err(failed)?;
         let shared = Shared {
             hosts: policy.hosts.clone(),
             root: policy.root.clone(),
             state: policy.state.clone(),
             limits: policy.limits.clone(),
-            program: program::Program::open(program).map_err(failed)?,
+            program,
             ssh,
             gate: Semaphore::new(policy.limits.parallel_hosts_max.max(1)),
         };

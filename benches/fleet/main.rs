@@ -6,6 +6,7 @@
 //! [--below DIR]`; DIR has the trees as `v1` and `v2`. `scripts/bench` gets them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark is for people to read")]
 
+mod flips;
 mod measure;
 mod peers;
 mod site;
@@ -14,7 +15,7 @@ mod site;
 mod sshd;
 
 use measure::{Cost, Ended, Groups, median};
-use peers::{CAT, CAT_KEPT, DRY, LINK, LINK_KEPT, LINKS, Peer, RSYNC_FILE, RSYNC_FILE_KEPT};
+use peers::{CAT, CAT_KEPT, DRY, DRY_KEPT, LINK, LINK_KEPT, LINKS, Peer, RSYNC_FILE, RSYNC_FILE_KEPT};
 use peers::{RSYNC_TREE, TAR, TRUE, TRUE_KEPT};
 use site::{FILE, NEW, OLD, Site};
 use std::collections::BTreeMap;
@@ -40,9 +41,14 @@ struct Bench {
     options: Options,
     /// By workload; ours is the first row of each.
     rows: BTreeMap<&'static str, Vec<Row>>,
+    /// From the first host's switch to the last one's, s, by workload.
+    flips: BTreeMap<&'static str, Vec<f64>>,
 }
 
 fn main() {
+    if let Some(of) = std::env::args().skip_while(|arg| arg != flips::ARGUMENT).nth(1) {
+        return flips::flip(Path::new(&of));
+    }
     let Some(options) = options() else {
         eprintln!("usage: --trees DIR [--hosts N] [--rounds N] [--only W1,W3] [--kex LIST] [--below DIR]");
         std::process::exit(2);
@@ -52,7 +58,7 @@ fn main() {
     groups.start_servers();
     let site = Site::start(options.hosts, &options.trees, options.below.as_deref(), &options.kex);
     groups.start_clients();
-    let mut bench = Bench { site, groups, options, rows: BTreeMap::new() };
+    let mut bench = Bench { site, groups, options, rows: BTreeMap::new(), flips: BTreeMap::new() };
     bench.prepare();
     let mut bad = false;
     for round in 0..bench.options.rounds {
@@ -152,10 +158,10 @@ impl Bench {
         self.open_connections(true);
         self.one_file("W2 kept", round, &[&CAT_KEPT, &RSYNC_FILE_KEPT]);
         self.open_connections(false);
-        if self.wanted("W5") {
-            self.run(("W5", "pointsman L2"), |site| site.pointsman(&["check"], 0), |_| true);
-            self.run(("W5", "pointsman L3"), |site| site.pointsman(&["check", "--deep"], 0), |_| true);
-        }
+        self.proofs("W5");
+        self.open_connections(true);
+        self.proofs("W5 kept");
+        self.open_connections(false);
         self.site.stage(NEW);
         self.run(("W4", "pointsman"), |site| site.pointsman(&sync, 0), held(NEW, &new));
         if self.wanted("W6") {
@@ -169,7 +175,7 @@ impl Bench {
 
     /// Opens connections to all hosts that pointsman and its peers keep, uncounted; or goes back to new ones.
     fn open_connections(&self, keep: bool) {
-        if !["W1b", "W2", "W6"].iter().any(|work| self.wanted(work)) {
+        if !["W1b", "W2", "W5", "W6"].iter().any(|work| self.wanted(work)) {
             return;
         }
         self.site.keep(keep);
@@ -190,9 +196,19 @@ impl Bench {
         }
     }
 
+    fn proofs(&mut self, work: &'static str) {
+        if self.wanted(work) {
+            self.run((work, "pointsman L2"), |site| site.pointsman(&["check"], 0), |_| true);
+            self.run((work, "pointsman L3"), |site| site.pointsman(&["check", "--deep"], 0), |_| true);
+        }
+    }
+
     fn promotes(&mut self, work: &'static str, group: &str, served: usize) {
         let promote = ["promote", group, "1.27.0-wmf.11", "-m", "bench", "-y"];
         self.run((work, "pointsman"), |site| site.pointsman(&promote, 0), |site| site.all_serve(NEW, served));
+        let maps = self.site.hosts.iter().map(|host| host.root.join("mediawiki/wikiversions.php"));
+        self.flips.entry(work).or_default().push(flips::first_to_last(maps));
+        self.flips.entry("bare processes").or_default().push(flips::bare(&self.site));
     }
 
     fn one_file(&mut self, work: &'static str, round: usize, peers: &[&Peer]) {
@@ -228,6 +244,9 @@ impl Bench {
             }
         }
         self.peer("W5", &DRY, old, |_| true);
+        self.open_connections(true);
+        self.peer("W5 kept", &DRY_KEPT, old, |_| true);
+        self.open_connections(false);
         self.peer("W4", &LINKS, new, |site| site.all_hold("peer/v2", new));
         let switched = |to: &'static str| {
             let now = move |host: &sshd::Host| fs::read_link(host.root.join("peer/now"));
@@ -295,6 +314,10 @@ impl Bench {
                 ];
                 println!("{work:<8} {:<18}{} {mark}", row.0, cells.map(|cell| format!("{cell:>13}")).concat());
             }
+        }
+        for (work, seconds) in &self.flips {
+            let middle = median(seconds.clone()).unwrap_or_default();
+            println!("first to last switch of {hosts} hosts: {work} {:.1} ms", middle * 1000.0);
         }
         println!("wire: all that went over loopback; peak: memory of pointsman's own process");
         println!("ratio: pointsman's wall (the first line of a workload) by this one's; below 1 pointsman is faster");

@@ -52,6 +52,8 @@ pub const DRY: Peer = Peer {
     silent: true,
     ..peer("rsync -nc", "rsync", "exec rsync -nac --delete -i -e \"ssh -F $2\" \"$3/\" \"$1:$4/v1/\"")
 };
+/// [`DRY`] in open connections.
+pub const DRY_KEPT: Peer = kept("rsync -nc, mux", DRY);
 /// A switch by renaming a link, made durable.
 pub const LINK: Peer = peer(
     "ssh ln+mv+sync",

@@ -165,12 +165,13 @@ pub(super) fn finish_install(fs: &mut impl HostFs, component: &Component) -> io:
     let (index, ready) = (state::index_place(component), state::ready_place(component));
     if fs.lstat(&state::next(&index))?.is_some() {
         fs.rename(&state::next(&index), &index)?;
-        fs.sync_dir(&Place::state("index"))?;
     }
     if fs.lstat(&state::next(&ready))?.is_some() {
         fs.rename(&state::next(&ready), &ready)?;
     }
     fs.remove_file(&old_ready(component))?;
+    // Both before the journal goes, which brings either again where a power cut took it back.
+    fs.sync_dir(&Place::state("index"))?;
     fs.sync_dir(&Place::state("ready"))
 }
 

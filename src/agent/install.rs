@@ -229,8 +229,8 @@ fn install(
     fs.sync_dir(&Place::root(""))?;
     fs.sync_dir(&Place::root(STAGING))?;
     guard::finish_install(fs, component)?;
-    fs.remove_file(&state::journal_place())?;
-    fs.sync_dir(&Place::state(""))
+    // If a power cut brings it back, it is found done: this is not waited for.
+    fs.remove_file(&state::journal_place())
 }
 
 /// Forgets a transfer that will not be finished.

@@ -52,11 +52,12 @@ impl Seal {
         state::load(fs, &state::seal_place(component))
     }
 
-    /// Writes it down. It may be lost or torn: then it is none.
+    /// Writes it down. It may be lost or torn: then it is none, so a power cut is not waited for.
     pub fn store(&self, fs: &mut impl HostFs, component: &Component) -> io::Result<()> {
         let at = state::seal_place(component);
         fs.make_dir(&at.split().0)?;
-        fs.write(&at, &state::encode(self)?)
+        let bytes = state::encode(self)?;
+        fs.receive(&at, false, bytes.len() as u64, &mut bytes.as_slice()).map(drop)
     }
 
     /// The id of what a rule with these inputs reads, if it was computed.

@@ -42,7 +42,8 @@ impl Abort {
             return Err(Usage(message).into());
         }
         if !self.rollback {
-            let record = PlaybookRecord::Stands { id, status: PlaybookStatus::Aborted, why: self.message, by: who() };
+            let record =
+                PlaybookRecord::Stands { id, status: PlaybookStatus::Aborted, why: self.message, by: who().to_owned() };
             store.note(clock::now(), 0, &[Record::Playbook(record)])?;
             seat.printer.talk(&format!("{id}: aborted, no new step is begun"));
             return Ok(Exit::Done);

@@ -10,7 +10,7 @@ use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::drive::act::Order;
 use crate::drive::clock;
-use crate::drive::deploy::Deploy;
+use crate::drive::deploy::{Deploy, who};
 use crate::drive::look::Look;
 use crate::model::books::Books;
 use crate::plan::changed::{self, Changed};
@@ -74,7 +74,7 @@ pub fn unchanged(seat: &Seat, deploy: &Deploy, order: &Order<'_>, saved: &Saved)
     let books = seat.read_books(&deploy.policy)?.load()?;
     let made = dry::planned(&deploy.policy, &books, order);
     let plan = changed::keep_to(saved, &Basis::of(&deploy.policy, &books), &books, made)?;
-    let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
+    let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: who() };
     let follow = |planned: &Planned| facts::follow(site, &plan.goal, &order.overruled, &planned.facts);
     if !saved.planned.as_ref().is_some_and(follow) {
         return Err(Changed(vec!["what the file shows beside the plan does not follow from it".to_owned()]).into());

@@ -71,7 +71,7 @@ impl Answer {
             let may = permit::answer(&policy, &person, permit::asked(&books, rollout), yes);
             may.map_err(|blocked| rights::refused(seat, &policy, blocked))?;
         }
-        let (by, reason) = (who(), self.message);
+        let (by, reason) = (who().to_owned(), self.message);
         let record = HealthRecord::Answered { rollout, gate: gate.clone(), yes, by, reason };
         store.note(clock::now(), books.epoch, &[Record::Health(record)])?;
         let what = if yes { "approved" } else { "denied" };

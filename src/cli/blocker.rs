@@ -77,12 +77,14 @@ impl Blocker {
         let policy = seat.policy()?;
         let record = match self.command {
             Command::List => return list(seat),
-            Command::Add { id, message: text, version } => HealthRecord::Blocked { id, by: who(), text, version },
+            Command::Add { id, message: text, version } => {
+                HealthRecord::Blocked { id, by: who().to_owned(), text, version }
+            }
             Command::Close { id, message: reason } => {
                 if !seat.read_books(&policy)?.load()?.health.blockers.contains_key(&id) {
                     return Err(Usage(format!("no blocker {id} is open; pointsman blocker list")).into());
                 }
-                HealthRecord::Unblocked { id, by: who(), reason }
+                HealthRecord::Unblocked { id, by: who().to_owned(), reason }
             }
         };
         let said = match &record {

@@ -4,6 +4,7 @@ use super::acting::carry_out;
 use super::exit::{self, Exit};
 use super::seat::Seat;
 use crate::drive::act::{Order, record};
+use crate::drive::deploy::who;
 use crate::drive::hook;
 use crate::model::books::Record;
 use crate::model::names::HostName;
@@ -33,7 +34,7 @@ impl Depool {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let policy = seat.policy()?;
-        let by = crate::drive::deploy::who();
+        let by = who().to_owned();
         let mut store = seat.books(&policy)?;
         let mut exit = Exit::Done;
         for host in seat.hosts(&policy, Some(&self.hosts))? {
@@ -86,7 +87,7 @@ impl Pool {
             return Ok(false);
         }
         let mut store = seat.books(&deploy.policy)?;
-        record(&mut store, "pool", &[Record::Pooled { host: host.clone(), by: deploy.by.clone() }])?;
+        record(&mut store, "pool", &[Record::Pooled { host: host.clone(), by: who().to_owned() }])?;
         seat.printer.talk(&format!("{host}: converged, proven and back in service"));
         Ok(true)
     }

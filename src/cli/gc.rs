@@ -5,6 +5,7 @@ use super::exit::Exit;
 use super::seat::Seat;
 use super::usage::duration;
 use crate::drive::act::Order;
+use crate::drive::deploy::who;
 use crate::drive::{clock, collect};
 use crate::plan::content;
 use crate::plan::goal::Site;
@@ -37,7 +38,7 @@ impl Gc {
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let deploy = seat.deploy()?;
         let books = seat.read_books(&deploy.policy)?.load()?;
-        let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
+        let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: who() };
         seat.printer.talk(&format!("hosts keep {}", names(content::needed(site))));
         let only = match &self.hosts {
             Some(hosts) => Some(seat.hosts(&deploy.policy, Some(hosts))?),

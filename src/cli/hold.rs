@@ -25,7 +25,7 @@ impl Hold {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let mut store = seat.books(&seat.policy()?)?;
-        record(&mut store, "hold", &[Record::Held { by: who(), reason: self.message.clone() }])?;
+        record(&mut store, "hold", &[Record::Held { by: who().to_owned(), reason: self.message.clone() }])?;
         seat.printer.talk(&format!("held: {}; pointsman release ends that", self.message));
         Ok(Exit::Done)
     }
@@ -35,7 +35,7 @@ impl Release {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let mut store = seat.books(&seat.policy()?)?;
-        record(&mut store, "release", &[Record::Released { by: who() }])?;
+        record(&mut store, "release", &[Record::Released { by: who().to_owned() }])?;
         seat.printer.talk("released: forward moves may go on");
         Ok(Exit::Done)
     }

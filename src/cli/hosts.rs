@@ -4,6 +4,7 @@ use super::acting::carry_out;
 use super::exit::{self, Exit};
 use super::seat::Seat;
 use crate::drive::act::{Order, record};
+use crate::drive::deploy::who;
 use crate::model::books::Record;
 use crate::model::names::HostName;
 use crate::plan::content;
@@ -66,7 +67,7 @@ fn trust(seat: &Seat, host: &HostName, yes: bool) -> anyhow::Result<Exit> {
     let prints: Vec<&str> = offer.keys.iter().map(|key| key.fingerprint.as_str()).collect();
     let text = format!("trusted the key of {host}: {}", prints.join(", "));
     let mut store = seat.books(&deploy.policy)?;
-    record(&mut store, "hosts trust", &[Record::Note { by: deploy.by.clone(), text }])?;
+    record(&mut store, "hosts trust", &[Record::Note { by: who().to_owned(), text }])?;
     seat.printer.talk(&format!("{host}: trusted; pointsman converge {host} proves it"));
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::seat::Seat;
 use crate::drive::clock;
-use crate::drive::deploy::{holder, who};
+use crate::drive::deploy::holder;
 use crate::drive::signals::Signals;
 use crate::model::limits::LOCK_LOOK_MS;
 use crate::store::Store;
@@ -37,7 +37,7 @@ impl Lock {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let mut store = seat.books(&seat.policy()?)?;
-        let claim = store.take_lock(clock::now(), &holder(&who()), &self.message, false)?;
+        let claim = store.take_lock(clock::now(), &holder(), &self.message, false)?;
         seat.printer.talk(&format!("locked: {}; Ctrl-C unlocks", self.message));
         seat.block_on(hold(seat, &mut store, claim.epoch))??;
         store.release_lock(clock::now(), claim.epoch)?;
@@ -82,7 +82,7 @@ impl Unlock {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
         let mut store = seat.books_firmly(&seat.policy()?)?;
-        let claim = match store.take_lock(clock::now(), &holder(&who()), &self.message, true) {
+        let claim = match store.take_lock(clock::now(), &holder(), &self.message, true) {
             Err(error @ StoreError::Superseded { .. }) => return Err(error.into()),
             claim => claim?,
         };

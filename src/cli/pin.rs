@@ -60,7 +60,7 @@ impl Pin {
             let pin = Held {
                 version: self.version.clone(),
                 reason: self.reason.clone(),
-                owner: who(),
+                owner: who().to_owned(),
                 since: clock::now(),
                 until: self.until,
                 source: PinSource::Books,

@@ -119,7 +119,7 @@ fn make(seat: &Seat, mut command: Command, output: Option<&Path>, detailed: bool
             }
             planned
         });
-        let (program, by, at) = (VERSION.to_owned(), who(), clock::now());
+        let (program, by, at) = (VERSION.to_owned(), who().to_owned(), clock::now());
         let saved = Saved { program, by, at, command: words, basis, playbook: shown.playbook, planned };
         save(seat, file, &PlanFile::new(saved))?;
     }

@@ -306,7 +306,7 @@ pub fn answer(
         let may = permit::answer(policy, &person, (asked.groups, vec![&asked.by]), yes);
         may.map_err(|blocked| rights::refused(seat, policy, blocked))?;
     }
-    let record = PlaybookRecord::Answered { id, stage: asked.stage.clone(), yes, by: who(), reason };
+    let record = PlaybookRecord::Answered { id, stage: asked.stage.clone(), yes, by: who().to_owned(), reason };
     store.note(clock::now(), 0, &[Record::Playbook(record)])?;
     let what = if yes { "approved" } else { "denied" };
     seat.printer.talk(&format!("{id}: {} is {what}; when it is paused: pointsman resume {id}", asked.stage));

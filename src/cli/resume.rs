@@ -43,7 +43,7 @@ impl Resume {
             rights::ask(seat, &rights::of_stages(&playbook, self.override_freeze.is_some())?)?;
         }
         if let Some(reason) = self.override_freeze {
-            let record = PlaybookRecord::Overridden { id: run.id, by: who(), reason };
+            let record = PlaybookRecord::Overridden { id: run.id, by: who().to_owned(), reason };
             store.note(clock::now(), 0, &[Record::Playbook(record)])?;
         }
         let run = unfinished(&store.load()?, Some(run.id))?;

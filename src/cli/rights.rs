@@ -161,7 +161,7 @@ pub fn refused(seat: &Seat, policy: &Policy, blocked: Blocked) -> anyhow::Error 
     let note = || -> anyhow::Result<()> {
         // Books are not made for it.
         seat.read_books(policy)?;
-        let record = Record::Note { by: who(), text: format!("refused: {blocked}") };
+        let record = Record::Note { by: who().to_owned(), text: format!("refused: {blocked}") };
         Ok(seat.books(policy)?.note(clock::now(), 0, &[record])?)
     };
     if let Err(error) = note() {

@@ -136,7 +136,7 @@ impl Run {
             file,
             text,
             vars: playbook.vars.clone(),
-            by: who(),
+            by: who().to_owned(),
             at: now,
             status: PlaybookStatus::Open,
             why: String::new(),

@@ -3,7 +3,7 @@
 use super::usage::Usage;
 use crate::config::policy::Policy;
 use crate::config::trust::Invoker;
-use crate::drive::deploy::{Deploy, who};
+use crate::drive::deploy::Deploy;
 use crate::drive::mirrors::Mirrors;
 use crate::drive::notify::Notifier;
 use crate::fleet::{Fleet, runtime};
@@ -110,10 +110,15 @@ impl Seat {
         let policy = self.policy()?;
         let place = runtime::place().context("failed to find a private directory for ssh")?;
         let fleet = Fleet::open(&policy, &place).context("failed to open the fleet")?;
-        let content = ContentStore::open(&policy.books)?;
+        let content = self.content(&policy)?;
         let mirrors = Arc::new(Mirrors::new(&policy.mirrors, &policy.hosts));
         let notifier = self.notifier(&policy);
-        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, notifier, by: who(), playbook: self.playbook })
+        Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, notifier, playbook: self.playbook })
+    }
+
+    /// What the books want, as files.
+    pub fn content(&self, policy: &Policy) -> anyhow::Result<ContentStore> {
+        Ok(ContentStore::open(&policy.books)?)
     }
 
     /// The books, to be changed; made when they are not there.

@@ -63,10 +63,10 @@ impl Sign {
 
     /// What staging has, looked at only.
     fn staged(&self, seat: &Seat) -> anyhow::Result<BTreeMap<Component, Digest>> {
-        let deploy = seat.deploy()?;
-        let mut components = staging::components(&deploy.policy)?;
+        let policy = seat.policy()?;
+        let mut components = staging::components(&policy)?;
         components.retain(|component| self.components.is_empty() || self.components.contains(component));
-        Ok(staged::ids(&staging::take(&deploy, None, &components, false)?))
+        Ok(staged::ids(&staging::take((&policy, &seat.content(&policy)?), None, &components, false)?))
     }
 }
 
@@ -87,8 +87,7 @@ fn keep(seat: &Seat, file: &Path) -> anyhow::Result<Exit> {
     let contents = signed::contents(&signed.text)
         .with_context(|| format!("{} is not what pointsman sign says", file.display()))?;
     signing::is_of(&signed.text, &signature, RELEASE_NAMESPACE)?;
-    let deploy = seat.deploy()?;
-    deploy.content.keep_signed(&contents, &signed)?;
+    seat.content(&seat.policy()?)?.keep_signed(&contents, &signed)?;
     for (component, id) in &contents {
         seat.printer.talk(&format!("kept: the signature of {component} ({})", id.short()));
     }

@@ -63,26 +63,27 @@ impl SyncCommon {
     }
 
     fn take_staging(&self, seat: &Seat) -> anyhow::Result<Exit> {
-        let deploy = seat.deploy()?;
-        let books = match dry::books(seat, &deploy.policy, self.acting.view.as_deref()) {
+        let policy = seat.policy()?;
+        let store = seat.content(&policy)?;
+        let books = match dry::books(seat, &policy, self.acting.view.as_deref()) {
             Ok(books) => Some(books),
             Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoBooks(_))) => None,
             Err(error) => return Err(error),
         };
         let wanted = books.as_ref().and_then(|books| books.wanted());
-        let components = staging::components(&deploy.policy)?;
+        let components = staging::components(&policy)?;
         if !self.acting.looks_first() {
             // The content store lies beside the books; both are made on first use.
-            seat.books(&deploy.policy)?;
+            seat.books(&policy)?;
         }
-        let take = |keep| staging::take(&deploy, wanted, &components, keep);
+        let take = |keep| staging::take((&policy, &store), wanted, &components, keep);
         let taken = take(!self.acting.looks_first())?;
         let news = news(&taken, wanted.map(|wanted| &wanted.wanted));
         say(seat, &news);
         if !self.delete {
-            deletions::check(&news, deploy.policy.limits.delete_percent_max)?;
+            deletions::check(&news, policy.limits.delete_percent_max)?;
         }
-        let initial = staging::map(&deploy.policy)?;
+        let initial = staging::map(&policy)?;
         if news.is_empty() && wanted.is_some() {
             seat.printer.talk("staging holds what the books want already");
         } else if !self.acting.looks_first()

@@ -60,16 +60,17 @@ fn meant(error: staging::StagingError) -> anyhow::Error {
 impl SyncFile {
     /// Runs the command.
     pub fn run(self, seat: &Seat) -> anyhow::Result<Exit> {
-        let deploy = seat.deploy()?;
-        let sorted = staging::by_component(&deploy.policy, &self.paths).map_err(|e| Usage(e.to_string()))?;
-        if self.lint_fails(seat, &deploy.policy.staging, &sorted)? {
+        let policy = seat.policy()?;
+        let store = seat.content(&policy)?;
+        let sorted = staging::by_component(&policy, &self.paths).map_err(|e| Usage(e.to_string()))?;
+        if self.lint_fails(seat, &policy.staging, &sorted)? {
             return Ok(Exit::Usage);
         }
         let only = match &self.hosts {
-            Some(hosts) => Some(seat.hosts(&deploy.policy, Some(hosts))?),
+            Some(hosts) => Some(seat.hosts(&policy, Some(hosts))?),
             None => None,
         };
-        let books = dry::books(seat, &deploy.policy, self.acting.view.as_deref())?;
+        let books = dry::books(seat, &policy, self.acting.view.as_deref())?;
         let Some(wanted) = books.wanted() else {
             return Err(
                 Usage("the books are empty: pointsman sync-common --from-staging comes first".to_owned()).into()
@@ -77,14 +78,14 @@ impl SyncFile {
         };
         let take = |keep: bool| -> anyhow::Result<Vec<Taken>> {
             let one = |(component, paths): (&Component, &Vec<RelPath>)| {
-                staging::take_paths(&deploy, wanted, component, paths, keep).map_err(meant)
+                staging::take_paths((&policy, &store), wanted, component, paths, keep).map_err(meant)
             };
             sorted.iter().map(one).collect()
         };
         let taken = take(!self.acting.looks_first())?;
         say(seat, &taken.iter().collect::<Vec<_>>());
         if !self.delete {
-            deletions::check(&taken.iter().collect::<Vec<_>>(), deploy.policy.limits.delete_percent_max)?;
+            deletions::check(&taken.iter().collect::<Vec<_>>(), policy.limits.delete_percent_max)?;
         }
         let content = staged::ids(&taken);
         let goal = |site: crate::plan::goal::Site<'_>| content::sync(site, &content, None, false, &self.message);

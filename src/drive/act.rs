@@ -2,7 +2,7 @@
 
 use super::CLOSE;
 use super::clock;
-use super::deploy::{Deploy, holder};
+use super::deploy::{Deploy, holder, who};
 use super::gating::Gating;
 use super::run::{Audience, Gates, Run, RunError};
 use super::signals::Signalled;
@@ -107,7 +107,7 @@ pub async fn act(
     audience: &mut dyn Audience,
     order: &Order<'_>,
 ) -> Result<Ended, ActError> {
-    let claim = store.take_lock(clock::now(), &holder(&deploy.by), &order.reason, order.take_over)?;
+    let claim = store.take_lock(clock::now(), &holder(), &order.reason, order.take_over)?;
     let (mut sessions, mut signalled) = (BTreeMap::new(), None);
     let mut gates = Gates { overruled: order.overruled.clone(), gating: None };
     let (sessions_of, stop, epoch) = (&mut sessions, &mut signalled, claim.epoch);
@@ -130,7 +130,7 @@ pub async fn act(
 
 /// Writes `records` under the lock, for commands that send nothing to hosts.
 pub fn record(store: &mut dyn Store, reason: &str, records: &[Record]) -> Result<(), StoreError> {
-    let claim = store.take_lock(clock::now(), &holder(&super::deploy::who()), reason, false)?;
+    let claim = store.take_lock(clock::now(), &holder(), reason, false)?;
     store.append(clock::now(), claim.epoch, records)?;
     store.release_lock(clock::now(), claim.epoch)
 }
@@ -201,7 +201,7 @@ impl Held<'_> {
     }
 
     fn plan(&self, books: &Books, goal: GoalOf<'_>, only: Option<&BTreeSet<HostName>>) -> Result<Plan, Blocked> {
-        let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: &self.deploy.by };
+        let site = Site { policy: &self.deploy.policy, books, now: clock::now(), by: who() };
         let mut goal = goal(site)?;
         goal.rollout.playbook = self.deploy.playbook;
         plan(site, goal, only)

@@ -6,7 +6,7 @@
 
 use super::act::ActError;
 use super::clock;
-use super::deploy::Deploy;
+use super::deploy::{Deploy, who};
 use super::gating::{Gating, Step};
 use super::ready;
 use crate::config::policy::Role;
@@ -170,7 +170,7 @@ fn call(
 ) -> Result<(GateCall, Unfit), ActError> {
     let policy = &deploy.policy;
     let now = clock::now();
-    let site = Site { policy, books, now, by: &deploy.by };
+    let site = Site { policy, books, now, by: who() };
     let mut plan = hosts::plan(site, content::converge(site, Extent::Served, WHAT)?, Some(check.hosts))?;
     plan.goal.rollout.version = promotion.and_then(|rollout| rollout.version.clone());
     plan.hosts.retain(|host, _| books.hosts.get(host).is_none_or(|row| row.depooled.is_none()));

@@ -1,4 +1,4 @@
-//! What a command needs of the deploy host: the site, the fleet, the content store, and who asks.
+//! What a command needs of the deploy host: the site, the fleet and the content store; and who asks.
 
 use super::mirrors::Mirrors;
 use super::notify::Notifier;
@@ -23,17 +23,15 @@ pub struct Deploy {
     pub mirrors: Arc<Mirrors>,
     /// Who is told of what became of it.
     pub notifier: Arc<Notifier>,
-    /// Who asks, as `user@deploy-host`.
-    pub by: String,
     /// For which run of a playbook; `None`: a person or a timer typed it.
     pub playbook: Option<PlaybookId>,
 }
 
-/// Who runs this: the name of the real uid (an environment variable could be forged) and this host's name.
-pub fn who() -> String {
-    let name = own_name();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{name}@{host}")
+/// Who runs this, as `user@deploy-host`: the name of the real uid (an environment variable could be forged) and this host's.
+/// The system is asked once, and only where it matters.
+pub fn who() -> &'static str {
+    static WHO: OnceLock<String> = OnceLock::new();
+    WHO.get_or_init(|| format!("{}@{}", own_name(), rustix::system::uname().nodename().to_string_lossy()))
 }
 
 /// Who runs this, for the rules of groups.yaml: the real uid's name, and its groups as the system lists them. Asked once: a
@@ -66,8 +64,8 @@ fn names(what: &str, name: &str) -> BTreeSet<String> {
 }
 
 /// Who holds the lock: [`who`] and the process.
-pub fn holder(by: &str) -> String {
-    format!("{by} pid {}", std::process::id())
+pub fn holder() -> String {
+    format!("{} pid {}", who(), std::process::id())
 }
 
 #[cfg(test)]

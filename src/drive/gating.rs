@@ -11,7 +11,7 @@ mod ends;
 mod people;
 
 use super::clock;
-use super::deploy::Deploy;
+use super::deploy::{Deploy, who};
 use super::look::{Look, Looked};
 use super::world::FleetWorld;
 use crate::fleet::{Fleet, Install};
@@ -97,7 +97,7 @@ impl Gating {
         let policy = &deploy.policy;
         let world = Rc::new(FleetWorld::new(&deploy.fleet, policy, install));
         let reader = |gate: &Gate| Some((gate.name.clone(), Box::new(Reader::of(gate, policy, known)?)));
-        let (gates, max_ms, by) = (policy.gates.clone(), policy.soak.max_ms, deploy.by.clone());
+        let (gates, max_ms, by) = (policy.gates.clone(), policy.soak.max_ms, who().to_owned());
         Self {
             fleet: Arc::clone(&deploy.fleet),
             world,

@@ -3,7 +3,7 @@
 //! Invariant: nothing changes on any host, and no switch ever rests on what is noted here.
 
 use super::clock;
-use super::deploy::Deploy;
+use super::deploy::{Deploy, who};
 use super::look::{Look, LookError, Looked};
 use crate::model::books::{Books, Record};
 use crate::model::component::Want;
@@ -28,7 +28,7 @@ pub fn asked(
     hosts: &BTreeSet<HostName>,
     versions: &BTreeSet<Version>,
 ) -> Result<BTreeMap<HostName, Vec<Want>>, Blocked> {
-    let site = Site { policy: &deploy.policy, books, now: clock::now(), by: &deploy.by };
+    let site = Site { policy: &deploy.policy, books, now: clock::now(), by: who() };
     let wanted = site.wanted()?;
     let fallback = back::restored(site, &back::Scope::Last).map(|restored| restored.map).unwrap_or_default();
     let mut asked = BTreeMap::new();

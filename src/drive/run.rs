@@ -290,6 +290,10 @@ impl<'a> Run<'a> {
             by = signals.next() => return Ok(Waited::Signalled(by)),
         };
         let mut events = vec![self.done(first)];
+        // Answers that are here already have to be read before they count: one turn for the driver, one for the conversation.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
         while let Some(done) = self.tasks.try_join_next() {
             events.push(self.done(done));
         }

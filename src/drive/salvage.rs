@@ -5,7 +5,7 @@
 //! read are replaced only when a host obeyed what they never sent, and while nobody alive holds their lock.
 
 use super::clock;
-use super::deploy::Deploy;
+use super::deploy::{Deploy, who};
 use super::look::{Look, Looked};
 use crate::model::books::{Books, Kind, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{BooksId, Generation, RolloutId, SnapshotId};
@@ -180,13 +180,13 @@ pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<u64, StoreE
     }
     let mut store = keeper::rebuild(&deploy.policy, found.books, found.epoch, firm)?;
     let now = clock::now();
-    let claim = store.take_lock(now, &super::deploy::holder(&deploy.by), "rebuild from the fleet", false)?;
+    let claim = store.take_lock(now, &super::deploy::holder(), "rebuild from the fleet", false)?;
     let states: Vec<&Confirmed> = found.before.iter().chain([&found.served]).collect();
     let last = states.len();
     let mut records = Vec::new();
     for (id, state) in (1..).zip(states) {
         let kind = if id as usize == last && id > 1 { Kind::Converge } else { Kind::Sync };
-        records.push(opened(deploy, found, id, kind, state));
+        records.push(opened(found, id, kind, state));
         records.push(Record::Ended {
             rollout: RolloutId(id),
             status: Status::Done,
@@ -195,14 +195,14 @@ pub fn rebuild(deploy: &Deploy, found: &Found, firm: Firm) -> Result<u64, StoreE
         });
     }
     let reason = "the books were rebuilt from the fleet: holds and blockers of before are lost".to_owned();
-    records.push(Record::Held { by: deploy.by.clone(), reason });
+    records.push(Record::Held { by: who().to_owned(), reason });
     store.append(now, claim.epoch, &records)?;
     store.release_lock(now, claim.epoch)?;
     Ok(claim.epoch)
 }
 
 /// The record of an undertaking that led to `state`.
-fn opened(deploy: &Deploy, found: &Found, id: u64, kind: Kind, state: &Confirmed) -> Record {
+fn opened(found: &Found, id: u64, kind: Kind, state: &Confirmed) -> Record {
     let now = clock::now();
     let snapshot = Snapshot {
         id: SnapshotId(id),
@@ -219,7 +219,7 @@ fn opened(deploy: &Deploy, found: &Found, id: u64, kind: Kind, state: &Confirmed
             version: None,
             from: (id > 1).then_some(SnapshotId(id - 1)),
             to: snapshot.id,
-            by: deploy.by.clone(),
+            by: who().to_owned(),
             why: "rebuilt from the fleet".to_owned(),
             at: now,
             status: Status::Open,

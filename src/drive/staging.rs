@@ -1,6 +1,5 @@
 //! Taking content from staging into the deploy host's store, where the books can want it.
 
-use super::deploy::Deploy;
 use crate::config::policy::Policy;
 use crate::model::books::Snapshot;
 use crate::model::component::Component;
@@ -82,21 +81,21 @@ pub fn versions(policy: &Policy) -> Result<Vec<Version>, StagingError> {
 
 /// Takes whole components. With `keep` false nothing is written, only looked at.
 pub fn take(
-    deploy: &Deploy,
+    (policy, store): (&Policy, &ContentStore),
     wanted: Option<&Snapshot>,
     components: &[Component],
     keep: bool,
 ) -> Result<Vec<Taken>, StagingError> {
     let one = |component: &Component| {
-        let source = deploy.policy.staging.join(component.to_string());
-        let excluded = excluded(&deploy.policy, component);
+        let source = policy.staging.join(component.to_string());
+        let excluded = excluded(policy, component);
         let manifest = match keep {
-            true => deploy.content.import(&source, &excluded),
-            false => deploy.content.look(&source, &excluded),
+            true => store.import(&source, &excluded),
+            false => store.look(&source, &excluded),
         };
         let failed = |source| StagingError::Tree { component: component.clone(), source };
         let manifest = manifest.map_err(failed)?;
-        taken(&deploy.content, wanted, component, manifest).map_err(failed)
+        taken(store, wanted, component, manifest).map_err(failed)
     };
     components.iter().map(one).collect()
 }
@@ -104,7 +103,7 @@ pub fn take(
 /// Takes single files or directories into a component whose other content stays as the books want it. With `keep` false
 /// nothing is written, only looked at.
 pub fn take_paths(
-    deploy: &Deploy,
+    (policy, store): (&Policy, &ContentStore),
     wanted: &Snapshot,
     component: &Component,
     paths: &[RelPath],
@@ -113,14 +112,14 @@ pub fn take_paths(
     let failed = |source| StagingError::Tree { component: component.clone(), source };
     let none = || StagingError::Path(format!("{component} was never synced: pointsman sync-common --from-staging"));
     let id = wanted.wanted.get(component).ok_or_else(none)?;
-    let base = deploy.content.manifest(*id).map_err(failed)?.ok_or_else(none)?;
-    let source = deploy.policy.staging.join(component.to_string());
-    let excluded = excluded(&deploy.policy, component);
+    let base = store.manifest(*id).map_err(failed)?.ok_or_else(none)?;
+    let source = policy.staging.join(component.to_string());
+    let excluded = excluded(policy, component);
     let manifest = match keep {
-        true => deploy.content.import_paths(&base, &source, paths, &excluded),
-        false => deploy.content.look_paths(&base, &source, paths, &excluded),
+        true => store.import_paths(&base, &source, paths, &excluded),
+        false => store.look_paths(&base, &source, paths, &excluded),
     };
-    taken(&deploy.content, Some(wanted), component, manifest.map_err(failed)?).map_err(failed)
+    taken(store, Some(wanted), component, manifest.map_err(failed)?).map_err(failed)
 }
 
 fn taken(

@@ -5,7 +5,7 @@
 
 use super::act::{ActError, Ended, Order, act};
 use super::clock;
-use super::deploy::Deploy;
+use super::deploy::{Deploy, who};
 use super::gating::{Gating, Step};
 use super::run::{Audience, RunError};
 use super::signals::{Signalled, Signals};
@@ -55,7 +55,7 @@ pub async fn watch(
             return Ok(Watched::Superseded);
         }
         let left_ms = until.saturating_sub(clock::now().0);
-        let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: &deploy.by };
+        let site = Site { policy: &deploy.policy, books: &books, now: clock::now(), by: who() };
         let call = call(site, rollout, (left_ms, &left_out))?;
         gating.begin(call, books);
         let end = match until_decided(deploy, store, audience, (gating, rollout)).await? {

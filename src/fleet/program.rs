@@ -2,23 +2,31 @@
 //!
 //! Invariant: the file is opened once, and digest and upload read that same open file, so a program that is replaced
 //! while it runs is never sent under another's digest. It is packed once for all hosts, and only if one needs it.
+//! The digest is noted for the next command, beside the device, inode, length and times of the file that it was read from:
+//! a file that was written to since is hashed again, and so is one that is so new that its times could stay the same.
 
 use crate::model::version;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 << 10;
 /// gzip's level: the highest takes five times as long for five percent less.
 const LEVEL: u32 = 3;
+/// The note's file.
+const NOTE: &str = "agent-digest";
+/// A file that was changed more lately is not noted: file systems count time in steps.
+const NOTED_AGE: Duration = Duration::from_secs(2);
 
 /// The agent alone, where it lies beside the program `own` and was built with it. Another build's is left alone, since a
 /// program and its agent are tested together.
@@ -40,14 +48,17 @@ pub struct Program {
     bytes: u64,
     digest: OnceLock<String>,
     packed: OnceCell<Vec<u8>>,
+    /// Where its digest is noted.
+    note: Option<PathBuf>,
 }
 
 impl Program {
-    /// Opens the file at `path`.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// Opens the file at `path`. Its digest is noted in `place`, a directory of this user alone, if there is one.
+    pub fn open(path: &Path, place: Option<&Path>) -> io::Result<Self> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, bytes, digest: OnceLock::new(), packed: OnceCell::new() })
+        let note = place.map(|place| place.join(NOTE));
+        Ok(Self { path: path.to_owned(), file, bytes, digest: OnceLock::new(), packed: OnceCell::new(), note })
     }
 
     /// Where it lies here.
@@ -60,10 +71,15 @@ impl Program {
         self.bytes
     }
 
-    /// SHA-256 of its content as 64 hexadecimal digits, which a host can check with `sha256sum`; computed once.
+    /// SHA-256 of its content as 64 hexadecimal digits, which a host can check with `sha256sum`; computed once, or by an
+    /// earlier command.
     pub fn digest(&self) -> io::Result<&str> {
         if let Some(known) = self.digest.get() {
             return Ok(known);
+        }
+        let before = self.file.metadata()?;
+        if let Some(noted) = self.noted(&before) {
+            return Ok(self.digest.get_or_init(|| noted));
         }
         let mut hasher = Sha256::new();
         let mut offset = 0;
@@ -71,8 +87,33 @@ impl Program {
             offset += chunk.len() as u64;
             hasher.update(&chunk);
         }
-        let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if let Err(error) = self.take_note(&before, &digest) {
+            tracing::debug!(%error, "the agent's digest is not noted, and computed by each command");
+        }
         Ok(self.digest.get_or_init(|| digest))
+    }
+
+    /// What an earlier command noted of this file in this state.
+    fn noted(&self, found: &Metadata) -> Option<String> {
+        let text = fs::read_to_string(self.note.as_ref()?).ok()?;
+        let digest = text.strip_prefix(&state(found))?.strip_suffix('\n')?;
+        let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (digest.len() == 64 && digest.bytes().all(hexadecimal)).then(|| digest.to_owned())
+    }
+
+    fn take_note(&self, before: &Metadata, digest: &str) -> io::Result<()> {
+        let Some((note, place)) = self.note.as_ref().and_then(|note| Some((note, note.parent()?))) else {
+            return Ok(());
+        };
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(before.ctime().max(0).cast_unsigned(), 0);
+        let settled = changed.elapsed().is_ok_and(|age| age > NOTED_AGE);
+        if settled && state(&self.file.metadata()?) == state(before) {
+            let mut file = NamedTempFile::new_in(place)?;
+            file.write_all(format!("{}{digest}\n", state(before)).as_bytes())?;
+            file.persist(note)?;
+        }
+        Ok(())
     }
 
     /// Some bytes from `offset` on; `None` at the end.
@@ -88,6 +129,12 @@ impl Program {
         };
         self.packed.get_or_try_init(pack).await.map(Vec::as_slice)
     }
+}
+
+/// All by which a file that was written to differs from what it was.
+fn state(found: &Metadata) -> String {
+    let (modified, changed) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
+    format!("{} {} {} {modified:?} {changed:?} ", found.dev(), found.ino(), found.len())
 }
 
 fn chunk(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
@@ -116,13 +163,44 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("program");
         std::fs::write(&path, "abc").expect("it is ours");
-        let program = Program::open(&path).expect("it is there");
+        let program = Program::open(&path, None).expect("it is there");
         std::fs::write(dir.path().join("other"), "xyz").expect("it is ours");
         std::fs::rename(dir.path().join("other"), &path).expect("it is ours");
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(program.digest().expect("it reads"), known);
         assert_eq!(program.chunk(0).expect("it reads"), Some(b"abc".to_vec()));
         assert_eq!(program.chunk(3).expect("it reads"), None);
+    }
+
+    #[test]
+    fn s21_a_digest_is_noted_for_one_state_of_one_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, note) = (dir.path().join("program"), dir.path().join(NOTE));
+        let digest = || {
+            let program = Program::open(&path, Some(dir.path())).expect("it is there");
+            program.digest().expect("it reads").to_owned()
+        };
+        fs::write(&path, "abc").expect("it is ours");
+        let abc = digest();
+        assert!(!note.exists(), "it is too new to be noted");
+        std::thread::sleep(NOTED_AGE + Duration::from_millis(1100));
+        assert_eq!(digest(), abc);
+        let text = fs::read_to_string(&note).expect("it is noted");
+        // Whatever the note says of this state is believed, and nothing that is no digest.
+        let other = text.replace(&abc, &"0".repeat(64));
+        fs::write(&note, &other).expect("it is ours");
+        assert_eq!(digest(), "0".repeat(64));
+        for bad in [other.replace("00", "0g"), other.replace("00", "0"), other[..80].to_owned(), String::new()] {
+            fs::write(&note, bad).expect("it is ours");
+            assert_eq!(digest(), abc);
+        }
+        // The same length, and the same time of change: the other time tells.
+        let modified = fs::metadata(&path).and_then(|found| found.modified()).expect("it is there");
+        fs::write(&note, &other).expect("it is ours");
+        fs::write(&path, "xyz").expect("it is ours");
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(modified)).expect("it is ours");
+        assert_ne!(digest(), abc);
+        assert_ne!(digest(), "0".repeat(64));
     }
 
     #[test]
@@ -141,7 +219,7 @@ mod tests {
         let path = dir.path().join("program");
         let content = vec![7; 3 * CHUNK_BYTES + 1];
         std::fs::write(&path, &content).expect("it is ours");
-        let program = Program::open(&path).expect("it is there");
+        let program = Program::open(&path, None).expect("it is there");
         std::fs::rename(&path, dir.path().join("other")).expect("it is ours");
         let packed = program.packed().await.expect("it reads");
         let mut unpacked = Vec::new();

@@ -105,6 +105,11 @@ impl Ssh {
         Ok(Self { runtime, config, keep_s: policy.keep_s, settings })
     }
 
+    /// What lies there of all runs, in a directory of this user alone.
+    pub fn place(&self) -> &Path {
+        self.runtime.place()
+    }
+
     /// ssh's configuration file.
     pub fn config(&self) -> PathBuf {
         self.runtime.config()
