@@ -95,8 +95,8 @@ impl Fleet {
             true => Some(ssh::Ssh::open(place, &policy.ssh)?),
             false => None,
         };
-        let place = ssh.as_ref().map(ssh::Ssh::place);
-        let program = program::Program::open(program, place).map_err(failed)?;
+        let run = ssh.as_ref().map(ssh::Ssh::run);
+        let program = program::Program::open(program, run).map_err(failed)?;
         let shared = Shared {
             hosts: policy.hosts.clone(),
             root: policy.root.clone(),

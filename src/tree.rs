@@ -6,6 +6,7 @@ pub mod content;
 pub mod diff;
 pub mod import;
 pub mod lasting;
+pub mod listing;
 pub mod manifest;
 pub mod packing;
 pub mod path;

@@ -13,7 +13,7 @@
 //!                           <-  Reply(Observed | Refused)
 //! Command (all but prepare) ->
 //!                           <-  Reply
-//! Command(Prepare), one blob with the manifest's bytes ->
+//! Command(Prepare), one blob with the manifest's bytes, packed or not ->
 //!                           <-  Need (digests of files that the host lacks), or Reply(Refused), which ends it
 //! one blob a needed digest, in that order ->
 //!                           <-  Reply

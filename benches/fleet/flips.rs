@@ -1,5 +1,5 @@
 //! How long it takes from the first host's switch to the last one's, seen from outside: by the times that the file system gave
-//! the files. What it is compared with are as many bare processes, which write, sync and rename a file on the same disk.
+//! the files. It is compared with as many bare processes, which write, sync and rename a file on the same disk.
 
 use crate::site::Site;
 use std::fs::{self, File};

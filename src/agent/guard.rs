@@ -3,7 +3,7 @@
 //! Invariant: nothing here is called without the switch lock. A refused command has changed nothing but, at most, an
 //! unfinished change of an earlier command that it found and ended.
 
-use super::hostfs::{HostFs, Place};
+use super::hostfs::{HostFs, Place, present};
 use super::state::{self, Journal, MAP_JSON, MAP_PHP, Step};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
@@ -171,8 +171,10 @@ pub(super) fn finish_install(fs: &mut impl HostFs, component: &Component) -> io:
     }
     fs.remove_file(&old_ready(component))?;
     // Both before the journal goes, which brings either again where a power cut took it back.
-    fs.sync_dir(&Place::state("index"))?;
-    fs.sync_dir(&Place::state("ready"))
+    for directory in ["index", "ready"] {
+        present(fs.sync_dir(&Place::state(directory)))?;
+    }
+    Ok(())
 }
 
 /// The old tree is still in its place, and so is its index: it gets its marker back.

@@ -229,7 +229,8 @@ fn install(
     fs.sync_dir(&Place::root(""))?;
     fs.sync_dir(&Place::root(STAGING))?;
     guard::finish_install(fs, component)?;
-    // If a power cut brings it back, it is found done: this is not waited for.
+    // If a power cut brings it back, it is found done: this is not waited for. What comes next raises the fence, and so syncs
+    // it, before it puts anything where this journal would look for it.
     fs.remove_file(&state::journal_place())
 }
 

@@ -82,7 +82,7 @@ pub(super) fn begin(
     {
         let _lock = fs.lock()?;
         guard::admit(fs, &stamp, expect)?;
-        guard::raise_with_next(fs, &stamp)?;
+        guard::raise(fs, &stamp)?;
         bury(fs, &want.component, stamp.generation)?;
     }
     signed::check(fs, &want, signing)?;
@@ -92,8 +92,6 @@ pub(super) fn begin(
     if readiness.is_ready() {
         transfer.already = Some(readiness);
         clear(fs)?;
-        // For the fence: what takes its place syncs it with the journal.
-        fs.sync_dir(&Place::state(""))?;
         return Ok(transfer);
     }
     // What an interrupted transfer brought saves sending it again, unless its room is needed.

@@ -11,7 +11,7 @@ use crate::model::component::Want;
 use crate::model::limits::MESSAGE_BYTES_MAX;
 use crate::model::protocol::{Command, Expect, Held, Refusal, Reply, Stamp};
 use crate::model::signed::Signing;
-use crate::tree::manifest::Manifest;
+use crate::tree::listing;
 use crate::wire::frame::WireError;
 use crate::wire::message::{self, BUNDLES, PACKED, Sending, ToAgent, ToController, WIRE_MAJOR};
 use crate::wire::said::Said;
@@ -189,7 +189,8 @@ fn prepare<F: HostFs>(
 ) -> Result<Next, SessionError> {
     let mut bytes = Vec::new();
     read_blob(from, MESSAGE_BYTES_MAX as u64, &mut bytes)?;
-    let manifest = Manifest::from_bytes(&bytes).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
+    let manifest =
+        listing::read(&bytes, MESSAGE_BYTES_MAX).map_err(|why| Refusal::Failed(format!("the manifest: {why}")));
     drop(bytes);
     let begun = manifest.and_then(|manifest| agent.prepare_begin(stamp, &expect, want, manifest, &signing));
     let held = begun.and_then(|transfer| Ok((transfer, talk.offers.bundles.then(|| agent.held()).transpose()?)));

@@ -93,9 +93,7 @@ impl Audience for Terminal<'_> {
             }
             // Its hosts were said one by one, and what follows is said next.
             Told::WaveDone { .. } => {}
-            Told::Repairing { host, reason } => {
-                self.progress.repairs(host, &format!("{host}: {}; repairing it", report::stale::reason(reason)));
-            }
+            Told::Repairing { host, reason } => self.progress.repairs(host, &report::stale::reason(reason)),
             Told::Switched(host) => self.progress.switched(host),
             Told::Fresh(host) => self.progress.proven(host),
             Told::Collected { host, collected: Ok(removed) } => {

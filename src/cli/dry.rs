@@ -123,7 +123,7 @@ pub fn books(seat: &Seat, policy: &Policy, view: Option<&Path>) -> anyhow::Resul
 /// The plan of an order by these books, which asks no host.
 pub fn planned(policy: &Policy, books: &Books, order: &Order<'_>) -> Result<Plan, Blocked> {
     let by = who();
-    let site = Site { policy, books, now: clock::now(), by: &by };
+    let site = Site { policy, books, now: clock::now(), by };
     plan(site, (order.goal)(site)?, order.only.as_ref())
 }
 
@@ -186,7 +186,7 @@ fn say(
 
 fn facts(order: &Order<'_>, plan: &Plan, sight: &Sight<'_>, taken: &[Taken], stale: usize) -> Facts {
     let by = who();
-    let site = Site { policy: sight.policy, books: sight.books, now: clock::now(), by: &by };
+    let site = Site { policy: sight.policy, books: sight.books, now: clock::now(), by };
     let staged = taken.iter().map(|taken| (taken.id, &taken.manifest)).collect();
     let known = Known { staged, store: sight.deploy.map(|deploy| &deploy.content) };
     let files = |change: ContentChange| {

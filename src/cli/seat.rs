@@ -116,7 +116,7 @@ impl Seat {
         Ok(Deploy { policy, fleet: Arc::new(fleet), content, mirrors, notifier, playbook: self.playbook })
     }
 
-    /// What the books want, as files.
+    /// The deploy host's content store; nothing is made.
     pub fn content(&self, policy: &Policy) -> anyhow::Result<ContentStore> {
         Ok(ContentStore::open(&policy.books)?)
     }

@@ -33,12 +33,12 @@ impl Status {
         let store = seat.read_books(&policy)?;
         let (books, holder_lives) = (store.load()?, store.holder_lives()?);
         let by = who();
-        let site = Site { policy: &policy, books: &books, now: clock::now(), by: &by };
+        let site = Site { policy: &policy, books: &books, now: clock::now(), by };
         let observed = match self.live {
             true => self.look(seat, site)?,
             false => BTreeMap::new(),
         };
-        let view = StatusView::of(&policy, books.clone(), holder_lives, clock::now(), &by);
+        let view = StatusView::of(&policy, books.clone(), holder_lives, clock::now(), by);
         let view = StatusView { observed, ..view };
         match seat.json {
             true => seat.printer.data(&report::status::json(&view).to_string()),

@@ -19,6 +19,7 @@ use crate::model::ids::{BooksId, Generation};
 use crate::model::protocol::{Command, Expect, Level, Peek, Readiness, Reply, Stamp};
 use crate::model::signed::Signing;
 use crate::tree::content::ContentStore;
+use crate::tree::listing::Listing;
 use crate::tree::manifest::Manifest;
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::message::{BUNDLES, PACKED, ToAgent, ToController, encode};
@@ -65,7 +66,7 @@ impl Deploy {
         let mirrors = Arc::new(Mirrors::default());
         let host = "mw1.test".parse().expect("a host");
         let way = Way { mirrors, near: Vec::new(), host, proxy: None, within: Duration::from_secs(60) };
-        Offered::new(Arc::clone(&self.content), manifest.clone(), way)
+        Offered::new(Arc::clone(&self.content), Arc::new(Listing::of(manifest.clone())), way)
     }
 }
 

@@ -12,10 +12,9 @@ use crate::model::limits::{FETCH_FILE_BYTES_MIN, FETCH_OBJECTS_MAX};
 use crate::model::names::HostName;
 use crate::model::protocol::Held;
 use crate::tree::content::ContentStore;
-use crate::tree::manifest::{EntryKind, Manifest};
+use crate::tree::listing::Listing;
 use crate::tree::packing::Bundle;
 use crate::wire::fetch::{Fetch, Fetched, Frame, Parcel};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -30,9 +29,7 @@ const CROSSING_SHARE: u64 = 4;
 /// One component's content, for one host.
 pub struct Offered {
     content: Arc<ContentStore>,
-    manifest: Arc<Manifest>,
-    /// The files' lengths.
-    files: Arc<BTreeMap<Digest, u64>>,
+    listing: Arc<Listing>,
     way: Way,
 }
 
@@ -51,23 +48,13 @@ pub struct Way {
 }
 
 impl Offered {
-    /// What `manifest` names.
-    pub fn new(content: Arc<ContentStore>, manifest: Manifest, way: Way) -> Self {
-        let file = |kind: &EntryKind| match kind {
-            EntryKind::File { digest, size, .. } => Some((*digest, *size)),
-            EntryKind::Symlink { .. } => None,
-        };
-        let files = manifest.entries().iter().filter_map(|entry| file(&entry.kind)).collect();
-        Self { content, manifest: Arc::new(manifest), files: Arc::new(files), way }
-    }
-
-    /// Which.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+    /// What `listing` names.
+    pub fn new(content: Arc<ContentStore>, listing: Arc<Listing>, way: Way) -> Self {
+        Self { content, listing, way }
     }
 
     async fn pack(&self, held: Vec<Held>, needs: Vec<Digest>) -> Option<Bundle> {
-        let (content, manifest) = (Arc::clone(&self.content), Arc::clone(&self.manifest));
+        let (content, manifest) = (Arc::clone(&self.content), Arc::clone(&self.listing.manifest));
         let made = tokio::task::spawn_blocking(move || content.bundle(&held, &needs, &manifest)).await;
         match made.expect("packing never panics and is not cancelled") {
             Ok(bundle) => bundle,
@@ -85,7 +72,7 @@ impl Offered {
     async fn served(&self, near: &Near, held: Vec<Held>, needs: Vec<Digest>) -> Elsewhere {
         let all = near.whole.then(|| near.address.clone());
         let files = Elsewhere { fetch: Fetch { all: all.clone(), ..Fetch::default() }, bundle: None };
-        let needed = needs.iter().filter_map(|digest| self.files.get(digest)).sum::<u64>();
+        let needed = needs.iter().filter_map(|digest| self.listing.files.get(digest)).sum::<u64>();
         let Some(bundle) = self.pack(held, needs).await.filter(|bundle| bundle.base.is_some() || !near.whole) else {
             return files;
         };
@@ -117,7 +104,8 @@ impl Offered {
         let ca = self.way.mirrors.open(number)?.ca.clone();
         let within = self.way.within / PUBLISHING_SHARE;
         let Some(bundle) = self.pack(held, needs.clone()).await else {
-            let size = |digest: &Digest| self.files.get(digest).copied().filter(|size| *size >= FETCH_FILE_BYTES_MIN);
+            let size =
+                |digest: &Digest| self.listing.files.get(digest).copied().filter(|size| *size >= FETCH_FILE_BYTES_MIN);
             let object = |digest: Digest| {
                 size(&digest).map(|bytes| Object { digest, bytes, file: self.content.file_path(digest) })
             };
@@ -139,7 +127,7 @@ impl Offered {
 
 impl ContentSource for Offered {
     fn open(&self, digest: &Digest) -> io::Result<File> {
-        match self.files.contains_key(digest) {
+        match self.listing.files.contains_key(digest) {
             true => self.content.open_file(*digest),
             false => Err(io::Error::other("the host asks for content that is not in the component")),
         }

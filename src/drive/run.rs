@@ -398,12 +398,12 @@ async fn ask(
             want.id.short()
         ))
     };
-    let manifest = content.manifest(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
+    let listing = content.listing(want.id).map_err(|e| Fault::Other(e.to_string()))?.ok_or_else(missing)?;
     let mirrors = Arc::clone(&way.mirrors);
-    let offered = Offered::new(Arc::clone(content), manifest, way);
+    let offered = Offered::new(Arc::clone(content), Arc::clone(&listing), way);
     let mut sent = |bytes| {
         counted.fetch_add(bytes, Ordering::Relaxed);
         mirrors.sent(bytes);
     };
-    session.prepare(command, &offered.manifest().to_bytes(), &offered, within, &mut sent).await
+    session.prepare(command, &listing.packed, &offered, within, &mut sent).await
 }

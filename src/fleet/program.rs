@@ -48,17 +48,17 @@ pub struct Program {
     bytes: u64,
     digest: OnceLock<String>,
     packed: OnceCell<Vec<u8>>,
-    /// Where its digest is noted.
-    note: Option<PathBuf>,
+    /// Where a note of its digest is written, which is kept one further up.
+    run: Option<PathBuf>,
 }
 
 impl Program {
-    /// Opens the file at `path`. Its digest is noted in `place`, a directory of this user alone, if there is one.
-    pub fn open(path: &Path, place: Option<&Path>) -> io::Result<Self> {
-        let file = File::open(path)?;
+    /// Opens the file at `path`. Its digest is noted beside `run`, a directory of this run in one of this user alone, if there
+    /// is one.
+    pub fn open(path: &Path, run: Option<&Path>) -> io::Result<Self> {
+        let (file, run) = (File::open(path)?, run.map(Path::to_owned));
         let bytes = file.metadata()?.len();
-        let note = place.map(|place| place.join(NOTE));
-        Ok(Self { path: path.to_owned(), file, bytes, digest: OnceLock::new(), packed: OnceCell::new(), note })
+        Ok(Self { path: path.to_owned(), file, bytes, digest: OnceLock::new(), packed: OnceCell::new(), run })
     }
 
     /// Where it lies here.
@@ -96,22 +96,20 @@ impl Program {
 
     /// What an earlier command noted of this file in this state.
     fn noted(&self, found: &Metadata) -> Option<String> {
-        let text = fs::read_to_string(self.note.as_ref()?).ok()?;
+        let text = fs::read_to_string(self.run.as_ref()?.with_file_name(NOTE)).ok()?;
         let digest = text.strip_prefix(&state(found))?.strip_suffix('\n')?;
         let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         (digest.len() == 64 && digest.bytes().all(hexadecimal)).then(|| digest.to_owned())
     }
 
     fn take_note(&self, before: &Metadata, digest: &str) -> io::Result<()> {
-        let Some((note, place)) = self.note.as_ref().and_then(|note| Some((note, note.parent()?))) else {
-            return Ok(());
-        };
+        let Some(run) = &self.run else { return Ok(()) };
         let changed = SystemTime::UNIX_EPOCH + Duration::new(before.ctime().max(0).cast_unsigned(), 0);
         let settled = changed.elapsed().is_ok_and(|age| age > NOTED_AGE);
         if settled && state(&self.file.metadata()?) == state(before) {
-            let mut file = NamedTempFile::new_in(place)?;
+            let mut file = NamedTempFile::new_in(run)?;
             file.write_all(format!("{}{digest}\n", state(before)).as_bytes())?;
-            file.persist(note)?;
+            file.persist(run.with_file_name(NOTE))?;
         }
         Ok(())
     }
@@ -131,10 +129,12 @@ impl Program {
     }
 }
 
-/// All by which a file that was written to differs from what it was.
+/// All by which a file that was written to differs from what it was. An agent is of the same build as we are, so another
+/// build's note is never believed, also where a file system gives no times.
 fn state(found: &Metadata) -> String {
     let (modified, changed) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
-    format!("{} {} {} {modified:?} {changed:?} ", found.dev(), found.ino(), found.len())
+    let (device, inode, bytes) = (found.dev(), found.ino(), found.len());
+    format!("{}: {device} {inode} {bytes} {modified:?} {changed:?} ", version::VERSION)
 }
 
 fn chunk(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
@@ -175,9 +175,10 @@ mod tests {
     #[test]
     fn s21_a_digest_is_noted_for_one_state_of_one_file() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (path, note) = (dir.path().join("program"), dir.path().join(NOTE));
+        let (path, note, run) = (dir.path().join("program"), dir.path().join(NOTE), dir.path().join("f-run"));
+        fs::create_dir(&run).expect("it is new");
         let digest = || {
-            let program = Program::open(&path, Some(dir.path())).expect("it is there");
+            let program = Program::open(&path, Some(&run)).expect("it is there");
             program.digest().expect("it reads").to_owned()
         };
         fs::write(&path, "abc").expect("it is ours");
@@ -185,12 +186,13 @@ mod tests {
         assert!(!note.exists(), "it is too new to be noted");
         std::thread::sleep(NOTED_AGE + Duration::from_millis(1100));
         assert_eq!(digest(), abc);
+        assert_eq!(fs::read_dir(&run).expect("it is ours").count(), 0);
         let text = fs::read_to_string(&note).expect("it is noted");
         // Whatever the note says of this state is believed, and nothing that is no digest.
         let other = text.replace(&abc, &"0".repeat(64));
         fs::write(&note, &other).expect("it is ours");
         assert_eq!(digest(), "0".repeat(64));
-        for bad in [other.replace("00", "0g"), other.replace("00", "0"), other[..80].to_owned(), String::new()] {
+        for bad in [other.replace("00", "0g"), other.replace("00", "0"), text[..80].to_owned(), String::new()] {
             fs::write(&note, bad).expect("it is ours");
             assert_eq!(digest(), abc);
         }

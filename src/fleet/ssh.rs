@@ -105,9 +105,9 @@ impl Ssh {
         Ok(Self { runtime, config, keep_s: policy.keep_s, settings })
     }
 
-    /// What lies there of all runs, in a directory of this user alone.
-    pub fn place(&self) -> &Path {
-        self.runtime.place()
+    /// The private directory of this run.
+    pub fn run(&self) -> &Path {
+        self.runtime.path()
     }
 
     /// ssh's configuration file.

@@ -161,28 +161,49 @@ impl Wave {
     }
 }
 
-/// Hosts that lacked something and get it beside the rollout: they are named one by one when each is found, and together in the end.
+/// Hosts that lacked something and get it beside the rollout, each with what it lacked: hundreds may lack the same.
 #[derive(Debug, Clone, Default)]
 pub struct Repairs {
-    under_way: BTreeSet<HostName>,
-    done: Vec<HostName>,
+    under_way: BTreeMap<HostName, String>,
+    done: BTreeMap<String, Vec<HostName>>,
+    /// What was said of some host since the last summary.
+    said: BTreeSet<String>,
 }
 
 impl Repairs {
-    /// A host is being repaired.
-    pub fn begin(&mut self, host: &HostName) {
-        self.under_way.insert(host.clone());
+    /// A host is being repaired, which lacks this; whether it is the first of those that lack the same.
+    pub fn begin(&mut self, host: &HostName, lacks: &str) -> bool {
+        self.under_way.insert(host.clone(), lacks.to_owned());
+        self.said.insert(lacks.to_owned())
     }
 
     /// A host is proven at the wanted state.
     pub fn proven(&mut self, host: &HostName) {
-        self.done.extend(self.under_way.take(host));
+        if let Some(lacked) = self.under_way.remove(host) {
+            self.done.entry(lacked).or_default().push(host.clone());
+        }
     }
 
-    /// Those whose repair was proven since this was asked last, in one line; `None`: there are none.
-    pub fn summary(&mut self) -> Option<String> {
+    /// A host is left behind, and said so.
+    pub fn left(&mut self, host: &HostName) {
+        self.under_way.remove(host);
+    }
+
+    /// Those whose repair has come to no end, in one line.
+    pub fn open(&self) -> Option<String> {
+        let hosts: Vec<HostName> = self.under_way.keys().cloned().collect();
+        (!hosts.is_empty()).then(|| format!("still being repaired: {}", fold(&hosts)))
+    }
+
+    /// Those whose repair was proven since this was asked last, in one line, or with a line for each thing that they lacked.
+    pub fn summary(&mut self, each: bool) -> Vec<String> {
+        self.said.clear();
         let done = std::mem::take(&mut self.done);
-        (!done.is_empty()).then(|| format!("repaired: {}", fold(&done)))
+        match each {
+            true => done.iter().map(|(lacked, hosts)| format!("repaired: {} (was: {lacked})", fold(hosts))).collect(),
+            false if done.is_empty() => Vec::new(),
+            false => vec![format!("repaired: {}", fold(&done.into_values().flatten().collect::<Vec<_>>()))],
+        }
     }
 }
 
@@ -255,12 +276,22 @@ mod tests {
     #[test]
     fn repaired_hosts_are_folded_and_said_once() {
         let mut repairs = Repairs::default();
-        (17..=20).for_each(|n| repairs.begin(&host(n)));
+        let lack = |n| if n == 18 { "no marker" } else { "absent" };
+        let first: Vec<bool> = (17..=20).map(|n| repairs.begin(&host(n), lack(n))).collect();
+        assert_eq!(first, [true, true, false, false]);
         // One is not through yet, and another one had nothing to repair.
         [18, 21, 19, 17].iter().for_each(|n| repairs.proven(&host(*n)));
-        assert_eq!(repairs.summary().as_deref(), Some("repaired: mw[2017-2019].codfw.wmnet"));
-        assert_eq!(repairs.summary(), None);
+        let each =
+            ["repaired: mw[2017,2019].codfw.wmnet (was: absent)", "repaired: mw2018.codfw.wmnet (was: no marker)"];
+        assert_eq!(repairs.clone().summary(true), each);
+        assert_eq!(repairs.summary(false), ["repaired: mw[2017-2019].codfw.wmnet"]);
+        assert!(repairs.summary(true).is_empty() && repairs.summary(false).is_empty());
+        assert_eq!(repairs.open().as_deref(), Some("still being repaired: mw2020.codfw.wmnet"));
         repairs.proven(&host(20));
-        assert_eq!(repairs.summary().as_deref(), Some("repaired: mw2020.codfw.wmnet"));
+        assert_eq!(repairs.open(), None);
+        assert_eq!(repairs.summary(false), ["repaired: mw2020.codfw.wmnet"]);
+        assert!(repairs.begin(&host(21), "absent"), "after a summary it is said again");
+        repairs.left(&host(21));
+        assert_eq!(repairs.open(), None);
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Deliberately absent: removal. What may be forgotten is decided by the books; `collect` removes it.
 
+use super::listing::Listings;
 use super::manifest::{Manifest, ManifestError};
 use super::packing::Chosen;
 use super::scan::ScanError;
@@ -35,6 +36,7 @@ pub struct ContentStore {
     content: PathBuf,
     indexes: PathBuf,
     chosen: Arc<Chosen>,
+    listings: Arc<Listings>,
 }
 
 /// Why content could not be taken in or given out; a fragment that fits "failed to take in content: {...}".
@@ -96,7 +98,12 @@ impl ContentStore {
     ///
     /// It is there and others can read or write it.
     pub fn open(books: &Path) -> Result<Self> {
-        let store = Self { content: books.join("content"), indexes: books.join("stat-index"), chosen: Arc::default() };
+        let store = Self {
+            content: books.join("content"),
+            indexes: books.join("stat-index"),
+            chosen: Arc::default(),
+            listings: Arc::default(),
+        };
         for directory in [&store.content, &store.indexes] {
             match check_private(directory) {
                 Err(ContentError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
@@ -201,6 +208,11 @@ impl ContentStore {
     /// Where files are kept: a directory for the first two digits of their digests, and the rest as name.
     pub(super) fn file_directory(&self) -> PathBuf {
         self.content.join("files")
+    }
+
+    /// The listings that were asked for in this run.
+    pub(super) fn listings(&self) -> &Listings {
+        &self.listings
     }
 
     /// The bundles that were chosen in this run.

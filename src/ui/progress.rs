@@ -92,10 +92,13 @@ impl<'a> Progress<'a> {
         self.update(|wave, _| wave.switched(host));
     }
 
-    /// A host is being repaired, in so many words.
-    pub fn repairs(&self, host: &HostName, words: &str) {
-        self.printer.step(words);
-        super::lock(&self.repairs).begin(host);
+    /// A host is being repaired, which lacks this. On a terminal the first host of those that lack the same stands for them
+    /// until all are named together.
+    pub fn repairs(&self, host: &HostName, lacks: &str) {
+        let first = super::lock(&self.repairs).begin(host, lacks);
+        if first || self.bar.is_none() {
+            self.printer.step(&format!("{host}: {lacks}; repairing it"));
+        }
     }
 
     /// A host is proven at the wanted state.
@@ -107,6 +110,7 @@ impl<'a> Progress<'a> {
 
     /// A host is left behind, in so many words.
     pub fn left(&self, host: &HostName, words: &str) {
+        super::lock(&self.repairs).left(host);
         self.printer.step(words);
         self.update(|wave, _| wave.left(host));
     }
@@ -131,15 +135,16 @@ impl<'a> Progress<'a> {
             bar.tick();
             self.printer.step(&wave.summary((self.now)()));
         }
-        if let Some(repaired) = super::lock(&self.repairs).summary() {
-            self.printer.step(&repaired);
-        }
+        super::lock(&self.repairs).summary(self.bar.is_some()).iter().for_each(|line| self.printer.step(line));
     }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         self.end();
+        if let Some(open) = super::lock(&self.repairs).open() {
+            self.printer.step(&open);
+        }
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -155,8 +160,10 @@ mod tests {
         let (printer, out, err) = printer(settings);
         let progress = Progress::new(&printer, || Time(0));
         let host: HostName = "mw2019".parse().expect("a host");
+        let other: HostName = "mw2018".parse().expect("a host");
         progress.begin("wave 1 of 1", ": 2 hosts", 2);
-        progress.repairs(&host, "mw2019: repairing it");
+        progress.repairs(&host, "absent");
+        progress.repairs(&other, "absent");
         progress.sends(&host, "switch");
         progress.hears(&host, true);
         progress.switched(&host);
@@ -169,15 +176,15 @@ mod tests {
 
     #[test]
     fn without_a_terminal_each_step_is_a_line() {
-        let expected =
-            "wave 1 of 1: 2 hosts\nmw2019: repairing it\nmw2019: switched\nmw2019: proven\nmw2020: refused\n";
-        assert_eq!(said((false, false, false)), format!("{expected}repaired: mw2019\n"));
+        let expected = "wave 1 of 1: 2 hosts\nmw2019: absent; repairing it\nmw2018: absent; repairing it\n\
+             mw2019: switched\nmw2019: proven\nmw2020: refused\n";
+        assert_eq!(said((false, false, false)), format!("{expected}repaired: mw2019\nstill being repaired: mw2018\n"));
     }
 
     #[test]
     fn on_a_terminal_what_has_to_stay_is_a_line_and_each_wave_one() {
-        let expected =
-            "mw2019: repairing it\nmw2020: refused\nwave 1 of 1: 1 of 2 proven, 1 failed in 0 s\nrepaired: mw2019\n";
+        let expected = "mw2019: absent; repairing it\nmw2020: refused\nwave 1 of 1: 1 of 2 proven, 1 failed in 0 s\n\
+             repaired: mw2019 (was: absent)\nstill being repaired: mw2018\n";
         assert_eq!(said((false, false, true)), expected);
     }
 

@@ -13,6 +13,7 @@ use pointsman::plan::saved::{PlanFile, Saved};
 use pointsman::report::status::{self, StatusView};
 use pointsman::report::timeline::{self, Mark, Span, Teller};
 use pointsman::report::{escape, history};
+use pointsman::tree::listing;
 use pointsman::tree::manifest::{EntryKind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -164,10 +165,16 @@ pub fn plan(data: &[u8]) {
     assert!(PlanFile::read(&other).is_err(), "another byte is another file");
 }
 
-/// A manifest as it is kept.
+/// What may come of a manifest that was packed, bytes: the limit of a wire's message is that of an execution's whole memory.
+const PLAIN_BYTES_MAX: usize = 1 << 20;
+
+/// A manifest as it is kept, or as it is sent.
 pub fn manifest(data: &[u8]) {
-    let Ok(manifest) = Manifest::from_bytes(data) else { return };
-    assert_eq!(manifest.to_bytes(), data, "one content has one form");
+    let Ok(manifest) = listing::read(data, PLAIN_BYTES_MAX) else { return };
+    if Manifest::from_bytes(data).is_ok() {
+        assert_eq!(manifest.to_bytes(), data, "one content has one form");
+    }
+    assert_eq!(listing::read(&listing::pack(&manifest), PLAIN_BYTES_MAX).as_ref(), Ok(&manifest));
     let mut entries = manifest.entries().to_vec();
     entries.reverse();
     let again = Manifest::new(entries).expect("it is one in any order");
