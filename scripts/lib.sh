@@ -88,6 +88,11 @@ install_osmem() {
     install_python osmem osmem-server 0.1.6
 }
 
+# A collector for OpenTelemetry, of which Debian has none: its package of Python is a wheel around the program.
+install_rotel() {
+    install_python rotel rotel 0.0.1a15
+}
+
 # What makes requests out of an OpenAPI description and holds the answers against it.
 install_schemathesis() {
     install_python schemathesis schemathesis 4.32.5

@@ -1,11 +1,16 @@
-//! Traces of rollouts: what a collector of these tests is sent by the built program.
+//! Traces of rollouts: what is sent by the built program to a collector of these tests, and what a real one makes of it.
 
 use crate::site::{Ran, Site, V11, ran};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// How long a collector may take to show what it was sent.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A collector that answers so, or never; its address, and what it is sent: the head and the document.
 fn collector(answer: Option<&'static str>) -> (String, Receiver<(String, Value)>) {
@@ -116,5 +121,81 @@ fn a_collector_that_hangs_refuses_or_is_gone_costs_one_warning() {
     ] {
         let said = run(&site, &endpoint, &["sync-common", "--yes"]).ends(0).hides("CANARY");
         assert!(said.stderr.contains(&format!("warning: its trace was not sent: {why}")), "{said}");
+    }
+}
+
+/// Rotel, a collector that others use, ended with the test; it writes what it understood of each span.
+struct Rotel {
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Rotel {
+    fn start(site: &Site, port: u16) -> Self {
+        let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rotel/lib");
+        let python = std::fs::read_dir(lib).ok().and_then(|mut entries| entries.next()?.ok());
+        let python = python.expect("rotel is installed below target: scripts/test does that");
+        let mut command = Command::new(python.path().join("site-packages/rotel/rotel-agent"));
+        command
+            .args(["start", "--exporter", "blackhole", "--debug-log", "traces"])
+            .args(["--debug-log-verbosity", "detailed"]);
+        command.arg("--otlp-http-endpoint").arg(format!("127.0.0.1:{port}"));
+        command.args(["--otlp-grpc-endpoint", "127.0.0.1:0", "--pid-file"]).arg(site.path("rotel.pid"));
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let (sender, said) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "it does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, said }
+    }
+
+    /// What it says of the next span up to its status: parent, id, name, times and status.
+    fn next(&self) -> [String; 6] {
+        let keys = ["Parent ID", "ID", "Name", "Start time", "End time", "Status code"];
+        let mut found = [const { String::new() }; 6];
+        while found[5].is_empty() {
+            let line = self.said.recv_timeout(PATIENCE).expect("a span is shown");
+            let Some((key, value)) = line.split_once(':') else { continue };
+            if let Some(number) = keys.iter().position(|known| *known == key.trim()) {
+                found[number] = value.trim().to_owned();
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Rotel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_real_collector_understands_every_span() {
+    let site = Site::small("");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
+    let collector = Rotel::start(&site, port);
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let ran = run(&site, &endpoint, &["promote", "group0", V11, "-m", "train", "--yes"]).ends(0);
+    assert!(!ran.stderr.contains("its trace was not sent"), "{ran}");
+    let shown: Value = serde_json::from_str(&site.run(&["show", "r2", "--otlp"]).ends(0).stdout).expect("it is JSON");
+    for span in spans(&shown) {
+        let [parent, id, name, start, end, status] = collector.next();
+        assert_eq!(
+            [parent, id, name].each_ref().map(String::as_str),
+            ["parentSpanId", "spanId", "name"].map(|key| text(&span, key))
+        );
+        assert_eq!(
+            [start, end].each_ref().map(String::as_str),
+            ["startTimeUnixNano", "endTimeUnixNano"].map(|key| text(&span, key))
+        );
+        let code = span["status"]["code"].as_u64().unwrap_or_default() as usize;
+        assert_eq!(status, ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"][code], "{span}");
     }
 }
