@@ -2,7 +2,7 @@
 //!
 //! A bundle brings a host from content that it holds (its base; nothing for a host that is empty) to another. It is a
 //! row of groups. A group is one zstd frame of whole files, one after the other, whose prefix is the base's files at
-//! the same paths. Controller and agent make the same groups from the same two manifests, so that nothing has to be
+//! the same paths, or of the same name where a directory was renamed. Controller and agent make the same groups from the same two manifests, so that nothing has to be
 //! said about what is in a frame but its number.
 //!
 //! Invariant: every content of the target that the base has nowhere, but the empty one, is in exactly one group. What a
@@ -12,20 +12,22 @@ use super::manifest::{EntryKind, Manifest};
 use super::path::RelPath;
 use crate::model::digest::Digest;
 use crate::model::limits::{BUNDLE_FRAME_BYTES_MAX, PACK_FRAME_BYTES_MAX};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
 
 /// zstd's level for bundles with a base: once for all hosts, and small.
 const DELTA_LEVEL: i32 = 9;
 /// zstd's level for bundles without one: those are large, and every host waits.
 const PACK_LEVEL: i32 = 3;
+/// So many files of one name that the target has no more are compared with a new one of that name.
+const LENDERS_MAX: usize = 32;
 /// The largest window of a frame as a power of two, bytes: twice [`BUNDLE_FRAME_BYTES_MAX`].
 const WINDOW_LOG_MAX: u32 = 26;
 
 /// A file of the base that lends its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Old {
-    /// Where it is in the base; the new file has the same path.
+    /// Where it is in the base.
     pub path: RelPath,
     /// Its content.
     pub digest: Digest,
@@ -40,7 +42,7 @@ pub struct Piece {
     pub digest: Digest,
     /// Its length, bytes.
     pub size: u64,
-    /// What the base has at its path, where that lends its bytes.
+    /// What the base has at its path, or had under its name, where that lends its bytes.
     pub old: Option<Old>,
 }
 
@@ -61,12 +63,13 @@ pub fn groups(base: Option<&Manifest>, target: &Manifest) -> Vec<Group> {
         base.map(|base| files(base).map(|(.., digest)| digest).collect()).unwrap_or_default();
     let bytes_max = if base.is_some() { BUNDLE_FRAME_BYTES_MAX } else { PACK_FRAME_BYTES_MAX };
     let mut groups: Vec<Group> = Vec::new();
+    let mut lenders = base.map(|base| Lenders::new(base, target));
     for (path, size, digest) in files(target) {
         if size == 0 || !seen.insert(digest) {
             continue;
         }
         let lends = |old: &Old| old.size > 0 && old.size.saturating_add(size) <= bytes_max;
-        let old = base.and_then(|base| old(base, path)).filter(lends);
+        let old = lenders.as_mut().and_then(|lenders| lenders.old(path)).filter(lends);
         let lent = old.as_ref().map_or(0, |old| old.size);
         let fits = |group: &&mut Group| {
             group.bytes.saturating_add(group.prefix_bytes).saturating_add(size).saturating_add(lent) <= bytes_max
@@ -91,11 +94,47 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (&RelPath, u64, Digest)> {
     })
 }
 
-fn old(base: &Manifest, path: &RelPath) -> Option<Old> {
-    match base.get(path)? {
-        EntryKind::File { size, digest, .. } => Some(Old { path: path.clone(), digest: *digest, size: *size }),
-        EntryKind::Symlink { .. } => None,
+/// The files of a base that may lend their bytes.
+struct Lenders<'a> {
+    base: &'a Manifest,
+    /// Those whose paths the target has no more, by their names, in order of their paths; each lends once.
+    gone: BTreeMap<&'a str, Vec<Old>>,
+}
+
+impl<'a> Lenders<'a> {
+    fn new(base: &'a Manifest, target: &Manifest) -> Self {
+        let mut gone: BTreeMap<&str, Vec<Old>> = BTreeMap::new();
+        for (path, size, digest) in files(base).filter(|(path, ..)| target.get(path).is_none()) {
+            gone.entry(name(path)).or_default().push(Old { path: path.clone(), digest, size });
+        }
+        Self { base, gone }
     }
+
+    /// What lends its bytes to a file at this path: the file at the same path; where the base has nothing there, the one of
+    /// the same name whose path is most like it.
+    fn old(&mut self, path: &RelPath) -> Option<Old> {
+        match self.base.get(path) {
+            Some(EntryKind::File { size, digest, .. }) => {
+                return Some(Old { path: path.clone(), digest: *digest, size: *size });
+            }
+            Some(EntryKind::Symlink { .. }) => return None,
+            None => {}
+        }
+        let gone = self.gone.get_mut(name(path))?;
+        let likest = (0..gone.len().min(LENDERS_MAX)).rev().max_by_key(|at| alike(&gone[*at].path, path))?;
+        Some(gone.remove(likest))
+    }
+}
+
+fn name(path: &RelPath) -> &str {
+    path.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// How many parts two paths have in common at their ends and at their beginnings.
+fn alike(a: &RelPath, b: &RelPath) -> usize {
+    let (a, b) = (a.as_str().split('/'), b.as_str().split('/'));
+    let same = |(a, b): &(&str, &str)| a == b;
+    a.clone().rev().zip(b.clone().rev()).take_while(same).count() + a.zip(b).take_while(same).count()
 }
 
 /// Writes a group's frame: `write` gives the files' bytes, `group.bytes` in all.
@@ -147,6 +186,26 @@ mod tests {
         assert_eq!((group.bytes, group.prefix_bytes), (6, 3));
         let all: u64 = groups(None, &target).iter().map(|group| group.bytes).sum();
         assert_eq!(all, 3 + 3 + 5 + 3, "without a base all but the empty file");
+    }
+
+    #[test]
+    fn what_was_renamed_with_its_directory_lends_its_bytes_once() {
+        let base =
+            manifest(&[("a-1/x/index.php", "ax"), ("a-1/y/index.php", "ay"), ("b/y/index.php", "by"), ("c", "c")]);
+        let new = [
+            ("a-2/y/index.php", "AY"),
+            ("a-2/z/index.php", "AZ"),
+            ("a-2/zz/index.php", "AZZ"),
+            ("b/y/index.php", "BY"),
+        ];
+        let target = manifest(&new);
+        let [group] = &groups(Some(&base), &target)[..] else { panic!("one group") };
+        let lent = |piece: &Piece| piece.old.as_ref().map(|old| old.path.as_str().to_owned());
+        let lent: Vec<_> = group.pieces.iter().map(lent).collect();
+        // The likest, then what is left, then nothing; the one at the same path lends to its own only.
+        let expected = [Some("a-1/y/index.php"), Some("a-1/x/index.php"), None, Some("b/y/index.php")];
+        assert_eq!(lent, expected.map(|path| path.map(str::to_owned)));
+        assert_eq!((group.bytes, group.prefix_bytes), (9, 6));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a bundle's name begins with before it is hashed; another way of making them needs another.
-const BUNDLE_FORM: &str = "pointsman bundle 1 ";
+const BUNDLE_FORM: &str = "pointsman bundle 2 ";
 /// Files up to which each is synced on its own; more are cheaper to sync as a whole file system.
 const SYNC_EACH_MAX: usize = 32;
 

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub const WIRE_MAJOR: u32 = 1;
 
 /// The offer to send bundles.
-pub const BUNDLES: &str = "bundles-1";
+pub const BUNDLES: &str = "bundles-2";
 
 /// The offer to understand packed replies; see [`super::said`].
 pub const PACKED: &str = "packed-1";
