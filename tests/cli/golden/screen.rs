@@ -122,11 +122,19 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 });
 static DIGEST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[0-9a-f]{8,64}\b").expect("it is a pattern"));
 
+/// The host that stands for all that are being repaired: whichever was the first.
+static FIRST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^mw\d{4}\.\w{5}\.wmnet(: (?:[^\n]*\n    )*?[^\n]*repairing\s+it)").expect("it is a pattern")
+});
+
 /// A text without what differs from run to run.
 pub fn masked(text: &str) -> String {
     let mut text = DIGEST.replace_all(text, |found: &regex::Captures<'_>| "d".repeat(found[0].len())).into_owned();
     for (pattern, instead) in MASKS.iter() {
         text = pattern.replace_all(&text, *instead).into_owned();
+    }
+    if FIRST.find_iter(&text).count() == 1 {
+        text = FIRST.replace(&text, "mwNNNN.first.wmnet$1").into_owned();
     }
     in_order(&text)
 }
