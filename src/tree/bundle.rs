@@ -12,7 +12,7 @@ use super::manifest::{EntryKind, Manifest};
 use super::path::RelPath;
 use crate::model::digest::Digest;
 use crate::model::limits::{BUNDLE_FRAME_BYTES_MAX, PACK_FRAME_BYTES_MAX};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, BufRead, Read, Write};
 
 /// zstd's level for bundles with a base: once for all hosts, and small.
@@ -98,14 +98,14 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (&RelPath, u64, Digest)> {
 struct Lenders<'a> {
     base: &'a Manifest,
     /// Those whose paths the target has no more, by their names, in order of their paths; each lends once.
-    gone: BTreeMap<&'a str, Vec<Old>>,
+    gone: BTreeMap<&'a str, VecDeque<Old>>,
 }
 
 impl<'a> Lenders<'a> {
     fn new(base: &'a Manifest, target: &Manifest) -> Self {
-        let mut gone: BTreeMap<&str, Vec<Old>> = BTreeMap::new();
+        let mut gone: BTreeMap<&str, VecDeque<Old>> = BTreeMap::new();
         for (path, size, digest) in files(base).filter(|(path, ..)| target.get(path).is_none()) {
-            gone.entry(name(path)).or_default().push(Old { path: path.clone(), digest, size });
+            gone.entry(name(path)).or_default().push_back(Old { path: path.clone(), digest, size });
         }
         Self { base, gone }
     }
@@ -122,7 +122,7 @@ impl<'a> Lenders<'a> {
         }
         let gone = self.gone.get_mut(name(path))?;
         let likest = (0..gone.len().min(LENDERS_MAX)).rev().max_by_key(|at| alike(&gone[*at].path, path))?;
-        Some(gone.remove(likest))
+        gone.remove(likest)
     }
 }
 
