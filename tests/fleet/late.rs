@@ -32,10 +32,15 @@ impl Hold {
         fs::remove_file(&self.0).expect("it is there");
     }
 
-    /// How many bytes were `held` or `delivered` so far.
+    /// How many bytes of one connection were `held` or `delivered` so far, of that which has most of them.
     fn bytes(&self, what: &str) -> u64 {
-        let text = fs::read_to_string(self.0.with_extension(what)).unwrap_or_default();
-        text.parse().unwrap_or_default()
+        let directory = self.0.parent().expect("it is in one");
+        let counts = fs::read_dir(directory).expect("it is ours").flatten().map(|entry| entry.path());
+        let begins = format!("hold.{what}.");
+        let counts =
+            counts.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begins)));
+        let bytes = |path: PathBuf| fs::read_to_string(path).ok()?.parse().ok();
+        counts.filter_map(bytes).max().unwrap_or_default()
     }
 
     /// Waits until more than `bytes` were `held` or `delivered`.
