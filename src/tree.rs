@@ -8,6 +8,7 @@ pub mod import;
 pub mod lasting;
 pub mod listing;
 pub mod manifest;
+pub mod packed;
 pub mod packing;
 pub mod path;
 pub mod scan;

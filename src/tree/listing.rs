@@ -5,17 +5,13 @@
 
 use super::content::{ContentError, ContentStore};
 use super::manifest::{Entry, EntryKind, Manifest, ManifestError};
+use super::packed;
 use crate::model::digest::Digest;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The first bytes of a zstd frame.
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// zstd's level: half of a manifest is digests, which no level makes smaller than they are.
 const LEVEL: i32 = 3;
-/// The largest window as a power of two, bytes; the library's own for that level is smaller.
-const WINDOW_LOG_MAX: u32 = 24;
 
 /// What a component is to hold, for every host that is brought it.
 #[derive(Debug)]
@@ -73,14 +69,11 @@ pub fn pack(manifest: &Manifest) -> Vec<u8> {
 
 /// The manifest that such bytes are of, packed or not, when it has at most `bytes_max` of its own.
 pub fn read(bytes: &[u8], bytes_max: usize) -> Result<Manifest, ManifestError> {
-    if !bytes.starts_with(&MAGIC) {
+    if !packed::is_packed(bytes) {
         return Manifest::from_bytes(bytes);
     }
     let broken = |_| ManifestError::Malformed("what was packed cannot be unpacked");
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
-    let mut plain = Vec::new();
-    decoder.take(bytes_max as u64 + 1).read_to_end(&mut plain).map_err(broken)?;
+    let plain = packed::unpack(bytes, &[], bytes_max).map_err(broken)?;
     match plain.len() > bytes_max {
         true => Err(ManifestError::TooLarge),
         false => Manifest::from_bytes(&plain),
@@ -122,7 +115,7 @@ mod tests {
         let mut cut = pack(&manifest(100));
         cut.pop();
         assert!(matches!(read(&cut, MESSAGE_BYTES_MAX), Err(ManifestError::Malformed(_))));
-        assert!(read(&MAGIC, MESSAGE_BYTES_MAX).is_err());
+        assert!(read(&packed::MAGIC, MESSAGE_BYTES_MAX).is_err());
     }
 
     #[test]

@@ -7,15 +7,12 @@
 
 use super::frame::{WireError, check};
 use crate::model::limits::{SAID_BYTES_MAX, SAID_MESSAGE_BYTES_MAX};
+use crate::tree::packed::{self, WINDOW_LOG_MAX};
 use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::io::Write;
 
-/// The first bytes of a zstd frame.
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// zstd's level: messages are small.
 const LEVEL: i32 = 9;
-/// The largest window as a power of two, bytes.
-const WINDOW_LOG_MAX: u32 = 24;
 /// How messages look. A change of it needs another name for [`super::message::PACKED`].
 const SKELETON: &str = concat!(
     r#"{"peek":{"prove":[],"level":"L1","confirmed":false}}{"reply":{"refused":{"failed":""}}}{"reply":"confirmed"}"#,
@@ -62,14 +59,11 @@ impl Said {
 
     /// A message as it was before it was packed, at most `bytes_max` bytes.
     pub fn unpack<'a>(&self, body: &'a [u8], bytes_max: usize) -> Result<Cow<'a, [u8]>, WireError> {
-        if !body.starts_with(&MAGIC) {
+        if !packed::is_packed(body) {
             return Ok(Cow::Borrowed(body));
         }
         let malformed = |error: std::io::Error| WireError::Malformed(error.to_string());
-        let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(body, &self.0).map_err(malformed)?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
-        let mut plain = Vec::new();
-        decoder.take(bytes_max as u64 + 1).read_to_end(&mut plain).map_err(malformed)?;
+        let plain = packed::unpack(body, &self.0, bytes_max).map_err(malformed)?;
         check("a message", plain.len() as u64, bytes_max as u64)?;
         Ok(Cow::Owned(plain))
     }
@@ -104,7 +98,7 @@ mod tests {
                 let sent = here.pack(body.clone());
                 prop_assert!(sent.len() <= body.len());
                 prop_assert_eq!(&*there.unpack(&sent, body.len()).expect("it was packed there"), &body);
-                prop_assert!(!sent.starts_with(&MAGIC) || there.unpack(&sent, body.len() - 1).is_err(), "too long");
+                prop_assert!(!sent.starts_with(&packed::MAGIC) || there.unpack(&sent, body.len() - 1).is_err(), "too long");
                 here.note(&body);
                 there.note(&body);
                 prop_assert!(here.0.len() <= SAID_BYTES_MAX && here.0 == there.0);
@@ -116,7 +110,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_error_or_a_message(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = Said::default().unpack(&bytes, 1000);
-            let _ = Said::default().unpack(&[&MAGIC[..], &bytes].concat(), 1000);
+            let _ = Said::default().unpack(&[&packed::MAGIC[..], &bytes].concat(), 1000);
         }
     }
 }
