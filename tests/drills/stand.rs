@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// What is served below one name of a deploy root, by path: permission to execute, and bytes.
@@ -54,6 +55,7 @@ pub struct Stand {
     /// The hosts and the books as they are put back.
     beginning: TempDir,
     programs: TempDir,
+    processor: Processor,
     before: Fleet,
     after: Fleet,
     /// The calls of the controller and of each agent in an undisturbed run.
@@ -87,9 +89,9 @@ impl Stand {
         let beginning = TempDir::new().expect("a directory is made");
         copy(&[site.path("hosts"), site.path("books")], beginning.path());
         keeper.keep(&site);
-        let programs = programs();
+        let (programs, processor) = (programs(), Processor::take());
         let (before, after, recorded) = (fleet(&site), Fleet::new(), Vec::new());
-        let mut stand = Self { site, drill, keeper, beginning, programs, before, after, recorded };
+        let mut stand = Self { site, drill, keeper, beginning, programs, processor, before, after, recorded };
         stand.site.run(drill.order).ends(0);
         stand.after = fleet(&stand.site);
         assert!(stand.before != stand.after, "{} changes nothing", drill.name);
@@ -172,7 +174,7 @@ impl Stand {
         let mut command = Command::new("sh");
         // All processes of the trial inherit the pipe as number 9.
         command.args(["-c", "exec 9>&1 >\"$0\" 2>&1; exec \"$@\""]).arg(&log);
-        command.args(["taskset", "-c", &processor()]).args(by);
+        command.args(["taskset", "-c", &self.processor.0.to_string()]).args(by);
         command.arg(self.programs.path().join("pointsman")).arg("-C").arg(self.site.path("")).args(self.drill.order);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
         Running { child, log }
@@ -321,13 +323,41 @@ fn copy(from: &[PathBuf], to: &Path) {
     assert!(copied.expect("cp runs").success());
 }
 
-/// One of the processors that we may run on; tests beside each other take different ones.
-fn processor() -> String {
+/// One of the processors that we may run on, and nobody else's of this process as long as there are enough.
+struct Processor(usize);
+
+/// How many stands are on each of the processors that we may run on.
+static TAKEN: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+impl Processor {
+    /// The one that the fewest have taken.
+    fn take() -> Self {
+        let mut taken = TAKEN.lock().expect("nobody panics with it");
+        if taken.is_empty() {
+            taken.extend(processors().into_iter().map(|processor| (processor, 0)));
+        }
+        let (processor, stands) = taken.iter_mut().min_by_key(|(_, stands)| **stands).expect("we run on one");
+        *stands += 1;
+        Self(*processor)
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        let mut taken = TAKEN.lock().expect("nobody panics with it");
+        *taken.get_mut(&self.0).expect("it was taken") -= 1;
+    }
+}
+
+fn processors() -> Vec<usize> {
     let status = fs::read_to_string("/proc/self/status").expect("the kernel says it");
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("the kernel says it");
-    let ends: Vec<&str> = list.trim().split([',', '-']).collect();
-    let name = std::thread::current().name().map_or(0, |name| name.bytes().map(usize::from).sum());
-    ends[name % ends.len()].to_owned()
+    let number = |word: &str| word.parse::<usize>().expect("processors are numbers");
+    let range = |words: &str| {
+        let (first, last) = words.split_once('-').unwrap_or((words, words));
+        number(first)..=number(last)
+    };
+    list.trim().split(',').flat_map(range).collect()
 }
 
 fn fleet(site: &Site) -> Fleet {
