@@ -375,7 +375,7 @@ fn s14_bombs_are_refused() {
     expect!["groups.yaml:1:133: nested deeper than 32 levels"]
         .assert_eq(&said(&format!("deploy: {}", "{a: ".repeat(10_000))));
     expect![[r#"
-        groups.yaml:1:200003: it has more than 100000 keys and values
+        groups.yaml:1:80003: it has more than 40000 keys and values
           hint: keep lists of wikis in dblist files beside it"#]]
     .assert_eq(&said(&format!("wikis: [{}]", "a,".repeat(150_000))));
 }

@@ -34,7 +34,7 @@ pub const MAP_BYTES_MAX: usize = 4 << 20;
 /// Files in one component.
 pub const TREE_FILES_MAX: usize = 2_000_000;
 /// Texts, numbers, lists and mappings of one configuration file together: each takes some hundred bytes of memory.
-pub const CONFIG_NODES_MAX: usize = 100_000;
+pub const CONFIG_NODES_MAX: usize = 40_000;
 /// Lists that one expression of dblists may join.
 pub const DBLIST_TERMS_MAX: usize = 256;
 /// Gates of a site.
