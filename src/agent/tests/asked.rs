@@ -9,6 +9,7 @@ use crate::model::question::{Answer, Cursor, PluginSaid, Question, Tail};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LOG: &str = "/var/log/a.log";
 
@@ -144,6 +145,46 @@ fn a_machine_says_its_numbers() {
     assert!(facts.disk_free_bytes > 0 && facts.disk_free_bytes <= facts.disk_bytes, "{facts:?}");
     assert!(facts.memory_available_bytes <= facts.memory_bytes && facts.memory_bytes > Some(0), "{facts:?}");
     assert!(facts.processors > Some(0) && facts.load1_milli.is_some() && facts.uptime_s.is_some(), "{facts:?}");
+}
+
+/// The words of a file in `/proc`.
+fn proc(name: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{name}")).expect("the kernel says it");
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_numbers_of_a_machine_are_in_their_units() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let uptime_ms = || proc("uptime")[0].parse::<f64>().expect("seconds") * 1000.0;
+    let (before, load) = (uptime_ms(), proc("loadavg"));
+    let Answer::Facts(facts) = disk(directory.path()).answer(&Question::Facts { logs: vec![] }) else {
+        panic!("facts")
+    };
+    let (after, load) = (uptime_ms(), [load, proc("loadavg")]);
+    assert!((before.floor()..=after.ceil()).contains(&(facts.monotonic_ms as f64)), "{facts:?}");
+    assert_eq!(facts.uptime_s, Some(facts.monotonic_ms / 1000));
+    let thousandths = load.map(|words| (words[0].parse::<f64>().expect("a number") * 1000.0).round() as u64);
+    assert!(thousandths.map(Some).contains(&facts.load1_milli), "{facts:?}, {thousandths:?}");
+    let kib: u64 = proc("meminfo")[1].parse().expect("kB");
+    assert_eq!(facts.memory_bytes, Some(kib * 1024));
+    assert!(facts.memory_available_bytes > Some(1 << 20), "{facts:?}");
+}
+
+#[test]
+fn a_log_is_as_old_as_its_file_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("a.log");
+    fs::write(&log, "old\n").expect("written");
+    // 999,999,999 ns after a full second, at least five seconds ago.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after it");
+    let changed = Duration::new(now.as_secs() - 6, 999_999_999);
+    let file = OpenOptions::new().append(true).open(&log).expect("it is there");
+    file.set_modified(UNIX_EPOCH + changed).expect("set");
+    let tail = ask(&disk(directory.path()), log.to_str().expect("UTF-8"), None).expect("it is there");
+    let after = SystemTime::now().duration_since(UNIX_EPOCH).expect("after it");
+    let ages = (now - changed).as_millis() as u64..=(after - changed).as_millis() as u64 + 1;
+    assert!(ages.contains(&tail.age_ms), "{} is not in {ages:?}", tail.age_ms);
 }
 
 fn plugin(argv: &[&str], deadline_ms: u64) -> Result<PluginSaid, String> {

@@ -2,6 +2,7 @@
 
 use super::bench::{Controller, build, component, disk, disk_in, readiness, tree};
 use crate::agent::Agent;
+use crate::agent::diskbase::Directory;
 use crate::agent::hostfs::{EnvValue, HostFs, Kind, Place, Program};
 use crate::model::protocol::{Level, Readiness, Refusal};
 use std::collections::BTreeMap;
@@ -48,6 +49,35 @@ fn s05_no_link_leads_out_of_the_roots() {
     host.write(&Place::root("file"), b"new").expect("instead of the link");
     assert_eq!(fs::read_to_string(outside.join("secret")).expect("untouched"), "s");
     assert_eq!(fs::read_dir(&outside).expect("there").count(), 1);
+}
+
+/// A pipe is opened neither for its bytes nor as a directory: that would wait until somebody writes.
+#[test]
+fn s05_a_pipe_in_the_place_of_a_file_or_a_directory_does_not_hang() {
+    let (kept, mut host) = disk();
+    host.lock().expect("made");
+    let made = std::process::Command::new("mkfifo").arg(kept.path().join("srv/mediawiki/pipe")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let (pipe, below) = (Place::root("pipe"), Place::root("pipe/a"));
+    let said = host.read(&pipe, 100).expect_err("it is no file").to_string();
+    assert!(said.contains("is not a regular file"), "{said}");
+    assert!(host.hash(&pipe).is_err());
+    for refused in [host.read(&below, 100).err(), host.write(&below, b"x").err(), host.make_dir(&below).err()] {
+        assert!(refused.is_some_and(|error| error.kind() == std::io::ErrorKind::NotADirectory), "below a pipe");
+    }
+}
+
+/// What is started on a host, a hook or a plugin, gets none of the agent's files.
+#[test]
+fn s05_a_root_is_a_directory_and_closed_for_programs() {
+    let (kept, _) = disk();
+    let root = kept.path().join("srv/mediawiki");
+    let directory = Directory::new(&root);
+    let handle = directory.open().expect("it is there");
+    assert!(rustix::io::fcntl_getfd(handle).expect("it is open").contains(rustix::io::FdFlags::CLOEXEC));
+    fs::write(root.join("file"), "").expect("written");
+    let said = Directory::new(&root.join("file")).open().expect_err("it is a file");
+    assert_eq!(said.kind(), std::io::ErrorKind::NotADirectory);
 }
 
 #[test]
