@@ -70,7 +70,8 @@ fn s05_a_pipe_in_the_place_of_a_file_or_a_directory_does_not_hang() {
 /// What is started on a host, a hook or a plugin, gets none of the agent's files.
 #[test]
 fn s05_a_root_is_a_directory_and_closed_for_programs() {
-    let (kept, _) = disk();
+    let (kept, mut host) = disk();
+    host.lock().expect("made");
     let root = kept.path().join("srv/mediawiki");
     let directory = Directory::new(&root);
     let handle = directory.open().expect("it is there");
