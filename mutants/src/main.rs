@@ -36,7 +36,7 @@ struct Spot {
     column: usize,
 }
 
-/// A mutant with its place in bytes.
+/// What a switch is made of.
 struct Mutant {
     number: usize,
     genre: String,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, FieldValue, Pat, Signature, UnOp};
+use syn::{Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, FieldValue, Pat, Signature};
 
 /// A source with its mutants, by the byte where cargo-mutants says that each begins; `home` is the crate of the switches.
 pub fn switched(text: &str, places: BTreeMap<usize, Vec<Mutant>>, home: &str) -> (String, Vec<Piece>) {
@@ -75,25 +75,25 @@ impl Switches<'_> {
         self.whole(whole.clone(), &mutants);
         match e.op {
             BinOp::And(_) | BinOp::Or(_) => {
-                // `l && r` and `l || r` are `r` or `l`; which of the two, the switch turns round.
+                // Both are the right side or the left one; which of the two, the switch turns round.
                 let [mutant] = &mutants[..] else { panic!("{was} has one mutant") };
                 let turned = if matches!(e.op, BinOp::And(_)) { "!=" } else { "==" };
                 let (on, number) = (self.on(mutant), mutant.number);
                 self.edits.begin(left.start, left.start, plain("(match ("));
                 self.visit_expr(&e.left);
-                let middle = format!(") {{ l => if l {turned} {on} {{ ");
+                let middle = format!(") {{ left_ => if left_ {turned} {on} {{ ");
                 self.edits.begin(left.end, right.start, Inserted::default().add(&middle, Some(number)));
                 self.visit_expr(&e.right);
-                self.edits.end(right.end, plain(" } else { l } })"));
+                self.edits.end(right.end, plain(" } else { left_ } })"));
             }
             BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_) => {
                 self.edits.begin(left.start, left.start, plain("(match (&("));
                 self.visit_expr(&e.left);
                 self.edits.begin(left.end, right.start, plain("), &("));
                 self.visit_expr(&e.right);
-                let branch = |mutant: &Mutant| of("l", mutant, "r");
-                let otherwise = format!("l {was} r");
-                let after = self.choose(")) { (l, r) => ", &mutants, branch, &otherwise, " })");
+                let branch = |mutant: &Mutant| of("left_", mutant, "right_");
+                let otherwise = format!("left_ {was} right_");
+                let after = self.choose(")) { (left_, right_) => ", &mutants, branch, &otherwise, " })");
                 self.edits.end(right.end, after);
             }
             BinOp::AddAssign(_)
@@ -109,8 +109,9 @@ impl Switches<'_> {
                 let place = &self.text[left.clone()];
                 self.edits.begin(left.start, right.start, plain("(match ("));
                 self.visit_expr(&e.right);
-                let otherwise = format!("{place} {was} r");
-                let after = self.choose(") { r => ", &mutants, |mutant| of(place, mutant, "r"), &otherwise, " })");
+                let otherwise = format!("{place} {was} right_");
+                let after =
+                    self.choose(") { right_ => ", &mutants, |mutant| of(place, mutant, "right_"), &otherwise, " })");
                 self.edits.end(right.end, after);
             }
             _ => {
@@ -118,8 +119,9 @@ impl Switches<'_> {
                 self.visit_expr(&e.left);
                 self.edits.begin(left.end, right.start, plain(", "));
                 self.visit_expr(&e.right);
-                let branch = |mutant: &Mutant| of("l", mutant, "r");
-                let after = self.choose(") { (l, r) => ", &mutants, branch, &format!("l {was} r"), " })");
+                let branch = |mutant: &Mutant| of("left_", mutant, "right_");
+                let after =
+                    self.choose(") { (left_, right_) => ", &mutants, branch, &format!("left_ {was} right_"), " })");
                 self.edits.end(right.end, after);
             }
         }
@@ -128,15 +130,15 @@ impl Switches<'_> {
     fn unary(&mut self, e: &ExprUnary) {
         let op = bytes(&e.op);
         let mutants = self.at(op.start, "UnaryOperator");
-        if mutants.is_empty() || matches!(e.op, UnOp::Deref(_)) {
+        if mutants.is_empty() {
             return visit::visit_expr_unary(self, e);
         }
         let inner = bytes(&e.expr);
         self.whole(bytes(e), &mutants);
         self.edits.begin(op.start, inner.start, plain("(match ("));
         self.visit_expr(&e.expr);
-        let otherwise = format!("{}x", &self.text[op]);
-        let after = self.choose(") { x => ", &mutants, |_| "x".to_owned(), &otherwise, " })");
+        let otherwise = format!("{}it_", &self.text[op]);
+        let after = self.choose(") { it_ => ", &mutants, |_| "it_".to_owned(), &otherwise, " })");
         self.edits.end(inner.end, after);
     }
 
@@ -160,41 +162,36 @@ impl Switches<'_> {
         }
     }
 
+    /// Only arms without a guard are deleted, and only guards are put in place of others.
     fn arm(&mut self, arm: &Arm) {
-        let deleted = self.at(bytes(arm).start, "MatchArm");
-        if takes_all(arm) {
-            return visit::visit_arm(self, arm);
+        if let Some((_, guard)) = &arm.guard {
+            let range = bytes(guard);
+            let mutants = self.at(range.start, "MatchArmGuard");
+            self.whole(range.clone(), &mutants);
+            self.edits.begin(range.start, range.start, self.guard(&mutants));
+            visit::visit_arm(self, arm);
+            return self.edits.end(range.end, plain(&")".repeat(mutants.len() + 1)));
         }
-        let off: Vec<String> = deleted.iter().map(|mutant| format!("!{}", self.on(mutant))).collect();
-        let off = off.join(" && ");
-        let Some((_, guard)) = &arm.guard else {
-            if let Some(mutant) = deleted.first() {
-                let end = bytes(&arm.pat).end;
-                let inserted = plain(" ").add(&format!("if {off}"), Some(mutant.number));
-                self.edits.begin(end, end, inserted);
-            }
-            return visit::visit_arm(self, arm);
-        };
-        let range = bytes(guard);
-        let guards = self.at(range.start, "MatchArmGuard");
-        if deleted.is_empty() && guards.is_empty() {
-            return visit::visit_arm(self, arm);
+        if !takes_all(arm)
+            && let [deleted] = &self.at(bytes(arm).start, "MatchArm")[..]
+        {
+            let (end, off) = (bytes(&arm.pat).end, format!("if !{}", self.on(deleted)));
+            self.edits.begin(end, end, plain(" ").add(&off, Some(deleted.number)));
         }
-        self.whole(range.clone(), &guards);
-        self.whole(range.clone(), &deleted);
+        visit::visit_arm(self, arm);
+    }
+
+    /// What comes before a guard, with a parenthesis for each of its mutants and one more.
+    fn guard(&self, mutants: &[Mutant]) -> Inserted {
         let mut before = plain("(");
-        before = before.add(&if off.is_empty() { String::new() } else { format!("{off} && ") }, None);
-        before = before.add("(", None);
-        for mutant in &guards {
+        for mutant in mutants {
             let switch = match mutant.replacement.as_str() {
                 "true" => format!("{} || ", self.on(mutant)),
                 _ => format!("!{} && ", self.on(mutant)),
             };
             before = before.add(&format!("{switch}("), None);
         }
-        self.edits.begin(range.start, range.start, before);
-        visit::visit_arm(self, arm);
-        self.edits.end(range.end, plain(&")".repeat(guards.len() + 2)));
+        before
     }
 
     fn field(&mut self, of: &ExprStruct, field: &FieldValue, rest: &Expr) {

@@ -323,7 +323,7 @@ fn copy(from: &[PathBuf], to: &Path) {
     assert!(copied.expect("cp runs").success());
 }
 
-/// One of the processors that we may run on, and nobody else's of this process as long as there are enough.
+/// One of the processors that we may run on; stands beside each other spread over them.
 struct Processor(usize);
 
 /// How many stands are on each of the processors that we may run on.
@@ -332,9 +332,10 @@ static TAKEN: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 impl Processor {
     /// The one that the fewest have taken.
     fn take() -> Self {
+        let ours = processors();
         let mut taken = TAKEN.lock().expect("nobody panics with it");
-        if taken.is_empty() {
-            taken.extend(processors().into_iter().map(|processor| (processor, 0)));
+        for processor in ours {
+            taken.entry(processor).or_default();
         }
         let (processor, stands) = taken.iter_mut().min_by_key(|(_, stands)| **stands).expect("we run on one");
         *stands += 1;

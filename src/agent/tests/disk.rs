@@ -7,8 +7,10 @@ use crate::agent::hostfs::{EnvValue, HostFs, Kind, Place, Program};
 use crate::model::protocol::{Level, Readiness, Refusal};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).expect("it is there").permissions().mode() & 0o7777
@@ -58,13 +60,17 @@ fn s05_a_pipe_in_the_place_of_a_file_or_a_directory_does_not_hang() {
     host.lock().expect("made");
     let made = std::process::Command::new("mkfifo").arg(kept.path().join("srv/mediawiki/pipe")).status();
     assert!(made.expect("mkfifo runs").success());
-    let (pipe, below) = (Place::root("pipe"), Place::root("pipe/a"));
-    let said = host.read(&pipe, 100).expect_err("it is no file").to_string();
-    assert!(said.contains("is not a regular file"), "{said}");
-    assert!(host.hash(&pipe).is_err());
-    for refused in [host.read(&below, 100).err(), host.write(&below, b"x").err(), host.make_dir(&below).err()] {
-        assert!(refused.is_some_and(|error| error.kind() == std::io::ErrorKind::NotADirectory), "below a pipe");
-    }
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (pipe, below) = (Place::root("pipe"), Place::root("pipe/a"));
+        let read = host.read(&pipe, 100).expect_err("it is no file").to_string();
+        let hashed = host.hash(&pipe).is_err();
+        let below = [host.read(&below, 100).err(), host.write(&below, b"x").err(), host.make_dir(&below).err()];
+        send.send((read, hashed, below.map(|error| error.map(|error| error.kind()))))
+    });
+    let (read, hashed, below) = receive.recv_timeout(Duration::from_secs(60)).expect("it hangs");
+    assert!(read.contains("is not a regular file") && hashed, "{read}");
+    assert_eq!(below, [Some(ErrorKind::NotADirectory); 3]);
 }
 
 /// What is started on a host, a hook or a plugin, gets none of the agent's files.
@@ -78,7 +84,7 @@ fn s05_a_root_is_a_directory_and_closed_for_programs() {
     assert!(rustix::io::fcntl_getfd(handle).expect("it is open").contains(rustix::io::FdFlags::CLOEXEC));
     fs::write(root.join("file"), "").expect("written");
     let said = Directory::new(&root.join("file")).open().expect_err("it is a file");
-    assert_eq!(said.kind(), std::io::ErrorKind::NotADirectory);
+    assert_eq!(said.kind(), ErrorKind::NotADirectory);
 }
 
 #[test]

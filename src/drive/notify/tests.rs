@@ -211,8 +211,11 @@ fn programs_get_the_text_on_their_stdin_and_a_constant_argv() {
     let (script, got) = (directory.path().join("sendmail"), directory.path().join("got"));
     // Not sendmail: it writes down what sendmail would be given.
     let text = format!("#!/bin/sh\n{{ echo \"$# $*\"; cat; }} >> '{}'\n", got.display());
-    fs::write(&script, text).expect("ours");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::write(directory.path().join("text"), text).expect("ours");
+    // By another process: other threads fork, and what one of them holds open for writing can't be executed.
+    let mut install = std::process::Command::new("install");
+    install.args(["-m", "755"]).arg(directory.path().join("text")).arg(&script);
+    assert!(install.status().expect("install runs").success());
     let (from, to) = ("pointsman@deploy1.example.org".to_owned(), vec!["ops@example.org".to_owned()]);
     let mail = policy("mail", NotifyTo::Mail { from, to, sendmail: script.clone() });
     let hostile = notice(Occasion::Owed, "1 host is owed\nBcc: evil@example.org");
