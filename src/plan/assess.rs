@@ -107,3 +107,6 @@ pub fn map(seen: &Observation, want: Digest) -> Option<StaleReason> {
 pub fn all(books: &Books, host: &HostName, seen: &Observation, want: Digest) -> Option<StaleReason> {
     identity(books, host, seen).or_else(|| readiness(seen)).or_else(|| map(seen, want))
 }
+
+#[cfg(test)]
+mod tests;
