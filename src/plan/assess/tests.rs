@@ -105,7 +105,7 @@ fn what_a_host_lacks_is_told_by_proofs_then_by_markers() {
     assert_eq!(unmarked(&seen, &wants), [absent(&php), absent(&conf)]);
     seen.held = BTreeMap::from([(php.component.clone(), php.id), (conf.component.clone(), php.id)]);
     let differs = (conf.component.clone(), Readiness::Differs { have: php.id });
-    assert_eq!(unmarked(&seen, &wants), [differs.clone()]);
+    assert_eq!(unmarked(&seen, &wants), std::slice::from_ref(&differs));
     assert_eq!(lacking(&seen, &wants), Some(StaleReason::NotReady(vec![differs])));
     seen.held.insert(conf.component.clone(), conf.id);
     assert_eq!((readiness(&seen), lacking(&seen, &wants)), (None, None));
