@@ -69,62 +69,38 @@ impl Switches<'_> {
         if mutants.is_empty() || has_let(&e.left) || has_let(&e.right) {
             return visit::visit_expr_binary(self, e);
         }
-        let (whole, left, right) = (bytes(e), bytes(&e.left), bytes(&e.right));
-        let was = &self.text[op.clone()];
-        let of = |l: &str, mutant: &Mutant, r: &str| format!("{l} {} {r}", mutant.replacement);
-        self.whole(whole.clone(), &mutants);
-        match e.op {
-            BinOp::And(_) | BinOp::Or(_) => {
-                // Both are the right side or the left one; which of the two, the switch turns round.
+        let (left, right, was) = (bytes(&e.left), bytes(&e.right), &self.text[op]);
+        let chosen = |before: &str, left: &str| {
+            let branch = |mutant: &Mutant| format!("{left} {} right_", mutant.replacement);
+            self.choose(before, &mutants, branch, &format!("{left} {was} right_"), " })")
+        };
+        let (open, middle, close) = match was {
+            // Both are the right side or the left one; which of the two, the switch turns round.
+            "&&" | "||" => {
                 let [mutant] = &mutants[..] else { panic!("{was} has one mutant") };
-                let turned = if matches!(e.op, BinOp::And(_)) { "!=" } else { "==" };
-                let (on, number) = (self.on(mutant), mutant.number);
-                self.edits.begin(left.start, left.start, plain("(match ("));
-                self.visit_expr(&e.left);
-                let middle = format!(") {{ left_ => if left_ {turned} {on} {{ ");
-                self.edits.begin(left.end, right.start, Inserted::default().add(&middle, Some(number)));
-                self.visit_expr(&e.right);
-                self.edits.end(right.end, plain(" } else { left_ } })"));
+                let turned = if was == "&&" { "!=" } else { "==" };
+                let middle = format!(") {{ left_ => if left_ {turned} {} {{ ", self.on(mutant));
+                ("(match (", plain("").add(&middle, Some(mutant.number)), plain(" } else { left_ } })"))
             }
-            BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_) => {
-                self.edits.begin(left.start, left.start, plain("(match (&("));
-                self.visit_expr(&e.left);
-                self.edits.begin(left.end, right.start, plain("), &("));
-                self.visit_expr(&e.right);
-                let branch = |mutant: &Mutant| of("left_", mutant, "right_");
-                let otherwise = format!("left_ {was} right_");
-                let after = self.choose(")) { (left_, right_) => ", &mutants, branch, &otherwise, " })");
-                self.edits.end(right.end, after);
+            "==" | "!=" | "<" | "<=" | ">" | ">=" => {
+                ("(match (&(", plain("), &("), chosen(")) { (left_, right_) => ", "left_"))
             }
-            BinOp::AddAssign(_)
-            | BinOp::SubAssign(_)
-            | BinOp::MulAssign(_)
-            | BinOp::DivAssign(_)
-            | BinOp::RemAssign(_)
-            | BinOp::BitXorAssign(_)
-            | BinOp::BitAndAssign(_)
-            | BinOp::BitOrAssign(_)
-            | BinOp::ShlAssign(_)
-            | BinOp::ShrAssign(_) => {
-                let place = &self.text[left.clone()];
+            // What is assigned to stands in each branch, as it was.
+            _ if was.ends_with('=') => {
+                let close = chosen(") { right_ => ", &self.text[left.clone()]);
+                self.whole(bytes(e), &mutants);
                 self.edits.begin(left.start, right.start, plain("(match ("));
                 self.visit_expr(&e.right);
-                let otherwise = format!("{place} {was} right_");
-                let after =
-                    self.choose(") { right_ => ", &mutants, |mutant| of(place, mutant, "right_"), &otherwise, " })");
-                self.edits.end(right.end, after);
+                return self.edits.end(right.end, close);
             }
-            _ => {
-                self.edits.begin(left.start, left.start, plain("(match ("));
-                self.visit_expr(&e.left);
-                self.edits.begin(left.end, right.start, plain(", "));
-                self.visit_expr(&e.right);
-                let branch = |mutant: &Mutant| of("left_", mutant, "right_");
-                let after =
-                    self.choose(") { (left_, right_) => ", &mutants, branch, &format!("left_ {was} right_"), " })");
-                self.edits.end(right.end, after);
-            }
-        }
+            _ => ("(match (", plain(", "), chosen(") { (left_, right_) => ", "left_")),
+        };
+        self.whole(bytes(e), &mutants);
+        self.edits.begin(left.start, left.start, plain(open));
+        self.visit_expr(&e.left);
+        self.edits.begin(left.end, right.start, middle);
+        self.visit_expr(&e.right);
+        self.edits.end(right.end, close);
     }
 
     fn unary(&mut self, e: &ExprUnary) {
