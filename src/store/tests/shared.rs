@@ -228,7 +228,10 @@ fn who_acts_stays_cut_off_and_who_looks_connects_again() {
     assert_eq!(noting.verify().expect("whole").events, 8, "not one of those that were lost");
     assert_eq!(noting.holder_lives().expect("it can be asked"), Some(true), "its process stands here");
     drop(acting);
-    assert_eq!(noting.holder_lives().expect("it can be asked"), Some(false));
+    // A program that another test just starts has our files open until it is there.
+    while noting.holder_lives().expect("it can be asked") != Some(false) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
