@@ -124,7 +124,7 @@ impl Switches<'_> {
         if of.constness.is_some() || self.text[bytes(&of.output)].contains("impl ") {
             return;
         }
-        let (Some(first), Some(_)) = (block.stmts.first(), block.stmts.last()) else { return };
+        let Some(first) = block.stmts.first() else { return };
         let start = bytes(first).start;
         let mutants = self.at(start, "FnValue");
         let mut inserted = Inserted::default();

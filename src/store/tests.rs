@@ -9,7 +9,7 @@ mod server;
 mod shared;
 
 use super::sqlstore::SqlStore;
-use super::{postgres, sqlite};
+use super::{Store, postgres, sqlite};
 use crate::config::policy::StorePolicy;
 use crate::model::books::{Kind, Pins, Record, Rollout, Snapshot, Status};
 use crate::model::ids::{RolloutId, SnapshotId};
@@ -20,6 +20,8 @@ use crate::model::time::Time;
 use server::Server;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A directory of the mode that books ask for.
@@ -27,6 +29,16 @@ fn directory() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).expect("it is ours");
     dir
+}
+
+/// Asserts that whoever holds the lock has died. A program that another test just starts has our files open until it is
+/// there, so the answer may come a moment late.
+#[track_caller]
+fn died(books: &SqlStore) {
+    let lives = || books.holder_lives().expect("it can be asked");
+    let is_late = |_: &u32| lives() == Some(true);
+    (0..500).take_while(is_late).for_each(|_| thread::sleep(Duration::from_millis(20)));
+    assert_eq!(lives(), Some(false));
 }
 
 /// Where the books of one test are kept.

@@ -1,5 +1,6 @@
 //! Questions: over memory what a cursor means, over a disk what lies in wait there.
 
+use super::disk::make_pipe;
 use crate::agent::Agent;
 use crate::agent::diskfs::DiskFs;
 use crate::agent::hostfs::HostFs;
@@ -116,8 +117,7 @@ fn only_regular_files_are_read_from_a_disk() {
     let at = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
     fs::write(at("a.log"), "old\n").expect("written");
     std::os::unix::fs::symlink(at("a.log"), at("link")).expect("linked");
-    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-        .expect("a fifo");
+    make_pipe(at("fifo").as_ref());
     for (name, why) in [("link", "Too many levels"), ("fifo", "is not a regular"), ("", "is not a regular")] {
         let said = ask(&agent, &at(name), None).expect_err(name);
         assert!(said.contains(why), "{name}: {said}");

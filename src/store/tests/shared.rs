@@ -1,7 +1,7 @@
 //! What only a server can do to the books: be lost, be slow, be somebody else, be read by others.
 
 use super::server::{ESCAPED, PASSWORD, Server, stands_in};
-use super::{at, directory, host, opened, text};
+use super::{at, died, directory, host, opened, text};
 use crate::config::policy::StorePolicy;
 use crate::model::books::{Books, Record};
 use crate::model::ids::BooksId;
@@ -228,10 +228,7 @@ fn who_acts_stays_cut_off_and_who_looks_connects_again() {
     assert_eq!(noting.verify().expect("whole").events, 8, "not one of those that were lost");
     assert_eq!(noting.holder_lives().expect("it can be asked"), Some(true), "its process stands here");
     drop(acting);
-    // A program that another test just starts has our files open until it is there.
-    while noting.holder_lives().expect("it can be asked") != Some(false) {
-        std::thread::yield_now();
-    }
+    died(&noting);
 }
 
 #[test]
