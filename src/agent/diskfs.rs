@@ -188,33 +188,38 @@ thread_local! {
 
 fn hash_file(file: &mut File) -> io::Result<(Digest, u64)> {
     let size = fs::fstat(&*file)?.st_size;
+    hash_all(file, u64::try_from(size).unwrap_or(0))
+}
+
+/// The digest and the number of all bytes that come; `size` is how many a file is said to have.
+pub(super) fn hash_all(from: &mut impl Read, size: u64) -> io::Result<(Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
-        let first = read_some(file, buffer)?;
+        let first = read_some(from, buffer)?;
         // All of it came at once: the end need not be asked for.
-        match first < buffer.len() && i64::try_from(first) == Ok(size) {
-            true => Ok((Digest::of(&buffer[..first]), first as u64)),
-            false => hash_rest(file, buffer, first),
+        match first < buffer.len() && first as u64 == size {
+            true => Ok((Digest::of(&buffer[..first]), size)),
+            false => hash_rest(from, buffer, first),
         }
     })
 }
 
-fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        match file.read(buffer) {
+        match from.read(buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             read => return read,
         }
     }
 }
 
-/// Hashes the `first` bytes of the buffer and what follows in the file.
-fn hash_rest(file: &mut File, buffer: &mut [u8], first: usize) -> io::Result<(Digest, u64)> {
+/// Hashes the `first` bytes of the buffer and what follows.
+fn hash_rest(from: &mut impl Read, buffer: &mut [u8], first: usize) -> io::Result<(Digest, u64)> {
     let mut hasher = blake3::Hasher::new();
     let (mut read, mut bytes) = (first, 0);
     while read > 0 {
         hasher.update(&buffer[..read]);
         bytes += read as u64;
-        read = read_some(file, buffer)?;
+        read = read_some(from, buffer)?;
     }
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes))
 }

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 mod bundles;
 mod collected;
 mod disk;
+mod files;
 mod guards;
 mod killed;
 mod levels;

@@ -66,6 +66,19 @@ on_both! {
 }
 
 on_both! {
+    fn what_has_lost_one_of_its_two_marks_is_still_ours(agent) {
+        let mut controller = moved(agent);
+        for mark in ["ready", "index"] {
+            controller.prepare(agent, &tree(NEXT), tree(NEXT).want_built(), &build()).expect("prepared");
+            agent.fs.remove_file(&Place::state(format!("{mark}/php-{NEXT}"))).expect("removed");
+            let collected = controller.collect(agent, &[]).expect("obeyed");
+            assert_eq!(collected.versions, [NEXT.parse().expect("a version")].into(), "without {mark}");
+            assert!(!exists(agent, &Place::root(format!("php-{NEXT}"))));
+        }
+    }
+}
+
+on_both! {
     fn an_older_operator_removes_nothing(agent) {
         let mut first = moved(agent);
         Controller::new(2).observe(agent, &[]).expect("obeyed");

@@ -68,12 +68,13 @@ fn s05_a_pipe_in_the_place_of_a_file_or_a_directory_does_not_hang() {
         let (pipe, below) = (Place::root("pipe"), Place::root("pipe/a"));
         let read = host.read(&pipe, 100).expect_err("it is no file").to_string();
         let hashed = host.hash(&pipe).is_err();
+        let listed = [host.list(&pipe).err(), host.lstat_all(&pipe, &["a"]).err(), host.sync_dir(&pipe).err()];
         let below = [host.read(&below, 100).err(), host.write(&below, b"x").err(), host.make_dir(&below).err()];
-        send.send((read, hashed, below.map(|error| error.map(|error| error.kind()))))
+        send.send((read, hashed, [listed, below].map(|errors| errors.map(|error| error.map(|error| error.kind())))))
     });
     let (read, hashed, below) = receive.recv_timeout(Duration::from_secs(60)).expect("it hangs");
     assert!(read.contains("is not a regular file") && hashed, "{read}");
-    assert_eq!(below, [Some(ErrorKind::NotADirectory); 3]);
+    assert_eq!(below, [[Some(ErrorKind::NotADirectory); 3]; 2]);
 }
 
 /// What is started on a host, a hook or a plugin, gets none of the agent's files.

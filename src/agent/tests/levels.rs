@@ -156,17 +156,22 @@ on_both! {
     }
 }
 
-/// Writes another digest of `index.php` into the index, under a seal of its own that is right; `of_it_too`: also into
-/// what speaks of the index.
+/// Writes another digest of `index.php` into the index, see [`rewrite`], and its bytes too.
 fn forge<F: HostFs>(agent: &mut Agent<F>, tree: &Tree, of_it_too: bool) {
+    let [was, is] = [b"<?php shared", b"<?php SHARED"].map(|text| Digest::of(text).to_string());
+    rewrite(agent, tree, [&was, &is], of_it_too);
+    agent.fs.write(&index_php(), b"<?php SHARED").expect("written");
+}
+
+/// Writes one thing in place of another into the index, under a seal of its own that is right; `of_it_too`: also into what
+/// speaks of the index.
+fn rewrite<F: HostFs>(agent: &mut Agent<F>, tree: &Tree, [was, is]: [&str; 2], of_it_too: bool) {
     let at = Place::state("index/php-1.27.0-wmf.10");
     let text = String::from_utf8(agent.fs.read(&at, 1 << 20).expect("there")).expect("text");
-    let (was, is) = (Digest::of(b"<?php shared").to_string(), Digest::of(b"<?php SHARED").to_string());
-    let body = text[..text.len() - 64].replace(&was, &is);
+    let body = text[..text.len() - 64].replace(was, is);
     assert_ne!(body, text[..text.len() - 64]);
     let seal = Digest::of(body.as_bytes()).to_string();
     agent.fs.write(&at, format!("{body}{seal}").as_bytes()).expect("written");
-    agent.fs.write(&index_php(), b"<?php SHARED").expect("written");
     if of_it_too {
         let at = Place::state(format!("seal/{}", tree.component));
         let text = String::from_utf8(agent.fs.read(&at, 1 << 20).expect("there")).expect("text");
@@ -190,6 +195,19 @@ on_both! {
         controller.prepare(agent, &tree, tree.want(), &[]).expect("prepared");
         forge(agent, &tree, true);
         assert!(matches!(readiness(agent, &tree.want(), Level::L3), Readiness::Unproven { .. }), "ids are computed");
+    }
+}
+
+on_both! {
+    fn an_index_with_a_line_that_says_nothing_proves_nothing(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        prepared(agent, &tree);
+        // Without its digest.
+        rewrite(agent, &tree, [&format!("{} ", Digest::of(b"<?php shared")), ""], true);
+        for level in LEVELS {
+            let found = readiness(agent, &tree.want(), level);
+            assert!(matches!(found, Readiness::Unproven { .. }), "{level}: {found:?}");
+        }
     }
 }
 

@@ -1,0 +1,132 @@
+//! Single files of a disk: how much of one is read, what is seen of it, and streams that come in pieces or break off.
+
+use super::bench::disk;
+use super::disk::make_pipe;
+use crate::agent::diskbase::Directory;
+use crate::agent::diskfs::{hash_all, pour};
+use crate::agent::disktree::stat_of;
+use crate::agent::hostfs::{HostFs, Kind, Place};
+use crate::model::digest::Digest;
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::Path;
+
+/// What each read gives, one after the other; then the end.
+struct Pieces(VecDeque<Result<&'static [u8], ErrorKind>>);
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.pop_front() {
+            None => Ok(0),
+            Some(Err(kind)) => Err(kind.into()),
+            Some(Ok(piece)) => {
+                into[..piece.len()].copy_from_slice(piece);
+                Ok(piece.len())
+            }
+        }
+    }
+}
+
+fn pieces<const N: usize>(pieces: [Result<&'static [u8], ErrorKind>; N]) -> Pieces {
+    Pieces(pieces.into())
+}
+
+#[test]
+fn a_stream_has_exactly_as_many_bytes_as_announced() {
+    let poured = |size| {
+        let mut to = Vec::new();
+        let digest = pour(&mut pieces([Ok(b"ab"), Err(ErrorKind::Interrupted), Ok(b"cde")]), &mut to, size);
+        digest.map(|digest| (digest, to)).map_err(|error| error.to_string())
+    };
+    assert_eq!(poured(5), Ok((Digest::of(b"abcde"), b"abcde".to_vec())), "an interrupted read is made again");
+    assert_eq!(poured(6), Err("fewer bytes than announced".to_owned()));
+    assert_eq!(poured(4), Err("more bytes than announced".to_owned()));
+    let broken = pour(&mut pieces([Ok(b"ab"), Err(ErrorKind::ConnectionReset)]), io::sink(), 2).map_err(|e| e.kind());
+    assert_eq!(broken, Err(ErrorKind::ConnectionReset));
+    assert_eq!(pour(&mut pieces([]), io::sink(), 0).expect("nothing is all of it"), Digest::of(b""));
+}
+
+/// The size is what the file had when it was opened: it may have grown since.
+#[test]
+fn a_file_is_hashed_to_its_end_in_whatever_pieces_it_comes() {
+    let abcde = (Digest::of(b"abcde"), 5);
+    for size in [0, 2, 5, 9] {
+        let mut from = pieces([Err(ErrorKind::Interrupted), Ok(b"ab"), Err(ErrorKind::Interrupted), Ok(b"cde")]);
+        assert_eq!(hash_all(&mut from, size).expect("read"), if size == 2 { (Digest::of(b"ab"), 2) } else { abcde });
+    }
+    for at in [vec![], vec![Ok(&b"ab"[..])]] {
+        let mut from = Pieces(at.into_iter().chain([Err(ErrorKind::PermissionDenied)]).collect());
+        assert_eq!(hash_all(&mut from, 5).map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+    }
+}
+
+#[test]
+fn a_file_is_read_whole_or_not_at_all() {
+    let (_kept, mut host) = disk();
+    host.lock().expect("made");
+    let at = Place::root("five");
+    host.write(&at, b"12345").expect("written");
+    for bytes_max in [5, 6, 100] {
+        assert_eq!(host.read(&at, bytes_max).expect("it fits"), b"12345");
+    }
+    for bytes_max in [0, 1, 4] {
+        assert_eq!(host.read(&at, bytes_max).map_err(|error| error.kind()), Err(ErrorKind::FileTooLarge));
+    }
+}
+
+#[test]
+fn a_disk_that_counts_no_inodes_has_room_for_any_number() {
+    let (kept, mut host) = disk();
+    host.lock().expect("made");
+    let counted = rustix::fs::statvfs(kept.path()).expect("asked").f_files > 0;
+    assert_eq!(host.space().expect("asked").inodes_free == u64::MAX, !counted);
+}
+
+#[test]
+fn the_installation_is_what_the_system_says() {
+    let (_kept, host) = disk();
+    let text = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    assert_eq!(host.machine_id().expect("asked"), text.trim());
+}
+
+#[test]
+fn s06_a_state_directory_is_a_directory_of_ours() {
+    let (kept, _host) = disk();
+    let path = |name: &str| kept.path().join(name);
+    fs::write(path("file"), "").expect("written");
+    fs::set_permissions(path("file"), fs::Permissions::from_mode(0o600)).expect("set");
+    fs::DirBuilder::new().mode(0o700).create(path("ours")).expect("made");
+    symlink(path("ours"), path("link")).expect("made");
+    for name in ["file", "link"] {
+        let said = Directory::new(&path(name)).make_private().expect_err("it is none").to_string();
+        assert!(said.contains("is not ours alone"), "{name}: {said}");
+    }
+    Directory::new(&path("ours")).make_private().expect("it is there");
+    let said = Directory::new(Path::new("/sys/pointsman")).make_private().expect_err("nothing is made there");
+    assert_ne!(said.kind(), ErrorKind::NotFound, "why it was not made is said: {said}");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(path("ours"), Some(1), None).expect("given away");
+        Directory::new(&path("ours")).make_private().expect_err("it is somebody else's");
+    }
+}
+
+#[test]
+fn what_may_run_as_its_owner_is_no_file_of_ours() {
+    let (kept, _host) = disk();
+    let at = kept.path().join("file");
+    fs::write(&at, "12345").expect("written");
+    let of_mode = |mode| {
+        fs::set_permissions(&at, fs::Permissions::from_mode(mode)).expect("set");
+        let stat = stat_of(&rustix::fs::lstat(&at).expect("there"));
+        (stat.kind, stat.exec, stat.size)
+    };
+    assert_eq!(of_mode(0o644), (Kind::File, false, 5));
+    assert_eq!(of_mode(0o755), (Kind::File, true, 5));
+    assert_eq!(of_mode(0o4755).0, Kind::Other);
+    assert_eq!(of_mode(0o2755).0, Kind::Other);
+    assert_eq!(of_mode(0o1644).0, Kind::File);
+    make_pipe(&kept.path().join("pipe"));
+    assert_eq!(stat_of(&rustix::fs::lstat(kept.path().join("pipe")).expect("there")).kind, Kind::Other);
+}
