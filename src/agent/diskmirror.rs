@@ -54,10 +54,14 @@ impl Mirror for Web {
         if response.content_length().is_some_and(|bytes| bytes != parcel.bytes) {
             return Err(Failure::Lies);
         }
-        let ms = FETCH_IDLE_MS_MAX.saturating_add(parcel.bytes / FETCH_BYTES_PER_MS_MIN);
-        let until = self.until.min(Instant::now() + Duration::from_millis(ms));
+        let until = self.until.min(Instant::now() + Duration::from_millis(ms_max(parcel.bytes)));
         Ok(Box::new(Body { runtime: &self.runtime, response, until, chunk: Default::default(), read: 0 }))
     }
+}
+
+/// How long so many bytes may take to come.
+fn ms_max(bytes: u64) -> u64 {
+    FETCH_IDLE_MS_MAX.saturating_add(bytes / FETCH_BYTES_PER_MS_MIN)
 }
 
 /// The body of an answer as a reader; it ends with `TimedOut` when it takes too long.
@@ -105,4 +109,15 @@ fn failure(error: &reqwest::Error) -> Failure {
         source = cause.source();
     }
     Failure::Unreachable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_megabits_a_second_are_fast_enough() {
+        assert_eq!([0, 255, 256, 1 << 20].map(ms_max), [5_000, 5_000, 5_001, 9_096]);
+        assert_eq!(ms_max(u64::MAX), 5_000 + (u64::MAX >> 8));
+    }
 }

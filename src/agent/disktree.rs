@@ -34,7 +34,7 @@ pub(super) fn stat_of(stat: &fs::Stat) -> Stat {
     }
 }
 
-fn names(directory: &mut Dir) -> io::Result<Vec<OsString>> {
+fn names(directory: &mut Dir, names_max: usize) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in directory {
         let entry = entry?;
@@ -42,8 +42,8 @@ fn names(directory: &mut Dir) -> io::Result<Vec<OsString>> {
         if name != "." && name != ".." {
             names.push(name.to_owned());
         }
-        if names.len() > TREE_FILES_MAX {
-            return Err(io::Error::other(format!("a directory has more than {TREE_FILES_MAX} names")));
+        if names.len() > names_max {
+            return Err(io::Error::other(format!("a directory has more than {names_max} names")));
         }
     }
     names.sort();
@@ -53,7 +53,7 @@ fn names(directory: &mut Dir) -> io::Result<Vec<OsString>> {
 /// The names in a directory, in order; one that vanishes meanwhile is left out.
 pub(super) fn list(directory: OwnedFd) -> io::Result<Vec<Listed>> {
     let mut directory = Dir::new(directory)?;
-    let names = names(&mut directory)?;
+    let names = names(&mut directory, TREE_FILES_MAX)?;
     let mut listed = Vec::with_capacity(names.len());
     for name in names {
         match fs::statat(directory.fd()?, &name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -87,11 +87,49 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, depth: usize) -> io::Resul
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = fs::openat(parent, name, flags, Mode::empty())?;
-    for below in names(&mut Dir::read_from(&directory)?)? {
-        match remove_below(directory.as_fd(), &below, depth + 1) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            done => done?,
-        }
+    for below in names(&mut Dir::read_from(&directory)?, TREE_FILES_MAX)? {
+        present(remove_below(directory.as_fd(), &below, depth + 1))?;
     }
     Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s14_a_directory_has_a_bounded_number_of_names() {
+        let kept = tempfile::tempdir().expect("a directory is made");
+        for name in ["a", "b", "c"] {
+            std::fs::write(kept.path().join(name), "").expect("written");
+        }
+        let found = |names_max| {
+            let opened = fs::open(kept.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("opened");
+            names(&mut Dir::new(opened).expect("read"), names_max).map_err(|error| error.to_string())
+        };
+        assert_eq!(found(3), Ok(["a", "b", "c"].map(OsString::from).to_vec()));
+        assert_eq!(found(4).map(|names| names.len()), Ok(3));
+        assert_eq!(found(2), Err("a directory has more than 2 names".to_owned()));
+        assert_eq!(found(1), Err("a directory has more than 1 names".to_owned()));
+    }
+
+    #[test]
+    fn s14_what_is_removed_is_of_bounded_depth() {
+        let kept = tempfile::tempdir().expect("a directory is made");
+        let top = fs::open(kept.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("opened");
+        // So many directories, one in the other.
+        let make = |depth: usize| {
+            let mut within = top.try_clone().expect("cloned");
+            for _ in 0..depth {
+                fs::mkdirat(&within, "d", Mode::RWXU).expect("made");
+                within = fs::openat(&within, "d", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("opened");
+            }
+        };
+        make(REMOVED_DEPTH_MAX);
+        remove(top.as_fd(), "d".as_ref()).expect("it is not too deep");
+        assert!(!kept.path().join("d").exists());
+        make(REMOVED_DEPTH_MAX + 1);
+        let said = remove(top.as_fd(), "d".as_ref()).expect_err("it is too deep").to_string();
+        assert_eq!(said, "the directories are too deep to be removed");
+    }
 }

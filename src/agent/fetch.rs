@@ -157,6 +157,64 @@ mod tests {
         (taken.expect("nothing is wrong with this host").err(), fetched)
     }
 
+    /// A mirror whose objects never end, or break off so after their first bytes.
+    struct Goes(Option<io::ErrorKind>);
+
+    impl Mirror for Goes {
+        fn get<'a>(&'a mut self, _: &Parcel) -> Result<Box<dyn Read + 'a>, Failure> {
+            let Some(kind) = self.0 else { return Ok(Box::new(io::repeat(b'w').take(1 << 20))) };
+            Ok(Box::new(b"what".chain(Breaks(kind))))
+        }
+    }
+
+    struct Breaks(io::ErrorKind);
+
+    impl Read for Breaks {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn s21_an_object_that_does_not_end_is_read_no_further_than_it_may_be_long() {
+        let parcel = Parcel { address: Address::new("x"), digest: Digest::of(b"what"), bytes: 17 };
+        let went = |how| {
+            let mut fetched = Fetched::default();
+            let taken = one(&mut Goes(how), &parcel, &mut fetched, |_| Ok(())).expect("nothing is wrong here");
+            (taken.err(), fetched.bytes)
+        };
+        assert_eq!(went(None), (Some(Failure::Lies), 0));
+        assert_eq!(went(Some(io::ErrorKind::TimedOut)), (Some(Failure::Slow), 4));
+        assert_eq!(went(Some(io::ErrorKind::ConnectionReset)), (Some(Failure::Unreachable), 4));
+    }
+
+    #[test]
+    fn a_mirror_that_lacks_too_much_is_asked_no_further() {
+        let parcel = Parcel { address: Address::new("x"), digest: Digest::of(b""), bytes: 0 };
+        let mut fetched = Fetched { missing: FETCH_MISSING_MAX - 1, ..Fetched::default() };
+        let mut lacks = |status| one(&mut Says(Err(Failure::Status(status))), &parcel, &mut fetched, |_| Ok(()));
+        assert_eq!(lacks(410).expect("nothing is wrong here"), Ok(()), "the last one that may be missing");
+        assert_eq!(lacks(404).expect("nothing is wrong here"), Err(Failure::Lacks));
+    }
+
+    #[test]
+    fn s21_an_order_is_bounded() {
+        let mut agent = crate::agent::Agent::new(crate::agent::tests::bench::memory());
+        let mut controller = crate::agent::tests::bench::Controller::new(1);
+        controller.observe(&mut agent, &[]).expect("obeyed");
+        let tree = crate::agent::tests::bench::tree("1.27.0-wmf.10");
+        let mut transfer = controller.begin(&mut agent, &tree, tree.want()).expect("begun");
+        let mut of = |files: usize, ca: usize| {
+            let parcel = Parcel { address: Address::new("x"), digest: Digest::of(b""), bytes: 0 };
+            let order = Fetch { files: vec![parcel; files], ca: Some("c".repeat(ca)), ..Fetch::default() };
+            fetch(&mut agent.fs, &mut transfer, &order).expect("nothing is wrong here").failure
+        };
+        // A host in memory reaches no mirror.
+        assert_eq!(of(FETCH_OBJECTS_MAX, FETCH_CA_BYTES_MAX), Some(Failure::Unreachable));
+        assert_eq!(of(FETCH_OBJECTS_MAX + 1, 1), Some(Failure::Order));
+        assert_eq!(of(1, FETCH_CA_BYTES_MAX + 1), Some(Failure::Order));
+    }
+
     #[test]
     fn s21_an_object_is_right_to_its_last_byte_or_the_mirror_lies() {
         assert_eq!(said(Ok(b"what it should be")), (None, Fetched { bytes: 17, ..Fetched::default() }));

@@ -228,7 +228,8 @@ mod tests {
         let stat = Stat { kind: Kind::File, exec: true, size: 3, mtime_ns: -1, ctime_ns: 2, inode: 3 };
         let file = EntryKind::File { exec: true, size: 3, digest: Digest::of(b"abc") };
         let link = EntryKind::Symlink { target: "a b".to_owned() };
-        let entries = [("a b", file.clone(), false), ("l", link, false), ("out/x\ny", file, true)];
+        let (sent, built) = (file.clone(), file.clone());
+        let entries = [("a b", file, false), ("l", link, false), ("out/sent", sent, false), ("out/x\ny", built, true)];
         let entry = |(path, kind, built): (&str, EntryKind, bool)| {
             (path.parse().expect("a path"), Indexed::new(kind, built, &stat))
         };
@@ -239,6 +240,45 @@ mod tests {
     #[test]
     fn it_reads_back_what_it_wrote() {
         assert_eq!(Index::from_bytes(&index().to_bytes().0), Some(index()));
+    }
+
+    #[test]
+    fn what_was_built_is_told_from_what_was_sent() {
+        let paths = |manifest: Option<Manifest>| {
+            let entries = manifest.expect("it is consistent").entries().to_vec();
+            entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(index().built_in("out")), ["out/x\ny"]);
+        assert_eq!(paths(index().built_in("in")), [""; 0]);
+        assert_eq!(paths(index().content()), ["a b", "l", "out/sent"]);
+    }
+
+    #[test]
+    fn the_same_content_is_the_same_whenever_it_was_looked_at() {
+        let later = || {
+            let mut later = index();
+            later.here.boot_id = "another".to_owned();
+            later.entries.values_mut().for_each(|indexed| indexed.mtime_ns += 1);
+            later
+        };
+        assert!(index().same_content(&later()));
+        let changes: [fn(&mut Index); 4] = [
+            |of| of.entries.values_mut().last().expect("it has some").built = false,
+            |of| {
+                of.entries.values_mut().next().expect("it has some").kind =
+                    EntryKind::Symlink { target: "a".to_owned() }
+            },
+            |of| _ = of.entries.pop_last(),
+            |of| {
+                let (_, last) = of.entries.pop_last().expect("it has some");
+                of.entries.insert("out/y".parse().expect("a path"), last);
+            },
+        ];
+        for (n, change) in changes.iter().enumerate() {
+            let mut other = later();
+            change(&mut other);
+            assert!(!index().same_content(&other) && !other.same_content(&index()), "{n}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! takes over, and what is left is judged by its bytes.
 //!
 //! A run of the tests tries a few points of each drill, evenly spread. `POINTSMAN_DRILLS=all` tries all of them, which
-//! takes hours; `POINTSMAN_DRILLS=50` fifty of each; `POINTSMAN_DRILLS=3/12` the third of twelve slices that have no point
+//! takes an hour; `POINTSMAN_DRILLS=50` fifty of each; `POINTSMAN_DRILLS=3/12` the third of twelve slices that have no point
 //! in common and together all of them. What was tried so adds up in `target/drills.jsonl`. docs/reliability.md has what
 //! came of it.
 

@@ -7,11 +7,13 @@ use crate::agent::diskfs::{hash_all, pour};
 use crate::agent::disktree::stat_of;
 use crate::agent::hostfs::{HostFs, Kind, Place};
 use crate::model::digest::Digest;
+use crate::model::limits::PROOF_NICE;
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 /// What each read gives, one after the other; then the end.
 struct Pieces(VecDeque<Result<&'static [u8], ErrorKind>>);
@@ -85,10 +87,47 @@ fn a_disk_that_counts_no_inodes_has_room_for_any_number() {
 }
 
 #[test]
-fn the_installation_is_what_the_system_says() {
+fn a_machine_is_what_the_system_says() {
     let (_kept, host) = disk();
     let text = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     assert_eq!(host.machine_id().expect("asked"), text.trim());
+    let said = Command::new("uname").arg("-m").output().expect("uname runs").stdout;
+    assert_eq!(host.arch(), String::from_utf8_lossy(&said).trim());
+    // Since boot, sleep included, which /proc/uptime counts too, to 10 ms.
+    let before = fs::read_to_string("/proc/uptime").expect("the kernel says it");
+    let before: f64 = before.split_whitespace().next().and_then(|word| word.parse().ok()).expect("seconds");
+    let found = host.uptime_ms();
+    assert!(found as f64 >= before * 1000.0 - 10.0 && found as f64 <= before * 1000.0 + 600_000.0, "{found} {before}");
+}
+
+/// Whoever hashes in the background does it at the lowest priority; that is one of each thread.
+#[test]
+fn who_stands_back_has_the_lowest_priority() {
+    let nice = std::thread::spawn(|| {
+        disk().1.stand_back();
+        rustix::process::getpriority_process(None).expect("asked")
+    });
+    assert_eq!(nice.join().expect("it ends"), PROOF_NICE);
+}
+
+#[test]
+fn what_cannot_be_synced_is_an_error() {
+    let (kept, mut host) = disk();
+    host.lock().expect("made");
+    assert_eq!(host.sync_dir(&Place::root("nothing")).map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+    let nothing = Directory::new(&kept.path().join("nothing/below"));
+    assert_eq!(nothing.make_lasting().map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+    let (_kept, mut host) = disk();
+    assert_eq!(host.sync_root().map_err(|e| e.kind()), Err(ErrorKind::NotFound), "it was not made");
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let (_kept, mut host) = disk();
+    host.lock().expect("made");
+    host.write(&Place::root("file"), b"").expect("written");
+    assert_eq!(host.make_dir(&Place::root("file")).map_err(|e| e.kind()), Err(ErrorKind::NotADirectory));
+    assert_eq!(host.sync_dir(&Place::root("file")).map_err(|e| e.kind()), Err(ErrorKind::NotADirectory));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::bench::{Controller, assert_map_files, build, failing, look, map, memory, on_both, readiness, tree};
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::state::{self, Journal, Step};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation};
 use crate::model::protocol::{Command, Direction, Level, Readiness, Refusal, Reply};
@@ -84,6 +85,47 @@ on_both! {
         assert_eq!(seen.fence.expect("that of the first").books, BooksId(1));
         assert_eq!(first.observe(agent, &[]), Err(Refusal::Foreign(BooksId(2))));
         other.observe(agent, &[]).expect("obeyed");
+    }
+}
+
+on_both! {
+    fn a_transfer_of_one_deploy_host_ends_when_another_one_adopts(agent) {
+        let (tree, mut first) = (tree("1.27.0-wmf.10"), Controller::new(5));
+        first.observe(agent, &[]).expect("obeyed");
+        let mut transfer = first.begin(agent, &tree, tree.want()).expect("begun");
+        for digest in transfer.needs().to_vec() {
+            agent.prepare_put(&mut transfer, digest, &mut tree.files[&digest].as_slice()).expect("put");
+        }
+        // Whose epochs say nothing of those of the first.
+        let mut other = Controller { books: BooksId(2), ..Controller::new(1) };
+        agent.command(&Command::Observe { stamp: other.stamp(), adopt: true, peek: look(&[], Level::L1) });
+        assert_eq!(agent.prepare_finish(transfer, &[]), Reply::Refused(Refusal::Foreign(BooksId(2))));
+        assert_eq!(readiness(agent, &tree.want(), Level::L1), Readiness::Absent);
+    }
+}
+
+on_both! {
+    fn an_open_journal_is_ended_by_what_is_served(agent) {
+        let (tree, mut controller) = (tree("1.27.0-wmf.10"), Controller::new(1));
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &tree, tree.want(), &[]).expect("prepared");
+        controller.switch(agent, &map("1.27.0-wmf.10"), &[tree.want()]).expect("switched");
+        let (json, journal) = (Place::root("wikiversions.json"), state::journal_place());
+        // Torn: the other file follows the map that is served.
+        agent.fs.write(&json, b"{}").expect("written");
+        agent.fs.write(&journal, b"{\"format\": 1, \"bo").expect("written");
+        controller.observe(agent, &[]).expect("obeyed");
+        assert_map_files(&agent.fs, Some(&map("1.27.0-wmf.10")));
+        // Of a switch that has not happened: the other file becomes what it was.
+        let step = Step::Switch { map: map("1.27.0-wmf.11").digest(), json_before: Some("before".to_owned()) };
+        state::store(&mut agent.fs, &journal, &Journal { generation: Generation { epoch: 1, seq: 3 }, step }).expect("written");
+        controller.observe(agent, &[]).expect("obeyed");
+        assert_eq!(agent.fs.read(&json, 100).expect("there"), b"before");
+        // Of one that has.
+        let step = Step::Switch { map: map("1.27.0-wmf.10").digest(), json_before: Some("before".to_owned()) };
+        state::store(&mut agent.fs, &journal, &Journal { generation: Generation { epoch: 1, seq: 3 }, step }).expect("written");
+        controller.observe(agent, &[]).expect("obeyed");
+        assert_map_files(&agent.fs, Some(&map("1.27.0-wmf.10")));
     }
 }
 
