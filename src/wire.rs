@@ -56,6 +56,8 @@ pub mod fetch;
 pub mod frame;
 pub mod message;
 pub mod noise;
+#[cfg(test)]
+pub(crate) mod pieces;
 pub mod said;
 pub mod serve;
 pub mod sync_io;

@@ -121,6 +121,7 @@ mod tests {
     use super::*;
     use crate::model::limits::{MESSAGE_BYTES_MAX, REPLY_BYTES_MAX};
     use crate::wire::message::{ToAgent, ToController};
+    use crate::wire::pieces::{Pieces, pieces};
     use crate::wire::sync_io;
     use proptest::prelude::*;
     use std::future::Future;
@@ -139,6 +140,32 @@ mod tests {
         assert!(run(read_message::<String>(&mut bytes.as_slice(), 102)).is_ok());
         let error = run(read_message::<String>(&mut bytes.as_slice(), 101)).expect_err("one too many");
         assert!(matches!(error, WireError::TooLarge { what: "a message", bytes: 102, max: 101 }), "{error}");
+    }
+
+    #[test]
+    fn a_blob_is_written_to_its_sources_end_or_not_ended() {
+        let written = |of: &mut Pieces| {
+            let (mut to, mut heard) = (Vec::new(), Vec::new());
+            let bytes = run(write_blob(&mut to, of, &mut |n| heard.push(n))).map_err(|error| error.to_string());
+            (bytes, heard, to)
+        };
+        let (bytes, heard, to) = written(&mut pieces([Ok(b"ab"), Err(io::ErrorKind::Interrupted), Ok(b"cde")]));
+        assert_eq!((bytes, heard), (Ok(5), vec![2, 3]), "an interrupted read is made again");
+        let mut read = Vec::new();
+        assert_eq!(sync_io::read_blob(&mut to.as_slice(), 5, &mut read).expect("it was just written"), 5);
+        assert_eq!(read, b"abcde");
+        let (bytes, _, to) = written(&mut pieces([Ok(b"ab"), Err(io::ErrorKind::PermissionDenied)]));
+        assert!(bytes.is_err_and(|why| why.contains("permission denied")));
+        sync_io::read_blob(&mut to.as_slice(), 5, &mut io::sink()).expect_err("nobody takes it for whole");
+    }
+
+    #[test]
+    fn a_message_that_breaks_off_is_cut_wherever_that_is() {
+        let bytes = message::encode(&"text").expect("it is small");
+        for at in 1..bytes.len() {
+            let error = run(read_message::<String>(&mut &bytes[..at], 100)).expect_err("it is cut");
+            assert!(matches!(error, WireError::Cut), "at {at}: {error}");
+        }
     }
 
     /// Frames of a message that never ends; counts what was read of it.

@@ -140,6 +140,7 @@ mod tests {
             ("https://s3.example/bucket/k?X-Amz-Signature=abc", "https://s3.example/..."),
             ("http://10.0.0.1:8000/token/abc", "http://10.0.0.1:8000/..."),
             ("https://s3.example?X-Amz-Signature=abc", "https://s3.example/..."),
+            ("http://a", "http://a/..."),
             ("nonsense", "nonsense/..."),
         ] {
             let address = Address::new(url);

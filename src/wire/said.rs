@@ -85,6 +85,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_long_is_not_noted() {
+        let noted = |bytes: usize| {
+            let mut said = Said::default();
+            said.note(&vec![b'x'; bytes]);
+            said.0.len() - SKELETON.len()
+        };
+        let most = SAID_MESSAGE_BYTES_MAX;
+        assert_eq!([1, most - 1, most, most + 1].map(noted), [1, most - 1, most, 0]);
+    }
+
+    #[test]
+    fn what_is_noted_in_all_is_bounded_and_begins_anew_then() {
+        let mut said = Said::default();
+        while said.0.len() < SAID_BYTES_MAX {
+            said.note(&vec![b'x'; SAID_MESSAGE_BYTES_MAX.min(SAID_BYTES_MAX - said.0.len())]);
+        }
+        assert_eq!(said.0.len(), SAID_BYTES_MAX);
+        said.note(b"one more");
+        assert_eq!(said.0, [SKELETON.as_bytes(), b"one more"].concat());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 

@@ -91,3 +91,18 @@ pub enum Refused {
     #[error("can't serve: its system does not let it")]
     System,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s10_what_is_shown_of_an_order_has_no_token() {
+        let (listen, token) = ("127.0.0.1:8000".parse().expect("an address"), "5ec2e7".to_owned());
+        let (component, id) = ("php-1.27.0-wmf.10".parse().expect("a component"), Digest::of(b""));
+        let serve = Serve { listen, token: token.clone(), component, id };
+        assert_eq!(format!("{serve:?}"), "Serve { listen: 127.0.0.1:8000, component: php-1.27.0-wmf.10 }");
+        let shelve = Shelve { listen, token, objects: vec![Shelved { digest: id, bytes: 1 }] };
+        assert_eq!(format!("{shelve:?}"), "Shelve { listen: 127.0.0.1:8000, objects: 1 }");
+    }
+}

@@ -169,7 +169,9 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
     use crate::wire::message::{ToAgent, ToController};
+    use crate::wire::pieces::{Pieces, pieces};
     use proptest::prelude::*;
+    use std::io::ErrorKind;
 
     fn message_of(text: &str, count: usize) -> ToController {
         match count {
@@ -207,6 +209,43 @@ mod tests {
         assert_eq!(read_blob(&mut bytes.as_slice(), 1000, &mut io::sink()).expect("it is at the limit"), 1000);
         let error = read_blob(&mut bytes.as_slice(), 999, &mut io::sink()).expect_err("one too many");
         assert!(matches!(error, WireError::TooLarge { what: "a blob", bytes: 1000, max: 999 }), "{error}");
+    }
+
+    #[test]
+    fn a_blob_comes_in_whatever_pieces_its_source_has() {
+        let mut to = Vec::new();
+        let mut source = pieces([Ok(b"ab"), Err(ErrorKind::Interrupted), Ok(b"cde")]);
+        assert_eq!(write_blob(&mut to, &mut source).expect("memory takes it"), 5);
+        let mut read = Vec::new();
+        assert_eq!(read_blob(&mut to.as_slice(), 5, &mut read).expect("it was just written"), 5);
+        assert_eq!(read, b"abcde");
+        let mut source = pieces([Ok(b"ab"), Err(ErrorKind::PermissionDenied)]);
+        assert!(matches!(write_blob(&mut io::sink(), &mut source), Err(WireError::Io(_))));
+    }
+
+    /// A blob of `abc` that is interrupted once in its header and once in its bytes, and then ends so.
+    fn interrupted(end: Result<&'static [u8], ErrorKind>) -> Pieces {
+        let again = Err(ErrorKind::Interrupted);
+        pieces([again, Ok(&[3, 0]), again, Ok(&[0, 0, 3]), Ok(b"a"), again, Ok(b"bc"), end])
+    }
+
+    #[test]
+    fn a_blob_is_broken_when_its_stream_is_and_not_when_a_read_was_interrupted() {
+        let read = |end| {
+            let mut from = interrupted(end);
+            let mut blob = BlobReader::new(&mut from, 9);
+            let (mut said, mut buffer) = (Vec::new(), [0; 9]);
+            for _ in 0..5 {
+                said.push(blob.read_some(&mut buffer).map_err(|error| error.to_string()));
+            }
+            (said.iter().flatten().sum::<usize>(), said.pop().is_some_and(|last| last.is_ok()), blob.is_broken())
+        };
+        assert_eq!(read(Ok(&[4, 0, 0, 0, 0])), (3, true, false));
+        assert_eq!(read(Err(ErrorKind::ConnectionReset)), (3, false, true));
+        let mut from = interrupted(Ok(&[]));
+        let mut blob = BlobReader::new(&mut from, 2);
+        blob.skip_rest().expect_err("it is longer than it may be");
+        assert!(!blob.is_broken(), "the stream goes on");
     }
 
     #[test]

@@ -8,32 +8,12 @@ use crate::agent::disktree::stat_of;
 use crate::agent::hostfs::{HostFs, Kind, Place};
 use crate::model::digest::Digest;
 use crate::model::limits::PROOF_NICE;
-use std::collections::VecDeque;
+use crate::wire::pieces::{Pieces, pieces};
 use std::fs;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-
-/// What each read gives, one after the other; then the end.
-struct Pieces(VecDeque<Result<&'static [u8], ErrorKind>>);
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self.0.pop_front() {
-            None => Ok(0),
-            Some(Err(kind)) => Err(kind.into()),
-            Some(Ok(piece)) => {
-                into[..piece.len()].copy_from_slice(piece);
-                Ok(piece.len())
-            }
-        }
-    }
-}
-
-fn pieces<const N: usize>(pieces: [Result<&'static [u8], ErrorKind>; N]) -> Pieces {
-    Pieces(pieces.into())
-}
 
 #[test]
 fn a_stream_has_exactly_as_many_bytes_as_announced() {
@@ -168,4 +148,16 @@ fn what_may_run_as_its_owner_is_no_file_of_ours() {
     assert_eq!(of_mode(0o1644).0, Kind::File);
     make_pipe(&kept.path().join("pipe"));
     assert_eq!(stat_of(&rustix::fs::lstat(kept.path().join("pipe")).expect("there")).kind, Kind::Other);
+}
+
+#[test]
+fn a_place_says_where_it_is() {
+    assert_eq!(Place::root("").to_string(), "the deploy root");
+    assert_eq!(Place::state("a\nb").to_string(), "`a\\nb` in the state directory");
+}
+
+#[test]
+fn s21_a_host_in_memory_believes_no_signature() {
+    let said = super::bench::memory().verify(Path::new("/list"), "text", &Place::state("signature"));
+    assert_eq!(said, Err("nothing can be verified here".to_owned()));
 }

@@ -212,20 +212,22 @@ on_both! {
 }
 
 #[test]
-fn a_build_that_changes_what_was_sent_in_the_same_tick_is_refused() {
-    let mut host = memory();
-    let made = host.hook.clone().expect("it has one");
-    host.hook = Some(Hook(Arc::new(move |fs, program| -> std::io::Result<Ended> {
-        let ended = (made.0)(fs, program)?;
-        fs.overwrite(&program.directory.join("index.php"), b"<?php SHARED")?;
-        Ok(ended)
-    })));
-    host.stop_clock(Some(1_000_000));
-    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
-    let mut controller = Controller::new(1);
-    controller.observe(&mut agent, &[]).expect("obeyed");
-    let refused = controller.prepare(&mut agent, &tree, tree.want_built(), &build());
-    assert!(matches!(refused, Err(Refusal::BuildFailed(why)) if why.contains("index.php")));
+fn a_build_that_changes_what_was_sent_is_refused_in_the_same_tick_and_later() {
+    for stopped_at in [Some(1_000_000), None] {
+        let mut host = memory();
+        let made = host.hook.clone().expect("it has one");
+        host.hook = Some(Hook(Arc::new(move |fs, program| -> std::io::Result<Ended> {
+            let ended = (made.0)(fs, program)?;
+            fs.overwrite(&program.directory.join("index.php"), b"<?php SHARED")?;
+            Ok(ended)
+        })));
+        host.stop_clock(stopped_at);
+        let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
+        let mut controller = Controller::new(1);
+        controller.observe(&mut agent, &[]).expect("obeyed");
+        let refused = controller.prepare(&mut agent, &tree, tree.want_built(), &build());
+        assert!(matches!(&refused, Err(Refusal::BuildFailed(why)) if why.contains("index.php")), "{refused:?}");
+    }
 }
 
 #[test]

@@ -71,6 +71,8 @@ fn a_proof_that_was_written_down_will_do_and_says_its_age() {
 fn every_change_of_names_voids_it_and_is_found() {
     let gone = after(|fs| fs.remove_file(&in_tree("index.php")).expect("removed"));
     assert!(matches!(gone, Readiness::Damaged { missing: 1, .. }), "{gone:?}");
+    let deep = after(|fs| fs.remove_file(&in_tree("includes/deep/er/Setup.php")).expect("removed"));
+    assert!(matches!(deep, Readiness::Damaged { missing: 1, .. }), "{deep:?}");
     let foreign = after(|fs| fs.put(&in_tree("foreign.php"), b"<?php").expect("put"));
     assert!(matches!(foreign, Readiness::Damaged { extra: 1, .. }), "{foreign:?}");
     let replaced = after(|fs| {
