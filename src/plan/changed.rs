@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::config::policy::Policy;
     use crate::config::sections;
-    use crate::model::books::Hold;
+    use crate::model::books::{Hold, Record};
     use crate::model::time::Time;
     use crate::plan::facts::{Facts, Load};
     use crate::plan::fixture::{books, done, group, policy, site, wmf};
@@ -287,6 +287,23 @@ mod tests {
             wanted.take(1).for_each(|id| *id = crate::model::digest::Digest::of(b"other"));
         };
         check(content, expect!["wmf-config is 6f9b6927228a in the plan and 3f796163ebf9 now"]);
+        check(|policy, _| drop(policy.pins.wikis.pop_first()), expect!["labswiki is not pinned any more"]);
+        let lost = |_: &mut Policy, books: &mut Books| {
+            books.snapshots.values_mut().for_each(|snapshot| snapshot.wanted.clear());
+        };
+        check(lost, expect!["it can't be planned any more: version 1.27.0-wmf.11 was never synced (known: )"]);
+    }
+
+    #[test]
+    fn what_was_unfinished_then_is_so_still_or_has_ended() {
+        let (policy, mut books) = (policy(3), books(&policy(3)));
+        let goal = made(&policy, &books, 1).expect("it is planned").goal;
+        let (rollout, snapshot) = (goal.rollout, Some(goal.snapshot));
+        books.apply(Time(1), &Record::Opened { rollout, snapshot, moves_current: false });
+        let was = Basis::of(&policy, &books);
+        assert_eq!(basis(&was, &was, &books, true), [""; 0]);
+        let now = Basis { unfinished: BTreeSet::new(), ..was.clone() };
+        assert_eq!(basis(&was, &now, &books, true), ["r1 was unfinished then and has ended"]);
     }
 
     #[test]

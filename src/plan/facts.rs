@@ -141,6 +141,8 @@ pub fn changes_anything(books: &Books, plan: &Plan, stale: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ids::Incarnation;
+    use crate::model::protocol::Expect;
     use crate::plan::fixture::{books, done, group, policy, site, wmf};
     use crate::plan::{forward, hosts};
 
@@ -175,11 +177,43 @@ mod tests {
         let plan = hosts::plan(site(&policy, &books, 7), again.expect("it is planned"), None).expect("it is planned");
         assert!(!changes_anything(&books, &plan, 0));
         assert!(changes_anything(&books, &plan, 1), "a host is to be mended");
+        let serving = |is_wanted: bool| {
+            let mut plan = plan.clone();
+            for part in plan.hosts.values_mut() {
+                let active = is_wanted.then_some(part.map);
+                part.expect = Some(Expect { incarnation: Incarnation(1), active });
+            }
+            changes_anything(&books, &plan, 0)
+        };
+        assert_eq!([true, false].map(serving), [false, true], "hosts serve what they should, or not yet");
+        let mut left_out = plan;
+        left_out.excluded.insert("mw2001.codfw.wmnet".parse().expect("a host"), "out of order".to_owned());
+        assert!(changes_anything(&books, &left_out, 0), "it is owed the state from now on");
+        left_out.goal.mode = Mode::Each;
+        assert!(!changes_anything(&books, &left_out, 0), "that notes nothing of it");
+    }
+
+    #[test]
+    fn content_that_moves_comes_and_goes_is_named() {
+        let policy = policy(3);
+        let books = books(&policy);
+        let [new, fix] = [b"new", b"fix"].map(|bytes| Digest::of(bytes));
+        let brought = [(Component::Version(wmf(13)), new), (Component::Version(wmf(10)), fix)].into();
+        let goal = crate::plan::content::sync(site(&policy, &books, 1), &brought, None, true, "cut");
+        let found = content(&books, &goal.expect("it is planned"));
+        let shown = |change: &ContentChange| {
+            (change.component.to_string(), change.from.is_some(), change.to.map(|to| [new, fix].contains(&to)))
+        };
+        let is = |name: &str, was, to| (format!("php-1.27.0-wmf.{name}"), was, to);
+        let wanted =
+            [is("11", true, None), is("12", true, None), is("10", true, Some(true)), is("13", false, Some(true))];
+        assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), wanted);
     }
 
     #[test]
     fn times_have_a_median() {
         assert_eq!(Past::of(Vec::new()), Past::default());
         assert_eq!(Past::of(vec![9, 1, 5]), Past { runs: 3, median_ms: 5, longest_ms: 9 });
+        assert_eq!(Past::of(vec![9, 1, 5, 7, 3]), Past { runs: 5, median_ms: 5, longest_ms: 9 });
     }
 }

@@ -115,11 +115,11 @@ pub fn site<'a>(policy: &'a Policy, books: &'a Books, now: u64) -> Site<'a> {
 
 /// The books after `goal` was carried out on every host.
 pub fn done(books: &mut Books, goal: Goal, now: u64) {
-    let (id, moves) = (goal.rollout.id, goal.rollout.to);
+    let (id, moves, effect) = (goal.rollout.id, goal.rollout.to, goal.rollout.effect.clone());
     let snapshot = goal.is_new.then_some(goal.snapshot);
     books.apply(Time(now), &Record::Opened { rollout: goal.rollout, snapshot, moves_current: false });
     books.apply(Time(now), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
-    let ended = Record::Ended { rollout: id, status: Status::Done, moves_current: true, effect: String::new() };
+    let ended = Record::Ended { rollout: id, status: Status::Done, moves_current: true, effect };
     books.apply(Time(now), &ended);
     assert_eq!(books.current, Some(moves));
 }

@@ -7,7 +7,7 @@ use super::forward::{self, Subject, pin, promote, unpin};
 use super::goal::{Goal, PinFate, Why};
 use super::hosts::plan;
 use super::lint::lint;
-use crate::model::books::{Books, Kind, Pin, PinSource, Record};
+use crate::model::books::{Books, Kind, Pin, PinSource, Record, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::ids::SnapshotId;
@@ -161,6 +161,40 @@ fn a_hold_an_expired_pin_and_an_unfinished_undertaking_stop_forward_moves_only()
     assert!(promote(site(&policy, &pinned, 49), &group("group0"), &wmf(11), "train", None).is_ok());
     let expired = promote(site(&policy, &pinned, 50), &group("group0"), &wmf(11), "train", None);
     assert_eq!(expired.expect_err("it is not").why, Why::Paused);
+
+    let mut unfinished = fresh;
+    let goal =
+        promote(site(&policy, &unfinished, 1), &group("group0"), &wmf(11), "train", None).expect("it is planned");
+    opened(&mut unfinished, goal, true);
+    let second = promote(site(&policy, &unfinished, 3), &group("group1"), &wmf(11), "train", None);
+    let blocked = second.expect_err("it is not");
+    assert_eq!((blocked.why, blocked.hint.as_deref()), (Why::Paused, Some("pointsman converge")));
+    assert!(back::rollback(site(&policy, &unfinished, 3), &Scope::Last, "no").is_ok());
+}
+
+#[test]
+fn a_rollback_that_was_dropped_has_taken_nothing_back() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let goal = back::rollback(site(&policy, &books, 2), &Scope::Last, "5xx").expect("it is planned");
+    let rollout = goal.rollout.id;
+    opened(&mut books, goal, false);
+    let effect = String::new();
+    books.apply(Time(2), &Record::Ended { rollout, status: Status::Dropped, moves_current: false, effect });
+    assert!(promote(site(&policy, &books, 3), &group("group1"), &wmf(11), "train", None).is_ok());
+}
+
+#[test]
+fn what_is_proven_before_a_promotion_is_what_its_own_rollback_needs() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    for (now, name) in [(1, "group0"), (2, "group1"), (3, "group2")] {
+        promoted(&mut books, name, 11, None, now);
+    }
+    let goal = promote(site(&policy, &books, 4), &group("group0"), &wmf(12), "train", None).expect("it is planned");
+    let fallback: Vec<String> = goal.fallback.iter().map(ToString::to_string).collect();
+    expect!["1.27.0-wmf.11 1.27.0-wmf.9"].assert_eq(&fallback.join(" "));
 }
 
 #[test]
@@ -308,4 +342,137 @@ fn a_sync_of_all_staging_lets_go_of_what_nobody_uses() {
     expect!["wmf-config php-1.27.0-wmf.10 php-1.27.0-wmf.13 php-1.27.0-wmf.9"].assert_eq(&wanted.join(" "));
     let goal = content::sync(site(&policy, &books, 1), &content, None, false, "fix").expect("it is planned");
     assert_eq!(goal.snapshot.wanted.len(), 6, "a sync of single files lets go of nothing");
+}
+
+/// Opens a goal's undertaking, which moves hosts already if it is `dispatched`.
+fn opened(books: &mut Books, goal: Goal, dispatched: bool) {
+    let id = goal.rollout.id;
+    books
+        .apply(Time(2), &Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false });
+    if dispatched {
+        books.apply(Time(2), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
+    }
+}
+
+#[test]
+fn a_promotion_that_never_moved_a_host_is_neither_taken_back_nor_taken_up() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 11, None, 1);
+    let goal = promote(site(&policy, &books, 2), &group("group1"), &wmf(11), "train", None).expect("it is planned");
+    opened(&mut books, goal, false);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "no").expect("it is planned");
+    expect![[r#"
+        group0: 5 from 1.27.0-wmf.11 to 1.27.0-wmf.10
+        pin labswiki on 1.27.0-wmf.9: Kept
+        pin labtestwiki on 1.27.0-wmf.9: Kept
+    "#]]
+    .assert_eq(&lines(&goal));
+    let resumed = forward::resume(site(&policy, &books, 3)).expect_err("it was not begun");
+    assert_eq!(resumed.what, "no promotion is unfinished");
+}
+
+#[test]
+fn a_rollback_takes_back_one_version_and_no_other_that_moved_meanwhile() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 12, None, 1);
+    promoted(&mut books, "group2", 11, None, 2);
+    promoted(&mut books, "group1", 12, None, 3);
+    let taken: Vec<u64> = back::taken_back(&books, &Scope::Last).iter().map(|rollout| rollout.id.0).collect();
+    assert_eq!(taken, [3, 1], "newest first");
+    let goal = back::rollback(site(&policy, &books, 4), &Scope::Last, "5xx").expect("it is planned");
+    expect![[r#"
+        group0: 5 from 1.27.0-wmf.12 to 1.27.0-wmf.10
+        group1: 592 from 1.27.0-wmf.12 to 1.27.0-wmf.10
+        pin labswiki on 1.27.0-wmf.9: Kept
+        pin labtestwiki on 1.27.0-wmf.9: Kept
+    "#]]
+    .assert_eq(&lines(&goal));
+}
+
+#[test]
+fn a_version_that_came_again_goes_back_to_what_ran_before_it_came_last() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    for (now, version) in [(1, 11), (2, 12), (3, 11)] {
+        promoted(&mut books, "group0", version, Some("to find out"), now);
+    }
+    let goal = back::rollback(site(&policy, &books, 4), &Scope::Last, "5xx").expect("it is planned");
+    assert_eq!(goal.changes.iter().map(|change| change.to.clone()).collect::<Vec<_>>(), [wmf(12)]);
+}
+
+#[test]
+fn a_rollback_is_finished_and_not_made_anew_though_content_moved_since() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    assert!(back::taken_back(&books, &Scope::Last).is_empty(), "nothing has moved");
+    promoted(&mut books, "group0", 11, None, 1);
+    promoted(&mut books, "group0", 12, None, 2);
+    let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "5xx").expect("it is planned");
+    done(&mut books, goal, 3);
+    let content = [(Component::Version(wmf(10)), Digest::of(b"hot fix"))].into();
+    let goal = content::sync(site(&policy, &books, 4), &content, None, false, "fix").expect("it is planned");
+    done(&mut books, goal, 4);
+    let again = back::rollback(site(&policy, &books, 5), &Scope::Last, "5xx").expect("it is planned");
+    assert_eq!((again.is_new, again.changes.len()), (false, 0));
+    assert!(back::taken_back(&books, &Scope::Last).is_empty(), "it would finish one");
+}
+
+#[test]
+fn undo_leaves_alone_what_another_sync_brought() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    let [ten, eleven] = [10, 11].map(|n| Component::Version(wmf(n)));
+    let first = books.wanted().expect("it is").wanted[&ten];
+    for (now, component) in [(1, &ten), (2, &eleven)] {
+        let content = [(component.clone(), Digest::of(format!("fix {now}").as_bytes()))].into();
+        let goal = content::sync(site(&policy, &books, now), &content, None, false, "fix").expect("it is planned");
+        done(&mut books, goal, now);
+    }
+    let syncs: Vec<_> = content::undoable(&books).map(|rollout| rollout.id).collect();
+    assert_eq!(syncs.len(), 2);
+    let goal = content::undo(site(&policy, &books, 3), Some(syncs[1]), "worse").expect("it is planned");
+    assert_eq!([&ten, &eleven].map(|of| goal.snapshot.wanted[of]), [first, Digest::of(b"fix 2")]);
+    assert_eq!((goal.snapshot.id, goal.snapshot.at), (books.next_snapshot(), Time(3)));
+    done(&mut books, goal, 3);
+    assert_eq!(content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(), [syncs[0]]);
+    // What is wanted already is no sync to undo.
+    let content = [(eleven, Digest::of(b"fix 2"))].into();
+    let goal = content::sync(site(&policy, &books, 4), &content, None, false, "once more").expect("it is planned");
+    done(&mut books, goal, 4);
+    assert_eq!(content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(), [syncs[0]]);
+}
+
+#[test]
+fn hosts_keep_what_is_wanted_and_what_an_undertaking_needs() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    let kept = |books: &Books| {
+        let keep =
+            content::collect(site(&policy, books, 9), "room").expect("it is planned").keep.expect("it keeps some");
+        keep.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    expect!["1.27.0-wmf.10 1.27.0-wmf.11 1.27.0-wmf.12 1.27.0-wmf.9"].assert_eq(&kept(&books));
+    let goal = content::sync(site(&policy, &books, 1), &Default::default(), None, true, "cut").expect("it is planned");
+    done(&mut books, goal, 1);
+    expect!["1.27.0-wmf.10 1.27.0-wmf.9"].assert_eq(&kept(&books));
+    let content = [(Component::Version(wmf(13)), Digest::of(b"13"))].into();
+    let goal = content::sync(site(&policy, &books, 2), &content, None, false, "cut").expect("it is planned");
+    opened(&mut books, goal, false);
+    expect!["1.27.0-wmf.10 1.27.0-wmf.13 1.27.0-wmf.9"].assert_eq(&kept(&books));
+}
+
+#[test]
+fn the_first_map_has_every_wiki() {
+    let policy = policy(12);
+    let (empty, mut map) =
+        (Books::new(crate::model::ids::BooksId(7)), books(&policy).wanted().expect("it is").map.clone());
+    let sync = |map: &_| content::sync(site(&policy, &empty, 1), &Default::default(), Some(map), true, "first");
+    assert!(sync(&map).is_ok());
+    map.0.remove(&wiki("enwiki"));
+    let blocked = sync(&map).expect_err("one is lost");
+    expect!["the version map lacks 1 of the wikis in groups.yaml, enwiki first"].assert_eq(&blocked.what);
+    let blocked = content::sync(site(&policy, &empty, 1), &Default::default(), None, true, "first");
+    assert_eq!(blocked.expect_err("there is no map").why, Why::Paused);
 }
