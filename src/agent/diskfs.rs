@@ -224,6 +224,11 @@ fn hash_rest(from: &mut impl Read, buffer: &mut [u8], first: usize) -> io::Resul
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes))
 }
 
+/// How many files there is room for, where a file system that counts none has room for any number.
+pub(super) fn inodes_free(all: u64, available: u64) -> u64 {
+    if all == 0 { u64::MAX } else { available }
+}
+
 fn written(file: &File, digest: Digest) -> io::Result<Written> {
     Ok(Written { digest, stat: disktree::stat_of(&fs::fstat(file)?) })
 }
@@ -275,7 +280,7 @@ impl HostFs for DiskFs {
 
     fn space(&self) -> io::Result<Space> {
         let found = fs::fstatvfs(self.base(Base::Root)?)?;
-        let inodes_free = if found.f_files == 0 { u64::MAX } else { found.f_favail };
+        let inodes_free = inodes_free(found.f_files, found.f_favail);
         Ok(Space { bytes_free: found.f_bavail.saturating_mul(found.f_frsize), inodes_free })
     }
 

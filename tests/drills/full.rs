@@ -27,6 +27,8 @@ fn drill(drill: &'static Drill, part: impl Fn(&Stand) -> String, enough_kb: usiz
     let (end, judged) = tried(&0);
     assert!(end != End::Code(0) && judged == Ok(()), "without room it ended with {end}: {judged:?}");
     assert_eq!(tried(&PLENTY_KB), (End::Code(0), Ok(())));
+    let reaches = (0..5).any(|_| tried(&enough_kb) == (End::Code(0), Ok(())));
+    assert!(reaches, "{enough_kb} kB are not enough, so that the last writes are never without room");
     let rooms = (PAGE_KB..enough_kb).step_by(PAGE_KB).map(|room| (format!("{room} kB"), room));
     try_points(&format!("{}, {part} full", drill.name), &rooms.collect::<Vec<_>>(), USUALLY, |room| {
         let (end, judged) = tried(room);

@@ -2,9 +2,9 @@
 //! takes over, and what is left is judged by its bytes.
 //!
 //! A run of the tests tries a few points of each drill, evenly spread. `POINTSMAN_DRILLS=all` tries all of them, which
-//! takes an hour; `POINTSMAN_DRILLS=50` fifty of each; `POINTSMAN_DRILLS=3/12` the third of twelve slices that have no point
-//! in common and together all of them. What was tried so adds up in `target/drills.jsonl`. docs/reliability.md has what
-//! came of it.
+//! takes one to two hours; `POINTSMAN_DRILLS=50` fifty of each; `POINTSMAN_DRILLS=3/12` the third of twelve slices that
+//! have no point in common and together all of them. What was tried so adds up in `target/drills.jsonl`.
+//! docs/reliability.md has what came of it.
 
 mod amount;
 mod failing;

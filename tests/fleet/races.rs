@@ -5,7 +5,7 @@ use crate::site::{end_of, signal};
 use rusqlite::Connection;
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 use std::time::Duration;
 
@@ -100,9 +100,14 @@ fn ctrl_c_at_a_terminal_is_for_the_controller_and_hosts_finish() {
     fleet.at_the_gate(1, &mut promote);
     let group = rustix::process::Pid::from_raw(i32::try_from(promote.id()).expect("a process id"));
     rustix::process::kill_process_group(group.expect("a process id"), Signal::INT).expect("it is ours");
+    let mut heard = BufReader::new(promote.stderr.take().expect("it is piped"));
+    let mut said = String::new();
+    while !said.contains("stopping: no new step begins") {
+        assert!(heard.read_line(&mut said).expect("it is text") > 0, "it ended: {said}");
+    }
     drop(gate);
-    let said = end_of(promote).is(130).said();
-    assert!(said.contains("stopping: no new step begins"), "{said}");
+    heard.read_to_string(&mut said).expect("it is text");
+    end_of(promote).is(130);
     assert!(!said.contains("no answer came") && !said.contains("closed the connection"), "{said}");
     fleet.run(&["converge"]).is(0);
     fleet.all_serve(0, &[]);

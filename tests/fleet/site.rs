@@ -192,11 +192,12 @@ impl TestFleet {
         text
     }
 
+    /// It opens the pipe before it says that it is there: afterwards whoever writes may be gone, and it would wait for ever.
     fn restart_hook(&self) -> String {
         let dir = self.dir.path().display();
         format!(
             "read host < /proc/sys/kernel/hostname\n[ -e {dir}/gate-$host ] || exit 0\n\
-             touch {dir}/reached-$host\nread go < {dir}/fifo\nexit 0\n"
+             exec 3< {dir}/fifo\ntouch {dir}/reached-$host\nread go <&3\nexit 0\n"
         )
     }
 
