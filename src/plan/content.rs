@@ -153,3 +153,6 @@ fn find_sync(site: Site<'_>, which: Option<RolloutId>) -> Result<&Rollout, Block
     };
     found.ok_or_else(|| Blocked::new(Why::Usage, "there is no such sync to undo").hint("pointsman history"))
 }
+
+#[cfg(test)]
+mod tests;

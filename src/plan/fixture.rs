@@ -124,6 +124,16 @@ pub fn done(books: &mut Books, goal: Goal, now: u64) {
     assert_eq!(books.current, Some(moves));
 }
 
+/// Opens a goal's undertaking, which moves hosts already if it is `dispatched`.
+pub fn opened(books: &mut Books, goal: Goal, dispatched: bool) {
+    let id = goal.rollout.id;
+    books
+        .apply(Time(2), &Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false });
+    if dispatched {
+        books.apply(Time(2), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
+    }
+}
+
 /// `version: n` for each version of a map, in one line.
 pub fn counts(map: &VersionMap) -> String {
     let words = map.counts().into_iter().map(|(version, n)| format!("{version}: {n}"));

@@ -2,7 +2,7 @@
 
 use super::back::{self, Scope};
 use super::content;
-use super::fixture::{books, counts, done, group, policy, site, wiki, wmf};
+use super::fixture::{books, counts, done, group, opened, policy, site, wiki, wmf};
 use super::forward::{self, Subject, pin, promote, unpin};
 use super::goal::{Goal, PinFate, Why};
 use super::hosts::plan;
@@ -344,16 +344,6 @@ fn a_sync_of_all_staging_lets_go_of_what_nobody_uses() {
     assert_eq!(goal.snapshot.wanted.len(), 6, "a sync of single files lets go of nothing");
 }
 
-/// Opens a goal's undertaking, which moves hosts already if it is `dispatched`.
-fn opened(books: &mut Books, goal: Goal, dispatched: bool) {
-    let id = goal.rollout.id;
-    books
-        .apply(Time(2), &Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false });
-    if dispatched {
-        books.apply(Time(2), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
-    }
-}
-
 #[test]
 fn a_promotion_that_never_moved_a_host_is_neither_taken_back_nor_taken_up() {
     let policy = policy(12);
@@ -417,62 +407,4 @@ fn a_rollback_is_finished_and_not_made_anew_though_content_moved_since() {
     let again = back::rollback(site(&policy, &books, 5), &Scope::Last, "5xx").expect("it is planned");
     assert_eq!((again.is_new, again.changes.len()), (false, 0));
     assert!(back::taken_back(&books, &Scope::Last).is_empty(), "it would finish one");
-}
-
-#[test]
-fn undo_leaves_alone_what_another_sync_brought() {
-    let policy = policy(12);
-    let mut books = books(&policy);
-    let [ten, eleven] = [10, 11].map(|n| Component::Version(wmf(n)));
-    let first = books.wanted().expect("it is").wanted[&ten];
-    for (now, component) in [(1, &ten), (2, &eleven)] {
-        let content = [(component.clone(), Digest::of(format!("fix {now}").as_bytes()))].into();
-        let goal = content::sync(site(&policy, &books, now), &content, None, false, "fix").expect("it is planned");
-        done(&mut books, goal, now);
-    }
-    let syncs: Vec<_> = content::undoable(&books).map(|rollout| rollout.id).collect();
-    assert_eq!(syncs.len(), 2);
-    let goal = content::undo(site(&policy, &books, 3), Some(syncs[1]), "worse").expect("it is planned");
-    assert_eq!([&ten, &eleven].map(|of| goal.snapshot.wanted[of]), [first, Digest::of(b"fix 2")]);
-    assert_eq!((goal.snapshot.id, goal.snapshot.at), (books.next_snapshot(), Time(3)));
-    done(&mut books, goal, 3);
-    assert_eq!(content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(), [syncs[0]]);
-    // What is wanted already is no sync to undo.
-    let content = [(eleven, Digest::of(b"fix 2"))].into();
-    let goal = content::sync(site(&policy, &books, 4), &content, None, false, "once more").expect("it is planned");
-    done(&mut books, goal, 4);
-    assert_eq!(content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(), [syncs[0]]);
-}
-
-#[test]
-fn hosts_keep_what_is_wanted_and_what_an_undertaking_needs() {
-    let policy = policy(12);
-    let mut books = books(&policy);
-    let kept = |books: &Books| {
-        let keep =
-            content::collect(site(&policy, books, 9), "room").expect("it is planned").keep.expect("it keeps some");
-        keep.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    };
-    expect!["1.27.0-wmf.10 1.27.0-wmf.11 1.27.0-wmf.12 1.27.0-wmf.9"].assert_eq(&kept(&books));
-    let goal = content::sync(site(&policy, &books, 1), &Default::default(), None, true, "cut").expect("it is planned");
-    done(&mut books, goal, 1);
-    expect!["1.27.0-wmf.10 1.27.0-wmf.9"].assert_eq(&kept(&books));
-    let content = [(Component::Version(wmf(13)), Digest::of(b"13"))].into();
-    let goal = content::sync(site(&policy, &books, 2), &content, None, false, "cut").expect("it is planned");
-    opened(&mut books, goal, false);
-    expect!["1.27.0-wmf.10 1.27.0-wmf.13 1.27.0-wmf.9"].assert_eq(&kept(&books));
-}
-
-#[test]
-fn the_first_map_has_every_wiki() {
-    let policy = policy(12);
-    let (empty, mut map) =
-        (Books::new(crate::model::ids::BooksId(7)), books(&policy).wanted().expect("it is").map.clone());
-    let sync = |map: &_| content::sync(site(&policy, &empty, 1), &Default::default(), Some(map), true, "first");
-    assert!(sync(&map).is_ok());
-    map.0.remove(&wiki("enwiki"));
-    let blocked = sync(&map).expect_err("one is lost");
-    expect!["the version map lacks 1 of the wikis in groups.yaml, enwiki first"].assert_eq(&blocked.what);
-    let blocked = content::sync(site(&policy, &empty, 1), &Default::default(), None, true, "first");
-    assert_eq!(blocked.expect_err("there is no map").why, Why::Paused);
 }
