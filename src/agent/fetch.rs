@@ -136,7 +136,10 @@ fn ended() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::Agent;
+    use crate::agent::tests::bench::{Controller, memory, tree};
     use crate::wire::fetch::Address;
+    use crate::wire::pieces::pieces;
 
     /// A mirror that says this of everything.
     struct Says(Result<Vec<u8>, Failure>);
@@ -163,15 +166,7 @@ mod tests {
     impl Mirror for Goes {
         fn get<'a>(&'a mut self, _: &Parcel) -> Result<Box<dyn Read + 'a>, Failure> {
             let Some(kind) = self.0 else { return Ok(Box::new(io::repeat(b'w').take(1 << 20))) };
-            Ok(Box::new(b"what".chain(Breaks(kind))))
-        }
-    }
-
-    struct Breaks(io::ErrorKind);
-
-    impl Read for Breaks {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(self.0.into())
+            Ok(Box::new(pieces([Ok(b"what"), Err(kind)])))
         }
     }
 
@@ -199,10 +194,9 @@ mod tests {
 
     #[test]
     fn s21_an_order_is_bounded() {
-        let mut agent = crate::agent::Agent::new(crate::agent::tests::bench::memory());
-        let mut controller = crate::agent::tests::bench::Controller::new(1);
+        let (mut agent, mut controller) = (Agent::new(memory()), Controller::new(1));
         controller.observe(&mut agent, &[]).expect("obeyed");
-        let tree = crate::agent::tests::bench::tree("1.27.0-wmf.10");
+        let tree = tree("1.27.0-wmf.10");
         let mut transfer = controller.begin(&mut agent, &tree, tree.want()).expect("begun");
         let mut of = |files: usize, ca: usize| {
             let parcel = Parcel { address: Address::new("x"), digest: Digest::of(b""), bytes: 0 };

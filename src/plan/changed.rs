@@ -193,10 +193,10 @@ mod tests {
     use super::*;
     use crate::config::policy::Policy;
     use crate::config::sections;
-    use crate::model::books::{Hold, Record};
+    use crate::model::books::Hold;
     use crate::model::time::Time;
     use crate::plan::facts::{Facts, Load};
-    use crate::plan::fixture::{books, done, group, policy, site, wmf};
+    use crate::plan::fixture::{books, done, group, opened, policy, site, wmf};
     use crate::plan::saved::Planned;
     use crate::plan::{forward, hosts};
     use expect_test::{Expect as Text, expect};
@@ -298,8 +298,7 @@ mod tests {
     fn what_was_unfinished_then_is_so_still_or_has_ended() {
         let (policy, mut books) = (policy(3), books(&policy(3)));
         let goal = made(&policy, &books, 1).expect("it is planned").goal;
-        let (rollout, snapshot) = (goal.rollout, Some(goal.snapshot));
-        books.apply(Time(1), &Record::Opened { rollout, snapshot, moves_current: false });
+        opened(&mut books, goal, false, 1);
         let was = Basis::of(&policy, &books);
         assert_eq!(basis(&was, &was, &books, true), [""; 0]);
         let now = Basis { unfinished: BTreeSet::new(), ..was.clone() };

@@ -113,25 +113,23 @@ pub fn site<'a>(policy: &'a Policy, books: &'a Books, now: u64) -> Site<'a> {
     Site { policy, books, now: Time(now), by: "operator@deploy1001" }
 }
 
+/// The books after the undertaking of `goal` was opened, which moves hosts already if it is `dispatched`.
+pub fn opened(books: &mut Books, goal: Goal, dispatched: bool, now: u64) {
+    let id = goal.rollout.id;
+    let snapshot = goal.is_new.then_some(goal.snapshot);
+    books.apply(Time(now), &Record::Opened { rollout: goal.rollout, snapshot, moves_current: false });
+    if dispatched {
+        books.apply(Time(now), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
+    }
+}
+
 /// The books after `goal` was carried out on every host.
 pub fn done(books: &mut Books, goal: Goal, now: u64) {
     let (id, moves, effect) = (goal.rollout.id, goal.rollout.to, goal.rollout.effect.clone());
-    let snapshot = goal.is_new.then_some(goal.snapshot);
-    books.apply(Time(now), &Record::Opened { rollout: goal.rollout, snapshot, moves_current: false });
-    books.apply(Time(now), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
+    opened(books, goal, true, now);
     let ended = Record::Ended { rollout: id, status: Status::Done, moves_current: true, effect };
     books.apply(Time(now), &ended);
     assert_eq!(books.current, Some(moves));
-}
-
-/// Opens a goal's undertaking, which moves hosts already if it is `dispatched`.
-pub fn opened(books: &mut Books, goal: Goal, dispatched: bool) {
-    let id = goal.rollout.id;
-    books
-        .apply(Time(2), &Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false });
-    if dispatched {
-        books.apply(Time(2), &Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() });
-    }
 }
 
 /// `version: n` for each version of a map, in one line.

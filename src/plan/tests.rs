@@ -100,11 +100,7 @@ fn a_rollback_of_a_promotion_under_way_takes_it_back_too() {
     let mut books = books(&policy);
     promoted(&mut books, "group0", 11, None, 1);
     let goal = promote(site(&policy, &books, 2), &group("group1"), &wmf(11), "train", None).expect("it is planned");
-    let id = goal.rollout.id;
-    let opened = Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false };
-    books.apply(Time(2), &opened);
-    let intents = Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() };
-    books.apply(Time(2), &intents);
+    opened(&mut books, goal, true, 2);
     let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "no").expect("it is planned");
     expect![[r#"
         group0: 5 from 1.27.0-wmf.11 to 1.27.0-wmf.10
@@ -165,7 +161,7 @@ fn a_hold_an_expired_pin_and_an_unfinished_undertaking_stop_forward_moves_only()
     let mut unfinished = fresh;
     let goal =
         promote(site(&policy, &unfinished, 1), &group("group0"), &wmf(11), "train", None).expect("it is planned");
-    opened(&mut unfinished, goal, true);
+    opened(&mut unfinished, goal, true, 2);
     let second = promote(site(&policy, &unfinished, 3), &group("group1"), &wmf(11), "train", None);
     let blocked = second.expect_err("it is not");
     assert_eq!((blocked.why, blocked.hint.as_deref()), (Why::Paused, Some("pointsman converge")));
@@ -179,7 +175,7 @@ fn a_rollback_that_was_dropped_has_taken_nothing_back() {
     promoted(&mut books, "group0", 11, None, 1);
     let goal = back::rollback(site(&policy, &books, 2), &Scope::Last, "5xx").expect("it is planned");
     let rollout = goal.rollout.id;
-    opened(&mut books, goal, false);
+    opened(&mut books, goal, false, 2);
     let effect = String::new();
     books.apply(Time(2), &Record::Ended { rollout, status: Status::Dropped, moves_current: false, effect });
     assert!(promote(site(&policy, &books, 3), &group("group1"), &wmf(11), "train", None).is_ok());
@@ -350,7 +346,7 @@ fn a_promotion_that_never_moved_a_host_is_neither_taken_back_nor_taken_up() {
     let mut books = books(&policy);
     promoted(&mut books, "group0", 11, None, 1);
     let goal = promote(site(&policy, &books, 2), &group("group1"), &wmf(11), "train", None).expect("it is planned");
-    opened(&mut books, goal, false);
+    opened(&mut books, goal, false, 2);
     let goal = back::rollback(site(&policy, &books, 3), &Scope::Last, "no").expect("it is planned");
     expect![[r#"
         group0: 5 from 1.27.0-wmf.11 to 1.27.0-wmf.10

@@ -49,7 +49,7 @@ fn hosts_keep_what_is_wanted_and_what_an_undertaking_needs() {
     expect!["1.27.0-wmf.10 1.27.0-wmf.9"].assert_eq(&kept(&books));
     let content = [(Component::Version(wmf(13)), Digest::of(b"13"))].into();
     let goal = content::sync(site(&policy, &books, 2), &content, None, false, "cut").expect("it is planned");
-    opened(&mut books, goal, false);
+    opened(&mut books, goal, false, 2);
     expect!["1.27.0-wmf.10 1.27.0-wmf.13 1.27.0-wmf.9"].assert_eq(&kept(&books));
 }
 

@@ -143,12 +143,7 @@ fn a_promotion_that_moved_nothing_is_not_taken_back() {
         fleet.promotes(Others, "group0", 11);
         let goal = fleet.goal(Run, |site| promote(site, &group("group1"), &wmf(12), "x", None));
         let id = goal.rollout.id;
-        let opened = Record::Opened { rollout: goal.rollout, snapshot: Some(goal.snapshot), moves_current: false };
-        fleet.books.apply(Time(fleet.now), &opened);
-        if switched {
-            let sent = Record::Intents { rollout: id, command: "switch".to_owned(), hosts: Vec::new() };
-            fleet.books.apply(Time(fleet.now), &sent);
-        }
+        fixture::opened(&mut fleet.books, goal, switched, fleet.now);
         if status != Status::Open {
             let (moves_current, effect) = (status == Status::Owed, String::new());
             fleet.books.apply(Time(fleet.now), &Record::Ended { rollout: id, status, moves_current, effect });
