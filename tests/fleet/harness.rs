@@ -3,6 +3,7 @@
 //! Every host has an address, a host key, a root and a home of its own. All see their root under one and the same path,
 //! so that one groups.yaml serves them. Everything runs as root on this machine and is ended by process id.
 
+use crate::site::Room;
 use crate::sshd::{Broken, Host, run};
 use pointsman::config;
 use pointsman::config::policy::Policy;
@@ -15,7 +16,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::MutexGuard;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -34,8 +34,8 @@ pub struct TestFleet {
     pub more_ssh_config: String,
     /// groups.yaml of a whole site, instead of the small one that tests of the fleet alone need.
     pub site: Option<String>,
-    /// Keeps other sites of this process waiting.
-    pub alone: Option<MutexGuard<'static, ()>>,
+    /// What a whole site takes of the machine; others of this process wait for it.
+    pub room: Option<Room>,
     /// Keeps other test runs away from our addresses.
     _reserved: TcpListener,
 }
@@ -68,7 +68,7 @@ impl TestFleet {
             hosts: hosts_made,
             more_ssh_config: String::new(),
             site: None,
-            alone: None,
+            room: None,
             _reserved: reserved,
         };
         fleet.write_files(hosts);

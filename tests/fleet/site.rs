@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The version that is served at first, as it stands in wikiversions.php.
@@ -37,8 +37,31 @@ const BUILD: &str = "#!/bin/sh\nset -e\nmkdir -p cache/l10n\nfor l in de en fr; 
 /// How long a child may take to come to where a test waits for it.
 const REACHED_MAX: Duration = Duration::from_secs(60);
 
-/// One site at a time: sixteen servers and their agents are as much as a small machine carries within deadlines.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Hosts of sites that run at once: so many servers and their agents are as much as a small machine carries within deadlines.
+const ROOM: usize = 32;
+/// How many of [`ROOM`] are taken, and who waits until some are free.
+static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// Room that a site takes as long as this lives.
+pub struct Room(usize);
+
+impl Room {
+    /// Waits for room for so many hosts; more than there is wait for all of it.
+    fn take(hosts: usize) -> Self {
+        let hosts = hosts.min(ROOM);
+        let taken = TAKEN.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = TAKEN.1.wait_while(taken, |taken| *taken + hosts > ROOM);
+        *waited.unwrap_or_else(PoisonError::into_inner) += hosts;
+        Self(hosts)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *TAKEN.0.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        TAKEN.1.notify_all();
+    }
+}
 
 /// How a command ended and what it said.
 #[derive(Debug)]
@@ -78,9 +101,9 @@ impl TestFleet {
     /// Starts `count` healthy hosts and makes a site of them: 8 wikis in three groups, one pinned, and three versions
     /// in staging. The first host is a debug host, the next two are canaries. Nothing is synced yet.
     pub fn site(count: usize) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = Room::take(count);
         let mut fleet = Self::ssh(count);
-        fleet.alone = Some(alone);
+        fleet.room = Some(room);
         fleet.write_program();
         for host in &fleet.hosts {
             fs::create_dir_all(host.root.join("mediawiki")).expect("the host is ours");
