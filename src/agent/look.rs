@@ -29,7 +29,7 @@ pub(super) struct Depth {
     nonce: Option<u64>,
     /// Whether the web server's work goes before.
     in_background: bool,
-    /// How old a proof may be that was written down, ms; `None`: none will do.
+    /// How old a proof may be that was written down, ms; `None`: none will do. At L3 none does.
     age_ms_max: Option<u64>,
 }
 
@@ -66,8 +66,7 @@ impl Depth {
     /// As it is asked for. Nobody is thought to wait for an L3.
     pub fn of(peek: &Peek) -> Self {
         let level = if peek.nonce.is_some() { peek.level.max(Level::L2) } else { peek.level };
-        let age_ms_max = peek.proof_age_ms_max.filter(|_| level < Level::L3);
-        Self { level, nonce: peek.nonce, in_background: level == Level::L3, age_ms_max }
+        Self { level, nonce: peek.nonce, in_background: level == Level::L3, age_ms_max: peek.proof_age_ms_max }
     }
 
     /// The same for somebody who waits for it.
@@ -357,5 +356,14 @@ mod tests {
         assert!(sample(3, 0).is_empty());
         let drawn: BTreeSet<u64> = (0..40).flat_map(|nonce| sample(nonce, 100)).collect();
         assert_eq!(drawn.len(), 100, "no file is out of reach");
+    }
+
+    /// The numbers that follow 1234567, see <https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64>.
+    #[test]
+    fn a_sample_is_drawn_by_split_mix_64() {
+        let drawn = sample(1_234_567, u64::MAX);
+        for number in [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431] {
+            assert!(drawn.contains(&number), "{number}");
+        }
     }
 }

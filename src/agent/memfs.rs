@@ -306,7 +306,9 @@ impl HostFs for MemFs {
         Ok(SwitchLock { handle: None })
     }
 
-    fn stand_back(&self) {}
+    fn stand_back(&self) {
+        self.host.stand_back();
+    }
 
     fn now_ns(&mut self) -> io::Result<i64> {
         let next = self.stopped_at.unwrap_or(self.ticks + 1);

@@ -7,6 +7,8 @@ use crate::model::question::{MachineFacts, PluginSaid};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// Log files, numbers and plugins.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,8 @@ pub struct MemHost {
     pub machine: MachineFacts,
     /// What each plugin says, by program; others are not there.
     pub plugins: BTreeMap<String, PluginSaid>,
+    /// The threads that stood back, whichever copy of this host they worked on.
+    pub stood_back: Arc<Mutex<Vec<ThreadId>>>,
     inodes: u64,
 }
 
@@ -62,5 +66,10 @@ impl MemHost {
     pub fn plugin(&self, argv: &[String]) -> io::Result<PluginSaid> {
         let said = argv.first().and_then(|program| self.plugins.get(program));
         said.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// The thread that asks stands back.
+    pub fn stand_back(&self) {
+        self.stood_back.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
     }
 }

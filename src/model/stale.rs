@@ -52,6 +52,8 @@ pub enum StaleReason {
     /// It did not obey.
     Refused(Refusal),
     /// A command was sent and no answer came: it counts as switched.
+    Unanswered(Fault),
+    /// The same, in books that do not say why none came.
     Unknown,
     /// Switched on disk, but the restart hook failed, so it may serve old code.
     RestartFailed(String),

@@ -48,6 +48,9 @@ pub fn reason(reason: &StaleReason) -> String {
             format!("serves {have}, wanted is {}", want.short())
         }
         StaleReason::Refused(refusal) => format!("refused: {}", self::refusal(refusal)),
+        StaleReason::Unanswered(fault) => {
+            format!("a command was sent and no answer came ({}), so it counts as switched", self::fault(fault))
+        }
         StaleReason::Unknown => "a command was sent and no answer came, so it counts as switched".to_owned(),
         StaleReason::RestartFailed(why) => {
             format!("switched, but the restart hook failed ({}), so it may serve old code", Untrusted(why))
@@ -137,9 +140,10 @@ pub fn remedy(host: impl Display, reason: &StaleReason) -> String {
             format!("{sync} (after its agent's state directory was removed by hand)")
         }
         StaleReason::BooksBehind { .. } => "pointsman books rebuild (or put the newest books back)".to_owned(),
-        StaleReason::MapDiffers { .. } | StaleReason::Unknown | StaleReason::RestartFailed(_) => {
-            "pointsman converge".to_owned()
-        }
+        StaleReason::MapDiffers { .. }
+        | StaleReason::Unanswered(_)
+        | StaleReason::Unknown
+        | StaleReason::RestartFailed(_) => "pointsman converge".to_owned(),
         StaleReason::Suspect(_) => format!("pointsman converge {host}"),
     }
 }

@@ -38,7 +38,7 @@ impl Machine<'_> {
                 self.fail(host, StaleReason::RestartFailed(words));
             }
             // It may have switched and the answer got lost: it counts as switched until it shows what it serves.
-            (Step::Switching, Err(_)) => self.fail(host, StaleReason::Unknown),
+            (Step::Switching, Err(fault)) => self.fail(host, StaleReason::Unanswered(fault)),
             (Step::Confirming, _) => self.set_done(host),
             (step, Ok(Reply::Refused(refusal))) => {
                 let reason = self.refused(host, &step, refusal);

@@ -82,11 +82,11 @@ impl Machine<'_> {
                 }
             }
             (Step::Switching, Err(_)) if planted(Bug::LostAnswerCountsAsDone) => self.send_confirm(host),
-            (Step::Switching, Err(_)) if planted(Bug::RepeatsWithoutALook) => match self.hosts[host].expect() {
+            (Step::Switching, Err(fault)) if planted(Bug::RepeatsWithoutALook) => match self.hosts[host].expect() {
                 Some(expect) if !self.tried_too_often(host) => self.send_switch(host, expect, Direction::Back),
-                _ => self.leave(host, StaleReason::Unknown),
+                _ => self.leave(host, StaleReason::Unanswered(fault)),
             },
-            (Step::Switching, Err(_)) => self.observe_again(host, StaleReason::Unknown),
+            (Step::Switching, Err(fault)) => self.observe_again(host, StaleReason::Unanswered(fault)),
             (Step::Confirming, answer) if self.plan.goal.keep.is_some() => {
                 let collected = match answer {
                     Ok(Reply::Collected(collected)) => Ok(collected),
@@ -143,9 +143,9 @@ impl Machine<'_> {
             _ => false,
         };
         let others = self.hosts.iter_mut().filter(|(_, state)| is_no_more(state));
-        let others: Vec<_> = others.map(|(name, state)| (name.clone(), state.failure.take())).collect();
+        let others: Vec<_> = others.filter_map(|(name, state)| Some((name.clone(), state.failure.take()?))).collect();
         for (other, reason) in others {
-            self.observe_again(&other, reason.unwrap_or(StaleReason::Unknown));
+            self.observe_again(&other, reason);
         }
     }
 

@@ -193,7 +193,8 @@ fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
     hard.fleet.at_the_gate(1, &mut promote);
     hard.break_all();
     drop(gate);
-    let promoted = watched(promote, "promote").is(8);
+    let unanswered = "a command was sent and no answer came (timed out waiting for the agent's answer)";
+    let promoted = watched(promote, "promote").is(8).names(&hard.name(bad[0]), unanswered);
     hard.names_all(&promoted, "owed: ");
     hard.fleet.all_serve(5, &bad);
     hard.nobody_waited(Broken::Stopped, "switch", since);

@@ -123,6 +123,64 @@ fn what_an_observe_finds_under_an_unchanged_stat_is_repaired() {
     }
 }
 
+#[test]
+fn an_observe_that_hashes_no_young_files_calls_none_old() {
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
+    agent.fs.stop_clock(Some(1_000_000));
+    let mut controller = prepared(&mut agent, &tree);
+    agent.fs.overwrite(&index_php(), b"<?php SHARED").expect("nothing is seen of it");
+    agent.fs.stop_clock(Some(2_000_000));
+    let touched = Place::root("php-1.27.0-wmf.10/includes/copy.php");
+    agent.fs.write(&touched, b"<?php // 1.27.0-wmf.10").expect("the same bytes");
+    assert!(observe(&mut agent, &mut controller, &tree, Level::L1).readiness[0].1.is_ready());
+    let refused = controller.switch(&mut agent, &super::bench::map("1.27.0-wmf.10"), &[tree.want()]);
+    assert!(matches!(refused, Err(Refusal::NotReady(_))), "{refused:?}");
+}
+
+#[test]
+fn a_tree_that_is_old_is_known_again_after_one_look_of_another_boot() {
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
+    agent.fs.stop_clock(Some(1_000_000));
+    let mut controller = prepared(&mut agent, &tree);
+    agent.fs.stop_clock(Some(2_000_000));
+    observe(&mut agent, &mut controller, &tree, Level::L2);
+    agent.fs.reboot();
+    observe(&mut agent, &mut controller, &tree, Level::L1);
+    assert_eq!(proven(&agent, &tree, Level::L1), Some(Level::L1));
+}
+
+#[test]
+fn only_a_look_that_nobody_waits_for_stands_back_and_never_who_asks() {
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
+    let mut controller = prepared(&mut agent, &tree);
+    let stood_back = Arc::clone(&agent.fs.host.stood_back);
+    let threads = || std::mem::take(&mut *stood_back.lock().expect("nobody panicked"));
+    proven(&agent, &tree, Level::L2);
+    assert_eq!(threads(), []);
+    proven(&agent, &tree, Level::L3);
+    let behind = threads();
+    assert!(!behind.is_empty() && !behind.contains(&std::thread::current().id()), "{behind:?}");
+    observe(&mut agent, &mut controller, &tree, Level::L3);
+    assert_eq!(threads(), [], "a command is waited for");
+}
+
+on_both! {
+    fn an_index_of_an_earlier_state_proves_nothing_of_this_one(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        let mut controller = prepared(agent, &tree);
+        let places = ["index", "seal"].map(|name| Place::state(format!("{name}/php-1.27.0-wmf.10")));
+        let earlier = places.each_ref().map(|at| agent.fs.read(at, 1 << 20).expect("there"));
+        controller.prepare(agent, &tree, tree.want_built(), &build()).expect("built");
+        for (at, bytes) in places.iter().zip(&earlier) {
+            agent.fs.write(at, bytes).expect("written");
+        }
+        for level in LEVELS {
+            let found = readiness(agent, &tree.want_built(), level);
+            assert!(matches!(found, Readiness::Unproven { .. }), "{level}: {found:?}");
+        }
+    }
+}
+
 on_both! {
     fn a_state_without_a_seal_is_as_good_and_gets_one(agent) {
         let tree = tree("1.27.0-wmf.10");

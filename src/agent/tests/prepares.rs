@@ -99,6 +99,18 @@ on_both! {
 }
 
 on_both! {
+    fn what_was_built_is_not_carried_over_to_where_a_file_is_sent(agent) {
+        let files = [("i18n/en.json", "{}", false), ("cache/l10n/en.cdb", "sent", false)];
+        let (first, other) = (component("php-1.27.0-wmf.10", &files[..1]), component("php-1.27.0-wmf.10", &files));
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &first, first.want_built(), &build()).expect("built");
+        let refused = controller.prepare(agent, &other, other.want_built(), &failing());
+        assert_eq!(refused, Err(Refusal::BuildFailed("exit code 3: no memory left".into())), "it is built anew");
+    }
+}
+
+on_both! {
     fn a_build_that_makes_too_little_or_nothing_is_refused(agent) {
         let tree = tree("1.27.0-wmf.10");
         let mut controller = Controller::new(1);

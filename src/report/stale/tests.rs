@@ -168,6 +168,7 @@ fn everything_else() {
         StaleReason::NotReady(vec![(version(), Readiness::Absent), (config, Readiness::Absent)]),
         StaleReason::MapDiffers { have: None, want: Digest::of(b"w") },
         StaleReason::MapDiffers { have: Some(Digest::of(b"h")), want: Digest::of(b"w") },
+        StaleReason::Unanswered(Fault::TimedOut("waiting for the agent's answer".into())),
         StaleReason::Unknown,
         StaleReason::RestartFailed("exit 1".into()),
         StaleReason::Missed("sync r12".into()),
@@ -190,6 +191,8 @@ fn everything_else() {
         HOST: serves no version map, wanted is f2f21520bebe
             pointsman converge
         HOST: serves version map c3af7b114121, wanted is f2f21520bebe
+            pointsman converge
+        HOST: a command was sent and no answer came (timed out waiting for the agent's answer), so it counts as switched
             pointsman converge
         HOST: a command was sent and no answer came, so it counts as switched
             pointsman converge
