@@ -51,6 +51,8 @@ pub struct MemFs {
     pub uptime_ms: u64,
     /// How many bytes fit in all; `None`: any number.
     pub capacity_bytes: Option<u64>,
+    /// How many inodes are free; what is made takes none of them.
+    pub inodes_free: u64,
     /// Whether the file systems are mounted read-only.
     pub read_only: bool,
     /// What runs as a hook; `None`: every hook fails.
@@ -92,6 +94,7 @@ impl MemFs {
             clock_ms: 0,
             uptime_ms: 0,
             capacity_bytes: None,
+            inodes_free: u64::MAX,
             read_only: false,
             hook: None,
             host: MemHost::default(),
@@ -261,11 +264,10 @@ impl HostFs for MemFs {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let Some(capacity) = self.capacity_bytes else {
-            return Ok(Space { bytes_free: u64::MAX, inodes_free: u64::MAX });
-        };
+        let inodes_free = self.inodes_free;
+        let Some(capacity) = self.capacity_bytes else { return Ok(Space { bytes_free: u64::MAX, inodes_free }) };
         let used: u64 = self.root.values().chain(self.state.values()).map(|node| stat_of(node).size).sum();
-        Ok(Space { bytes_free: capacity.saturating_sub(used), inodes_free: u64::MAX })
+        Ok(Space { bytes_free: capacity.saturating_sub(used), inodes_free })
     }
 
     fn boot_id(&self) -> io::Result<String> {

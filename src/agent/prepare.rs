@@ -249,7 +249,7 @@ fn fill(
 }
 
 /// A source that vanished or shrank meanwhile is no source, and no reason to stop.
-fn copied(result: io::Result<Written>) -> io::Result<Option<Written>> {
+pub(super) fn copied(result: io::Result<Written>) -> io::Result<Option<Written>> {
     match present(result) {
         Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(None),
         other => other,

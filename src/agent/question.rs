@@ -60,7 +60,7 @@ fn tail(fs: &impl HostFs, file: &Path, from: Option<Cursor>, bytes_max: u64) -> 
         None => tail.lost = from.inode != 0,
         Some(mut older) => {
             let taken = read(&mut older, from.offset, bytes_max, true, &mut tail)?;
-            if tail.left_bytes > 0 || taken == bytes_max {
+            if tail.left_bytes > 0 {
                 tail.left_bytes += log.size;
                 return Ok(tail);
             }

@@ -55,9 +55,7 @@ impl Shelf {
                     Ok(true) => {}
                     _ if blob.is_broken() => return Err(WireError::Cut),
                     Ok(false) => kept = Err(Refused::Spoilt),
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => kept = Err(Refused::Spoilt),
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => kept = Err(Refused::Full),
-                    Err(_) => kept = Err(Refused::System),
+                    Err(error) => kept = Err(refused(&error)),
                 }
             }
             blob.skip_rest()?;
@@ -90,6 +88,15 @@ impl Shelf {
             Some((its, known, serving)) if (*its, &**known) == (listen, token) => Ok(&mut **serving),
             _ => Err(Refused::Order),
         }
+    }
+}
+
+/// Why something could not be put on the shelf.
+pub(super) fn refused(error: &io::Error) -> Refused {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Refused::Spoilt,
+        io::ErrorKind::StorageFull => Refused::Full,
+        _ => Refused::System,
     }
 }
 

@@ -91,3 +91,18 @@ fn prefix(fs: &impl HostFs, bundle: &Bundle, group: &Group) -> Option<Vec<u8>> {
     }
     Some(prefix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::memfs::MemFs;
+
+    #[test]
+    fn a_group_that_stands_on_more_than_a_frame_may_have_is_left_out() {
+        let held = Held { component: "php-1.27.0-wmf.10".parse().expect("a component"), id: Digest::of(b"") };
+        let bundle = Bundle { base: Some(held), groups: Vec::new() };
+        let of = |prefix_bytes: u64| prefix(&MemFs::new(1), &bundle, &Group { prefix_bytes, ..Group::default() });
+        assert_eq!(of(BUNDLE_FRAME_BYTES_MAX), Some(Vec::new()));
+        assert_eq!((of(BUNDLE_FRAME_BYTES_MAX + 1), of(BUNDLE_FRAME_BYTES_MAX + 9)), (None, None));
+    }
+}

@@ -9,6 +9,9 @@ use crate::tree::path::{PATH_BYTES_MAX, RelPath, SEGMENT_BYTES_MAX};
 use std::collections::BTreeMap;
 use std::io;
 
+/// More than this is no tree of a version: as many directories as files may be in one.
+const ENTRIES_MAX: usize = 2 * TREE_FILES_MAX;
+
 /// Everything below a directory but directories themselves.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
@@ -43,8 +46,7 @@ pub(super) fn walk(fs: &impl HostFs, top: &Place) -> io::Result<Walk> {
 
 /// Shows all below `top`, which must be a directory, one after another.
 pub(super) fn each(fs: &impl HostFs, top: &Place, visit: &mut impl FnMut(Met<'_>)) -> io::Result<()> {
-    let mut going = Going { fs, top, at: top.clone(), path: String::new(), met: 0, visit };
-    going.directory(1)
+    Going { fs, top, at: top.clone(), path: String::new(), left: ENTRIES_MAX, visit }.directory(1)
 }
 
 struct Going<'a, F, V> {
@@ -53,7 +55,8 @@ struct Going<'a, F, V> {
     /// The directory that is being listed, and its path below the top.
     at: Place,
     path: String,
-    met: usize,
+    /// How many more may come.
+    left: usize,
     visit: &'a mut V,
 }
 
@@ -62,10 +65,8 @@ impl<F: HostFs, V: FnMut(Met<'_>)> Going<'_, F, V> {
     fn directory(&mut self, depth: usize) -> io::Result<()> {
         let (above, place_above) = (self.path.len(), self.at.path.len());
         for listed in self.fs.list(&self.at)? {
-            self.met += 1;
-            if self.met > 2 * TREE_FILES_MAX {
-                return Err(io::Error::other(format!("{} has more than {} files", self.top, 2 * TREE_FILES_MAX)));
-            }
+            let too_many = || io::Error::other(format!("{} has more than {ENTRIES_MAX} files", self.top));
+            self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
             let name = listed.name.to_str().filter(|name| name.len() <= SEGMENT_BYTES_MAX);
             if above > 0 {
                 self.path.push('/');
@@ -111,5 +112,34 @@ mod tests {
         each(&fs, &top, &mut note).expect("a directory");
         assert!(seen.len() == 6 && seen.is_sorted(), "{seen:?}");
         assert_eq!(seen, walk(&fs, &top).expect("a directory").files.into_keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn so_many_and_no_more() {
+        let mut fs = MemFs::new(1);
+        fs.make_dir(&Place::root("")).expect("made");
+        for path in ["top/a/b", "top/c"] {
+            fs.put(&Place::root(path), b"").expect("put");
+        }
+        let top = Place::root("top");
+        let of = |left: usize| {
+            let (at, path) = (top.clone(), String::new());
+            Going { fs: &fs, top: &top, at, path, left, visit: &mut |_: Met<'_>| {} }.directory(1)
+        };
+        of(3).expect("there are three");
+        assert_eq!(of(2).expect_err("a third").to_string(), format!("{top} has more than {ENTRIES_MAX} files"));
+    }
+
+    #[test]
+    fn what_is_too_deep_or_too_long_is_odd_and_nobody_goes_into_it() {
+        let mut fs = MemFs::new(1);
+        fs.make_dir(&Place::root("")).expect("made");
+        let deep = vec!["d"; TREE_DEPTH_MAX + 1].join("/");
+        let long = vec!["n".repeat(SEGMENT_BYTES_MAX); PATH_BYTES_MAX / SEGMENT_BYTES_MAX + 1].join("/");
+        for path in [&deep, &long] {
+            fs.put(&Place::root(format!("top/{path}/a")), b"").expect("put");
+        }
+        let walk = walk(&fs, &Place::root("top")).expect("a directory");
+        assert_eq!((walk.files.len(), walk.odd), (0, vec![deep, long]));
     }
 }

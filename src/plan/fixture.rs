@@ -125,11 +125,17 @@ pub fn opened(books: &mut Books, goal: Goal, dispatched: bool, now: u64) {
 
 /// The books after `goal` was carried out on every host.
 pub fn done(books: &mut Books, goal: Goal, now: u64) {
-    let (id, moves, effect) = (goal.rollout.id, goal.rollout.to, goal.rollout.effect.clone());
-    opened(books, goal, true, now);
-    let ended = Record::Ended { rollout: id, status: Status::Done, moves_current: true, effect };
-    books.apply(Time(now), &ended);
+    let moves = goal.rollout.to;
+    ended(books, goal, Status::Done, now);
     assert_eq!(books.current, Some(moves));
+}
+
+/// The books after the undertaking of `goal` ended so.
+pub fn ended(books: &mut Books, goal: Goal, status: Status, now: u64) {
+    let (rollout, effect) = (goal.rollout.id, goal.rollout.effect.clone());
+    opened(books, goal, true, now);
+    let moves_current = status == Status::Done;
+    books.apply(Time(now), &Record::Ended { rollout, status, moves_current, effect });
 }
 
 /// `version: n` for each version of a map, in one line.

@@ -2,7 +2,7 @@
 
 use super::back::{self, Scope};
 use super::content;
-use super::fixture::{books, counts, done, group, opened, policy, site, wiki, wmf};
+use super::fixture::{books, counts, done, ended, group, opened, policy, site, wiki, wmf};
 use super::forward::{self, Subject, pin, promote, unpin};
 use super::goal::{Goal, PinFate, Why};
 use super::hosts::plan;
@@ -174,10 +174,7 @@ fn a_rollback_that_was_dropped_has_taken_nothing_back() {
     let mut books = books(&policy);
     promoted(&mut books, "group0", 11, None, 1);
     let goal = back::rollback(site(&policy, &books, 2), &Scope::Last, "5xx").expect("it is planned");
-    let rollout = goal.rollout.id;
-    opened(&mut books, goal, false, 2);
-    let effect = String::new();
-    books.apply(Time(2), &Record::Ended { rollout, status: Status::Dropped, moves_current: false, effect });
+    ended(&mut books, goal, Status::Dropped, 2);
     assert!(promote(site(&policy, &books, 3), &group("group1"), &wmf(11), "train", None).is_ok());
 }
 
@@ -375,6 +372,18 @@ fn a_rollback_takes_back_one_version_and_no_other_that_moved_meanwhile() {
         pin labtestwiki on 1.27.0-wmf.9: Kept
     "#]]
     .assert_eq(&lines(&goal));
+}
+
+#[test]
+fn a_rollback_leaves_alone_what_went_back_by_itself() {
+    let policy = policy(12);
+    let mut books = books(&policy);
+    promoted(&mut books, "group0", 12, None, 1);
+    let goal = promote(site(&policy, &books, 2), &group("group2"), &wmf(12), "train", None).expect("it is planned");
+    ended(&mut books, goal, Status::WentBack, 2);
+    promoted(&mut books, "group1", 12, Some("it was a gate's fault"), 3);
+    let taken: Vec<u64> = back::taken_back(&books, &Scope::Last).iter().map(|rollout| rollout.id.0).collect();
+    assert_eq!(taken, [3, 1]);
 }
 
 #[test]

@@ -67,6 +67,62 @@ fn a_rotation_loses_nothing_and_two_say_that_they_did() {
 }
 
 #[test]
+fn a_line_is_taken_when_it_has_ended_or_is_too_long() {
+    let (mut agent, cursor) = memory();
+    agent.fs.host.append(LOG, b"par", 0);
+    let tail = ask(&agent, LOG, Some(cursor)).expect("it is there");
+    assert_eq!((tail.lines.len(), tail.left_bytes), (0, 3));
+    agent.fs.host.append(LOG, &vec![b'x'; LOG_LINE_BYTES_MAX - 3], 0);
+    let tail = ask(&agent, LOG, tail.next).expect("it is there");
+    assert_eq!(tail.lines.len(), 0, "it may end with the next byte");
+    agent.fs.host.append(LOG, b"\n", 0);
+    let tail = ask(&agent, LOG, tail.next).expect("it is there");
+    assert_eq!((tail.lines.len(), tail.lines[0].len(), tail.skipped_bytes), (1, LOG_LINE_BYTES_MAX, 0));
+    // However little is asked for, one that is too long is got past.
+    agent.fs.host.append(LOG, &vec![b'x'; 2 * LOG_LINE_BYTES_MAX], 0);
+    let tail = asked(&agent, tail.next, 1);
+    assert_eq!((tail.lines.len(), tail.lines[0].len()), (1, LOG_LINE_BYTES_MAX));
+}
+
+/// The same for so many bytes.
+fn asked(agent: &Agent<MemFs>, from: Option<Cursor>, bytes_max: u64) -> Tail {
+    match agent.answer(&Question::Tail { file: LOG.into(), from, bytes_max }) {
+        Answer::Tail(tail) => tail,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_rotated_comes_first_and_within_what_was_asked_for() {
+    let most = LOG_LINE_BYTES_MAX as u64 + 1;
+    let (mut agent, cursor) = memory();
+    let lines = |letter: &str, count: usize| format!("{}\n", letter.repeat(9)).repeat(count);
+    agent.fs.host.append(LOG, lines("a", 4000).as_bytes(), 0);
+    agent.fs.host.rotate(LOG);
+    agent.fs.host.append(LOG, lines("b", 10_000).as_bytes(), 0);
+    let first = asked(&agent, Some(cursor), most);
+    let count = |tail: &Tail, letter: char| tail.lines.iter().filter(|line| line.starts_with(letter)).count();
+    let taken = most as usize / 10;
+    assert_eq!((count(&first, 'a'), first.lines.len()), (taken, taken));
+    assert_eq!(first.left_bytes, 40_000 - 10 * taken as u64 + 100_000);
+    let second = asked(&agent, first.next, most);
+    assert_eq!((count(&second, 'a'), second.lines.len()), (4000 - taken, taken), "the rest, and as many of the new");
+    assert!(!second.lost);
+}
+
+#[test]
+fn a_file_that_was_rotated_is_read_from_its_first_byte_to_its_last() {
+    let mut agent = Agent::new(MemFs::new(1));
+    agent.fs.host.append(LOG, b"", 0);
+    let empty = ask(&agent, LOG, None).expect("it is there");
+    agent.fs.host.append(LOG, b"one, without an end", 0);
+    agent.fs.host.rotate(LOG);
+    agent.fs.host.append(LOG, b"new\n", 0);
+    let tail = ask(&agent, LOG, empty.next).expect("it is there");
+    assert_eq!((tail.lines, tail.lost), (vec!["one, without an end".to_owned(), "new".to_owned()], false));
+}
+
+#[test]
 fn a_file_that_was_cut_begins_anew() {
     let (mut agent, cursor) = memory();
     agent.fs.host.logs.get_mut(Path::new(LOG)).expect("it is there").bytes.clear();

@@ -6,7 +6,12 @@ use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::state::{self, Journal, Step};
 use crate::model::digest::Digest;
 use crate::model::ids::{BooksId, Generation};
+use crate::model::limits::{MAP_BYTES_MAX, STATE_BYTES_MAX};
+use crate::model::map::VersionMap;
+use crate::model::names::Version;
 use crate::model::protocol::{Command, Direction, Level, Readiness, Refusal, Reply};
+use crate::model::signed::Signing;
+use std::collections::BTreeMap;
 
 fn clear(fs: &mut impl HostFs, base: &Place) {
     for listed in fs.list(base).expect("it is there") {
@@ -52,6 +57,69 @@ on_both! {
         let fence = seen.fence.expect("it has one").generation;
         assert_eq!(fence, Generation { epoch: 1, seq: controller.seq - 1 }, "as it was before the look");
         assert_eq!(seen.held.len(), 2);
+    }
+}
+
+/// A map whose longer file has so many bytes.
+fn map_of(bytes: usize) -> VersionMap {
+    let version: Version = "1.27.0-wmf.10".parse().expect("a version");
+    let entry =
+        |n: usize, more: usize| (format!("w{n:06}{}", "x".repeat(more)).parse().expect("a wiki"), version.clone());
+    let length = |map: &VersionMap| map.to_json().len().max(map.to_php().len());
+    let of_one = |count: usize| length(&VersionMap((0..count).map(|n| entry(n, 0)).collect()));
+    let each = of_one(2) - of_one(1);
+    let count = (bytes - of_one(1)) / each;
+    let mut left = bytes - of_one(1) - (count - 1) * each;
+    let mut map = VersionMap(BTreeMap::new());
+    for n in 0..count {
+        let more = left.min(20);
+        left -= more;
+        map.0.extend([entry(n, more)]);
+    }
+    assert_eq!(length(&map), bytes);
+    map
+}
+
+on_both! {
+    fn a_map_has_an_end(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &tree, tree.want(), &[]).expect("prepared");
+        for more in [1, 100] {
+            let refused = controller.switch(agent, &map_of(MAP_BYTES_MAX + more), &[tree.want()]);
+            let why = format!("the version map has more than {MAP_BYTES_MAX} bytes");
+            assert_eq!(refused, Err(Refusal::Failed(why)), "{more}");
+        }
+        controller.switch(agent, &map_of(MAP_BYTES_MAX), &[tree.want()]).expect("it has as many as it may");
+    }
+}
+
+on_both! {
+    fn a_demand_for_signatures_is_obeyed_where_nobody_is_believed(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        let (stamp, expect) = (controller.stamp(), controller.expect());
+        let signing = Signing { demanded: true, signed: None };
+        let refused = agent.prepare_begin(stamp, &expect, tree.want(), tree.manifest.clone(), &signing);
+        assert!(matches!(&refused, Err(Refusal::Unsigned(why)) if why.contains("this host has no")), "{refused:?}");
+        controller.begin(agent, &tree, tree.want()).expect("nobody demands one");
+    }
+}
+
+on_both! {
+    fn what_is_too_large_to_be_ours_is_nothing_and_what_cannot_be_read_is_an_error(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &tree, tree.want(), &[]).expect("prepared");
+        let marker = Place::state("ready/php-1.27.0-wmf.10");
+        agent.fs.write(&marker, &vec![b' '; STATE_BYTES_MAX + 1]).expect("written");
+        assert!(matches!(readiness(agent, &tree.want(), Level::L1), Readiness::Unproven { .. }));
+        agent.fs.remove_file(&marker).expect("removed");
+        agent.fs.make_dir(&marker).expect("made");
+        assert!(agent.peek(&look(&[tree.want()], Level::L1)).is_err());
     }
 }
 

@@ -4,8 +4,9 @@ use super::bench::{Controller, Tree, build, component, disk, memory, on_both, re
 use crate::agent::Agent;
 use crate::agent::hostfs::{Ended, HostFs, Place};
 use crate::agent::memfs::{Hook, MemFs};
+use crate::model::component::{ArtefactRule, Want};
 use crate::model::digest::Digest;
-use crate::model::protocol::{Command, Level, Observation, Peek, Readiness, Refusal, Reply};
+use crate::model::protocol::{ArtefactCount, Command, Level, Observation, Peek, Readiness, Refusal, Reply};
 use std::fs;
 use std::sync::Arc;
 
@@ -211,6 +212,62 @@ on_both! {
         }
         observe(agent, &mut controller, &tree, Level::L1);
         assert_eq!(proven(agent, &tree, Level::L1), Some(Level::L1));
+    }
+}
+
+on_both! {
+    fn a_look_at_everything_believes_no_seal(agent) {
+        let tree = tree("1.27.0-wmf.10");
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &tree, tree.want_built(), &build()).expect("prepared");
+        let at = Place::state("seal/php-1.27.0-wmf.10");
+        let text = String::from_utf8(agent.fs.read(&at, 1 << 20).expect("there")).expect("text");
+        let (before, id) = text.split_once("\"prefixes\":[\"i18n\"],\"id\":\"").expect("what was built from");
+        let forged = format!("{before}\"prefixes\":[\"i18n\"],\"id\":\"{}{}", Digest::of(b"other"), &id[64..]);
+        agent.fs.write(&at, forged.as_bytes()).expect("written");
+        let stale = Readiness::ArtefactsStale { path: "cache/l10n".to_owned() };
+        assert_eq!(readiness(agent, &tree.want_built(), Level::L1), stale);
+        assert!(readiness(agent, &tree.want_built(), Level::L3).is_ready());
+    }
+}
+
+#[test]
+fn an_observe_that_finds_nothing_new_writes_no_index() {
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
+    agent.fs.stop_clock(Some(1_000_000));
+    let mut controller = prepared(&mut agent, &tree);
+    agent.fs.stop_clock(Some(2_000_000));
+    observe(&mut agent, &mut controller, &tree, Level::L2);
+    let index = |agent: &Agent<MemFs>| agent.fs.lstat(&Place::state("index/php-1.27.0-wmf.10")).expect("asked");
+    let before = index(&agent);
+    agent.fs.stop_clock(Some(3_000_000));
+    for level in LEVELS {
+        observe(&mut agent, &mut controller, &tree, level);
+        assert_eq!(index(&agent), before, "{level}");
+        assert_eq!(proven(&agent, &tree, Level::L1), Some(Level::L1), "{level}");
+    }
+}
+
+#[test]
+fn damage_of_one_artefact_is_not_said_of_another() {
+    let mut host = memory();
+    host.hook = Some(Hook(Arc::new(|fs, program| -> std::io::Result<Ended> {
+        for path in ["cache/l10n/en.cdb", "cache/skins/en.css"] {
+            fs.put(&program.directory.join(path), b"built")?;
+        }
+        Ok(Ended { success: true, how: "exit code 0".into(), output: String::new() })
+    })));
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(host));
+    let rule = |path: &str| ArtefactRule { path: path.to_owned(), files: 1, inputs: vec!["i18n".to_owned()] };
+    let want = Want { artefacts: ["cache/l10n", "cache/skins"].map(rule).to_vec(), ..tree.want() };
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("obeyed");
+    controller.prepare(&mut agent, &tree, want.clone(), &build()).expect("built");
+    agent.fs.remove_file(&Place::root("php-1.27.0-wmf.10/cache/skins/en.css")).expect("removed");
+    let missing = ArtefactCount { path: "cache/skins".to_owned(), have: 0, want: 1 };
+    for level in LEVELS {
+        assert_eq!(readiness(&agent, &want, level), Readiness::ArtefactsMissing(missing.clone()), "{level}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! How a component comes to a host: what is asked for, what is copied, what is built, and who may finish.
 
-use super::bench::{Controller, build, component, failing, map, memory, on_both, readiness, tree};
+use super::bench::{Controller, Tree, build, component, failing, map, memory, on_both, readiness, tree};
 use crate::agent::Agent;
+use crate::agent::guard::Stop;
 use crate::agent::hostfs::{HostFs, Place};
+use crate::agent::prepare::{copied, put_if_right};
 use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::protocol::{Level, Readiness, Refusal, Reply};
@@ -234,4 +236,114 @@ fn what_does_not_fit_is_refused_with_numbers_before_it_is_sent() {
     agent.fs.capacity_bytes = Some(1200);
     let Err(Refusal::DiskFull(text)) = controller.begin(&mut agent, &big, big.want()) else { panic!("refused") };
     assert!(text.starts_with("1050 bytes needed, "), "{text}");
+    let used = 1200 - agent.fs.space().expect("known").bytes_free;
+    agent.fs.capacity_bytes = Some(used + 1050);
+    controller.begin(&mut agent, &big, big.want()).expect("it fits to the last byte");
+}
+
+#[test]
+fn so_is_what_has_more_files_and_directories_than_there_are_inodes() {
+    let tree = tree("1.27.0-wmf.10");
+    let mut agent = Agent::new(memory());
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("obeyed");
+    controller.prepare(&mut agent, &tree, tree.want_built(), &build()).expect("there is room");
+    // Of another content, so that there is something to do.
+    let other = component("php-1.27.0-wmf.10", &[("a/b", "b", false), ("a/c", "c", false), ("d", "d", false)]);
+    // Three files in one directory, and two that were built.
+    agent.fs.inodes_free = 5;
+    let refused = controller.begin(&mut agent, &other, other.want()).map(drop);
+    assert_eq!(refused, Err(Refusal::DiskFull("6 inodes needed, 5 free".into())));
+    agent.fs.inodes_free = 6;
+    controller.begin(&mut agent, &other, other.want()).expect("it fits to the last inode");
+}
+
+#[test]
+fn a_source_that_vanished_or_shrank_is_none_and_other_errors_stop() {
+    use std::io::ErrorKind;
+    for kind in [ErrorKind::NotFound, ErrorKind::InvalidData] {
+        assert!(matches!(copied(Err(kind.into())), Ok(None)), "{kind}");
+    }
+    let stopped = copied(Err(ErrorKind::StorageFull.into()));
+    assert_eq!(stopped.expect_err("it stops").kind(), ErrorKind::StorageFull);
+}
+
+#[test]
+fn bytes_that_are_not_right_are_asked_for_again_and_a_disk_that_is_full_stops() {
+    let tree = tree("1.27.0-wmf.10");
+    let mut agent = Agent::new(memory());
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("obeyed");
+    let mut transfer = controller.begin(&mut agent, &tree, tree.want()).expect("begun");
+    let digest = transfer.needs()[0];
+    let bytes = tree.files[&digest].clone();
+    for wrong in [&bytes[1..], b"something else of another length", b""] {
+        assert!(matches!(put_if_right(&mut agent.fs, &mut transfer, digest, &mut &*wrong), Ok(false)));
+    }
+    agent.fs.capacity_bytes = Some(0);
+    let full = put_if_right(&mut agent.fs, &mut transfer, digest, &mut bytes.as_slice());
+    assert!(matches!(full, Err(Stop::Io(_))), "{full:?}");
+    agent.fs.capacity_bytes = None;
+    assert!(matches!(put_if_right(&mut agent.fs, &mut transfer, digest, &mut bytes.as_slice()), Ok(true)));
+}
+
+on_both! {
+    fn what_was_touched_is_a_source_and_what_was_changed_hides_none(agent) {
+        let versions = ["1.27.0-wmf.9", "1.27.0-wmf.10", "1.27.0-wmf.11", "1.27.0-wmf.12"].map(tree);
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        controller.prepare(agent, &versions[0], versions[0].want(), &[]).expect("prepared");
+        let index_php = |tree: &Tree| Place::root(format!("{}/index.php", tree.component));
+        agent.fs.write(&index_php(&versions[0]), b"<?php shared").expect("the same bytes");
+        let (_, asked) = controller.prepare(agent, &versions[1], versions[1].want(), &[]).expect("prepared");
+        assert_eq!(asked, 1, "only the file that is its own");
+        // Whichever of the two is looked at first.
+        for (changed, next) in [(0, 2), (1, 3)] {
+            agent.fs.write(&index_php(&versions[changed]), b"<?php SHARED").expect("of the same length");
+            let next = &versions[next];
+            let (_, asked) = controller.prepare(agent, next, next.want(), &[]).expect("prepared");
+            assert_eq!(asked, 1, "another version has it");
+            for tree in [&versions[changed], next] {
+                agent.fs.remove_tree(&Place::root(tree.component.to_string())).expect("removed");
+            }
+            controller.prepare(agent, &versions[changed], versions[changed].want(), &[]).expect("prepared");
+        }
+    }
+}
+
+on_both! {
+    fn what_has_no_index_is_a_source_if_it_is_a_version_or_what_is_brought(agent) {
+        let (old, new) = (tree("1.27.0-wmf.10"), tree("1.27.0-wmf.11"));
+        let settings = component("wmf-config", &[("a.php", "<?php settings", false)]);
+        let mut controller = Controller::new(1);
+        controller.observe(agent, &[]).expect("obeyed");
+        for tree in [&old, &settings] {
+            controller.prepare(agent, tree, tree.want(), &[]).expect("prepared");
+        }
+        for state in ["ready", "index"] {
+            agent.fs.remove_tree(&Place::state(state)).expect("removed");
+        }
+        let (_, asked) = controller.prepare(agent, &new, new.want(), &[]).expect("prepared");
+        assert_eq!(asked, 1, "the other version, unmarked as it is, has the rest");
+        let (_, asked) = controller.prepare(agent, &settings, settings.want(), &[]).expect("prepared");
+        assert_eq!(asked, 0, "it lies there already");
+        // Nobody reads all of what else lies there.
+        agent.fs.make_dir(&Place::root("images")).expect("made");
+        agent.fs.write(&Place::root("images/a.php"), b"<?php image").expect("written");
+        let image = component("wmf-config", &[("a.php", "<?php image", false)]);
+        let (_, asked) = controller.prepare(agent, &image, image.want(), &[]).expect("prepared");
+        assert_eq!(asked, 1);
+    }
+}
+
+on_both! {
+    fn what_an_older_operator_staged_is_removed_whatever_it_is_of(agent) {
+        let (tree, settings) = (tree("1.27.0-wmf.10"), component("wmf-config", &[("a.php", "<?php", false)]));
+        let (mut old, mut new) = (Controller::new(1), Controller::new(2));
+        old.observe(agent, &[]).expect("obeyed");
+        old.begin(agent, &tree, tree.want()).expect("begun, and never ended");
+        new.observe(agent, &[]).expect("obeyed");
+        new.prepare(agent, &settings, settings.want(), &[]).expect("prepared");
+        assert_eq!(agent.fs.list(&Place::root(".pointsman-staging")).expect("there"), []);
+    }
 }

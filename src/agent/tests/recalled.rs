@@ -4,6 +4,7 @@ use super::bench::{Controller, Tree, disk, map, memory, tree};
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::memfs::MemFs;
+use crate::agent::proven::{Directory, Proven};
 use crate::model::component::Want;
 use crate::model::digest::Digest;
 use crate::model::protocol::{Command, Level, Peek, Readiness, Refusal, Reply};
@@ -139,6 +140,23 @@ fn a_switch_looks_at_every_file_of_what_wikis_move_to_and_takes_a_proof_for_the_
     controller.switch(&mut agent, &forward, &needs).expect("its proof will do");
     let refused = controller.switch(&mut agent, &map("1.27.0-wmf.10"), &[old.want()]);
     assert!(matches!(refused, Err(Refusal::NotReady(_))), "the way back is looked at when it is gone: {refused:?}");
+}
+
+#[test]
+fn what_could_still_change_without_another_time_is_not_written_down() {
+    let proven = |mtime_ns: i64, ctime_ns: i64| Proven {
+        want: tree("1.27.0-wmf.10").want(),
+        marker: Digest::of(b""),
+        level: Level::L2,
+        uptime_ms: 0,
+        boot_id: String::new(),
+        incarnation: None,
+        directories: vec![Directory { path: String::new(), mtime_ns, ctime_ns, inode: 1 }],
+    };
+    let now = 5;
+    for (mtime, ctime, settled) in [(4, 4, true), (5, 4, false), (4, 5, false), (6, 4, false), (4, 6, false)] {
+        assert_eq!(proven(mtime, ctime).is_settled(now), settled, "{mtime} {ctime}");
+    }
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use super::bench::{Controller, disk, memory, tree};
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
-use crate::agent::serve::Shelf;
+use crate::agent::serve::{Shelf, refused};
 use crate::model::digest::Digest;
-use crate::model::limits::SHELF_BYTES_MAX;
+use crate::model::limits::{SHELF_BYTES_MAX, SHELF_FREE_SHARE, SHELF_OBJECTS_MAX};
 use crate::wire::serve::{Refused, Serve, Shelve, Shelved};
 use crate::wire::sync_io::write_blob;
 use std::io::{Read, Write};
@@ -159,6 +159,38 @@ fn a_shelf_has_an_end() {
     order.token = "abc".to_owned();
     let refused = Shelf::default().shelve(&agent.fs, &order, &mut blobs.as_slice()).expect("it is in step");
     assert_eq!(refused, Err(Refused::Order));
+}
+
+#[test]
+fn why_nothing_was_kept_is_named() {
+    use std::io::ErrorKind;
+    let of = |kind: ErrorKind| refused(&kind.into());
+    assert_eq!(of(ErrorKind::InvalidData), Refused::Spoilt);
+    assert_eq!(of(ErrorKind::StorageFull), Refused::Full);
+    assert_eq!(of(ErrorKind::PermissionDenied), Refused::System);
+}
+
+/// What is put on the shelf of a host in memory, which has room for it but no server, in so many objects of so many bytes.
+fn put(room: Option<u64>, objects: usize, bytes: u64) -> Refused {
+    let mut agent = Agent::new(memory());
+    agent.fs.capacity_bytes = room;
+    let (mut order, blobs) = shelved(free(), &vec![(&b""[..], &b""[..]); objects]);
+    order.objects.iter_mut().for_each(|object| object.bytes = bytes);
+    let put = Shelf::default().shelve(&agent.fs, &order, &mut blobs.as_slice()).expect("it is in step");
+    put.expect_err("nothing is served there")
+}
+
+#[test]
+fn a_shelf_takes_what_it_may_to_the_last_byte_and_object() {
+    let free = 1000;
+    let fits = [(None, 1, SHELF_BYTES_MAX), (None, SHELF_OBJECTS_MAX, 0), (Some(free), 1, free / SHELF_FREE_SHARE)];
+    for (free, objects, bytes) in fits {
+        assert_eq!(put(free, objects, bytes), Refused::System, "{objects} of {bytes}");
+        let more = if objects == 1 { (1, bytes + 1) } else { (objects + 1, bytes) };
+        assert_eq!(put(free, more.0, more.1), Refused::Full, "{more:?}");
+        let far_more = if objects == 1 { (1, bytes + 9) } else { (objects + 9, bytes) };
+        assert_eq!(put(free, far_more.0, far_more.1), Refused::Full, "{far_more:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Syncs that are undone, what hosts keep, and the first map.
 
-use crate::model::books::Books;
+use crate::model::books::{Books, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::time::Time;
 use crate::plan::content;
-use crate::plan::fixture::{books, done, opened, policy, site, wiki, wmf};
+use crate::plan::fixture::{books, done, ended, opened, policy, site, wiki, wmf};
 use crate::plan::goal::Why;
 use expect_test::expect;
 
@@ -27,6 +27,13 @@ fn undo_leaves_alone_what_another_sync_brought() {
     assert_eq!((goal.snapshot.id, goal.snapshot.at), (books.next_snapshot(), Time(3)));
     done(&mut books, goal, 3);
     assert_eq!(content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(), [syncs[0]]);
+    let goal = content::undo(site(&policy, &books, 4), Some(syncs[0]), "worse").expect("it is planned");
+    ended(&mut books, goal, Status::Dropped, 4);
+    assert_eq!(
+        content::undoable(&books).map(|rollout| rollout.id).collect::<Vec<_>>(),
+        [syncs[0]],
+        "it was not undone"
+    );
     // What is wanted already is no sync to undo.
     let content = [(eleven, Digest::of(b"fix 2"))].into();
     let goal = content::sync(site(&policy, &books, 4), &content, None, false, "once more").expect("it is planned");
