@@ -199,3 +199,6 @@ pub fn span(ms: u64) -> String {
         _ => count((ms / 86_400_000) as usize, "day"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Who may do what for which group, as a table; what is said of a refusal; what no site can configure otherwise.
 
 use super::*;
-use crate::gate::spec::Gate;
+use crate::gate::spec::people::Blockers;
+use crate::gate::spec::{Gate, Moment};
 use crate::model::books::{Pin, PinSource};
 use crate::model::names::AccountName;
 use crate::model::time::Time;
@@ -262,4 +263,29 @@ fn s09_what_somebody_may_do_is_one_line() {
         promote, rollback, repair for group0
     "#]]
     .assert_eq(&[of("alice", &[]), of("bob", &[]), of("mallory", &[])].join("\n"));
+}
+
+#[test]
+fn s09_what_waits_for_a_second_person_is_not_overruled_and_other_gates_are() {
+    let name = |name: &str| name.parse::<GateName>().expect("a name");
+    let mut policy = ruled();
+    policy.gates = vec![
+        Gate::new(name("approval"), [Moment::Before], GateKind::Approval),
+        Gate::new(
+            name("blockers"),
+            [Moment::Before],
+            GateKind::Blockers(Blockers { argv: Vec::new(), deadline_ms: 1000 }),
+        ),
+    ];
+    let over = |gate: &str| said(not_alone(&policy, &[(name(gate), "it is late".to_owned())].into()));
+    assert_eq!(over("blockers"), "yes");
+    assert_eq!(over("unknown"), "yes", "other rules are about that");
+    expect![[r#"
+        the gate approval waits for a second person (groups.yaml:11), so nobody overrules it
+          hint: promote without, and let somebody else type: pointsman approve
+    "#]]
+    .assert_eq(&over("approval"));
+    policy.rights = Some(Rights { second_person: None, ..policy.rights.expect("it has some") });
+    let alone = not_alone(&policy, &[(name("approval"), "it is late".to_owned())].into());
+    assert_eq!(alone, Ok(()), "nobody demands a second person");
 }
