@@ -14,3 +14,6 @@ mod gated;
 mod host;
 pub mod machine;
 mod send;
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,18 @@ fn declared_pin() -> Pin {
     }
 }
 
+/// A pin that somebody made by hand.
+pub fn hand_pin(version: u32, until: Option<u64>) -> Pin {
+    Pin {
+        version: wmf(version),
+        reason: "debugging".to_owned(),
+        owner: "bd808".to_owned(),
+        since: Time(0),
+        until: until.map(Time),
+        source: PinSource::Books,
+    }
+}
+
 /// Books after the first sync: everything on `.10`, the pinned wikis on `.9`, contents known for `.9` to `.12`.
 pub fn books(policy: &Policy) -> Books {
     let version = |wiki: &Wiki| if policy.pins.wikis.contains_key(wiki) { wmf(9) } else { wmf(10) };

@@ -2,12 +2,12 @@
 
 use super::back::{self, Scope};
 use super::content;
-use super::fixture::{books, counts, done, ended, group, opened, policy, promotion, site, wiki, wmf};
+use super::fixture::{books, counts, done, ended, group, hand_pin, opened, policy, promotion, site, wiki, wmf};
 use super::forward::{self, Subject, pin, promote, unpin};
 use super::goal::{Extent, Goal, PinFate, Why};
 use super::hosts::{HostPlan, Plan, plan};
 use super::lint::lint;
-use crate::model::books::{Books, Kind, Pin, PinSource, Record, Status};
+use crate::model::books::{Books, Kind, Record, Status};
 use crate::model::component::Component;
 use crate::model::digest::Digest;
 use crate::model::ids::SnapshotId;
@@ -21,17 +21,6 @@ fn lines(goal: &Goal) -> String {
     };
     let pin = |p: &super::goal::PinNote| format!("pin {} on {}: {:?}\n", p.subject, p.version, p.fate);
     goal.changes.iter().map(change).chain(goal.pins.iter().map(pin)).collect()
-}
-
-fn hand_pin(version: u32, until: Option<u64>) -> Pin {
-    Pin {
-        version: wmf(version),
-        reason: "debugging".to_owned(),
-        owner: "bd808".to_owned(),
-        since: Time(0),
-        until: until.map(Time),
-        source: PinSource::Books,
-    }
 }
 
 /// Promotes a group and notes it as done.

@@ -39,7 +39,8 @@ impl Machine<'_> {
             }
             // It may have switched and the answer got lost: it counts as switched until it shows what it serves.
             (Step::Switching, Err(fault)) => self.fail(host, StaleReason::Unanswered(fault)),
-            (Step::Confirming, _) => self.set_done(host),
+            // A confirmation that got lost changes nothing that is served.
+            (Step::Confirming, _) => {}
             (step, Ok(Reply::Refused(refusal))) => {
                 let reason = self.refused(host, &step, refusal);
                 self.fail(host, reason);
@@ -107,12 +108,6 @@ impl Machine<'_> {
         }
         if let Some(state) = self.hosts.get_mut(host) {
             state.failure = Some(reason);
-        }
-    }
-
-    fn set_done(&mut self, host: &HostName) {
-        if let Some(state) = self.hosts.get_mut(host) {
-            state.step = Step::Done;
         }
     }
 
@@ -306,74 +301,5 @@ impl Machine<'_> {
             self.stale(host, reason.clone(), owed);
         }
         failures
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ids::Incarnation;
-    use crate::model::protocol::{Command, Expect, Facts, Readiness};
-    use crate::plan::fixture::{books, group, policy, site, wmf};
-    use crate::plan::{forward, hosts};
-    use crate::rollout::effect::{Effect, Event};
-    use crate::rollout::machine::Operator;
-
-    /// What a host shows that is ready and serves `active`.
-    fn shown(command: &Command, incarnation: u128, active: Digest) -> Observation {
-        let Command::Observe { peek, .. } = command else { panic!("it is only observed: {command:?}") };
-        let ready = |want: &crate::model::component::Want| {
-            let ready = Readiness::Ready { files: 1, bytes: 1, level: crate::model::protocol::Level::L2, age_ms: 0 };
-            (want.component.clone(), ready)
-        };
-        Observation {
-            incarnation: Some(Incarnation(incarnation)),
-            boot_id: String::new(),
-            active: Some(active),
-            versions: BTreeMap::new(),
-            fence: None,
-            journal_open: false,
-            readiness: peek.prove.iter().map(ready).collect(),
-            held: BTreeMap::new(),
-            confirmed: Vec::new(),
-            facts: Facts::default(),
-        }
-    }
-
-    /// What comes after all hosts showed themselves, the first of them as `incarnation`.
-    fn observed(incarnation: u128) -> Vec<Effect> {
-        let policy = policy(2);
-        let books = books(&policy);
-        let goal = forward::promote(site(&policy, &books, 1), &group("group0"), &wmf(11), "x", None);
-        let mut plan =
-            hosts::plan(site(&policy, &books, 1), goal.expect("it is planned"), None).expect("it is planned");
-        let active = books.wanted().expect("a state").map.digest();
-        for (number, part) in plan.hosts.values_mut().enumerate() {
-            part.expect = Some(Expect { incarnation: Incarnation(number as u128), active: Some(active) });
-        }
-        let operator = Operator { epoch: 1, seq: 0, nonce: 0, adopt: false, resumes: false };
-        let mut machine = Machine::new(&policy, books, plan, operator);
-        let mut events = Vec::new();
-        for effect in machine.start(crate::model::time::Time(2)) {
-            let Effect::Send { host, command, .. } = effect else { continue };
-            let number = if events.is_empty() { incarnation } else { events.len() as u128 };
-            let answer = Ok(Reply::Observed(Box::new(shown(&command, number, active))));
-            events.push(Event::Reply { host, generation: command.stamp().generation, answer });
-        }
-        machine.step(crate::model::time::Time(3), events)
-    }
-
-    #[test]
-    fn a_host_that_is_another_one_than_was_planned_ends_it_before_anybody_is_asked() {
-        let same = observed(0);
-        assert!(same.iter().any(|effect| matches!(effect, Effect::Ask(_))), "{same:?}");
-        let other = observed(9);
-        let ended = other.iter().find_map(|effect| match effect {
-            Effect::Finish(Outcome::Changed(lines)) => Some(lines.join("; ")),
-            _ => None,
-        });
-        let ended = ended.unwrap_or_else(|| panic!("it goes on: {other:?}"));
-        assert!(ended.starts_with("mw2001.codfw.wmnet is another installation"), "{ended}");
-        assert!(!other.iter().any(|effect| matches!(effect, Effect::Send { .. } | Effect::Ask(_))));
     }
 }
