@@ -115,16 +115,24 @@ impl Story {
         self.outcome.as_ref().expect("it has ended")
     }
 
+    fn hosts_of(&self, of: fn(&Record) -> Option<&HostName>) -> Vec<&HostName> {
+        self.records.iter().filter_map(of).collect()
+    }
+
     /// Who is owed something by the books, once for each time.
     fn owed(&self) -> Vec<&HostName> {
-        let owed = |record| if let &Record::Owed { ref host, .. } = record { Some(host) } else { None };
-        self.records.iter().filter_map(owed).collect()
+        self.hosts_of(|record| match record {
+            Record::Owed { host, .. } => Some(host),
+            _ => None,
+        })
     }
 
     /// Who was taken out of service.
     fn depooled(&self) -> Vec<&HostName> {
-        let depooled = |record| if let &Record::Depooled { ref host, .. } = record { Some(host) } else { None };
-        self.records.iter().filter_map(depooled).collect()
+        self.hosts_of(|record| match record {
+            Record::Depooled { host, .. } => Some(host),
+            _ => None,
+        })
     }
 
     /// How undertakings ended, by the books.
