@@ -218,3 +218,21 @@ impl Body for Content {
         SizeHint::with_exact(self.left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[test]
+    fn a_body_has_the_bytes_that_were_asked_for_and_no_others() {
+        let file = tempfile::tempfile().expect("a file");
+        let bytes: Vec<u8> = (0..3 * PROXY_CHUNK_BYTES).map(|n| (n % 251) as u8).collect();
+        file.write_all_at(&bytes, 0).expect("written");
+        let (at, left) = (7, 2 * PROXY_CHUNK_BYTES + 9);
+        let content = Content { file: Arc::new(file), at: at as u64, left: left as u64 };
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let body = runtime.block_on(content.collect()).expect("it is read").to_bytes();
+        assert!(body == bytes[at..at + left]);
+    }
+}

@@ -1,10 +1,10 @@
 //! What a host in memory has beside its two directories: log files, numbers of the machine, plugins.
 //!
-//! Invariant: as deterministic as [`super::memfs`]; an inode is never given twice.
+//! Invariant: as deterministic as [`super::memfs`], but for which threads stood back; an inode is never given twice.
 
 use super::hostfs::OpenLog;
 use crate::model::question::{MachineFacts, PluginSaid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub struct MemHost {
     /// What each plugin says, by program; others are not there.
     pub plugins: BTreeMap<String, PluginSaid>,
     /// The threads that stood back, whichever copy of this host they worked on.
-    pub stood_back: Arc<Mutex<Vec<ThreadId>>>,
+    pub stood_back: Arc<Mutex<HashSet<ThreadId>>>,
     inodes: u64,
 }
 
@@ -70,6 +70,6 @@ impl MemHost {
 
     /// The thread that asks stands back.
     pub fn stand_back(&self) {
-        self.stood_back.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
+        self.stood_back.lock().unwrap_or_else(PoisonError::into_inner).insert(thread::current().id());
     }
 }

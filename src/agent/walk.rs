@@ -9,7 +9,7 @@ use crate::tree::path::{PATH_BYTES_MAX, RelPath, SEGMENT_BYTES_MAX};
 use std::collections::BTreeMap;
 use std::io;
 
-/// More than this is no tree of a version: as many directories as files may be in one.
+/// A tree has at most [`TREE_FILES_MAX`] files; let it have as many directories.
 const ENTRIES_MAX: usize = 2 * TREE_FILES_MAX;
 
 /// Everything below a directory but directories themselves.

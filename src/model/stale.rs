@@ -53,7 +53,7 @@ pub enum StaleReason {
     Refused(Refusal),
     /// A command was sent and no answer came: it counts as switched.
     Unanswered(Fault),
-    /// The same, in books that do not say why none came.
+    /// The same as books keep it, which say why in the outcome of the command.
     Unknown,
     /// Switched on disk, but the restart hook failed, so it may serve old code.
     RestartFailed(String),
@@ -61,6 +61,16 @@ pub enum StaleReason {
     Suspect(String),
     /// The content that the books want was moved and it was not there.
     Missed(String),
+}
+
+impl StaleReason {
+    /// As books keep it, so that programs of before [`Self::Unanswered`] read them.
+    pub fn kept(self) -> Self {
+        match self {
+            Self::Unanswered(_) => Self::Unknown,
+            other => other,
+        }
+    }
 }
 
 /// A reason and since when, which stays while the reason's kind stays.

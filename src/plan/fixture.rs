@@ -145,8 +145,8 @@ pub fn done(books: &mut Books, goal: Goal, now: u64) {
 /// The books after the undertaking of `goal` ended so.
 pub fn ended(books: &mut Books, goal: Goal, status: Status, now: u64) {
     let (rollout, effect) = (goal.rollout.id, goal.rollout.effect.clone());
-    opened(books, goal, true, now);
-    let moves_current = status == Status::Done;
+    opened(books, goal, status != Status::Dropped, now);
+    let moves_current = matches!(status, Status::Done | Status::Owed);
     books.apply(Time(now), &Record::Ended { rollout, status, moves_current, effect });
 }
 

@@ -49,9 +49,9 @@ pub fn reason(reason: &StaleReason) -> String {
         }
         StaleReason::Refused(refusal) => format!("refused: {}", self::refusal(refusal)),
         StaleReason::Unanswered(fault) => {
-            format!("a command was sent and no answer came ({}), so it counts as switched", self::fault(fault))
+            format!("its switch was not answered ({}), so it counts as switched", self::fault(fault))
         }
-        StaleReason::Unknown => "a command was sent and no answer came, so it counts as switched".to_owned(),
+        StaleReason::Unknown => "its switch was not answered, so it counts as switched".to_owned(),
         StaleReason::RestartFailed(why) => {
             format!("switched, but the restart hook failed ({}), so it may serve old code", Untrusted(why))
         }

@@ -39,7 +39,7 @@ impl Machine<'_> {
             }
             // It may have switched and the answer got lost: it counts as switched until it shows what it serves.
             (Step::Switching, Err(fault)) => self.fail(host, StaleReason::Unanswered(fault)),
-            // A confirmation that got lost changes nothing that is served.
+            // Whatever came of a confirmation, nothing that is served changed.
             (Step::Confirming, _) => {}
             (step, Ok(Reply::Refused(refusal))) => {
                 let reason = self.refused(host, &step, refusal);

@@ -23,7 +23,7 @@ pub enum Step {
     Confirming,
     /// The depool hook.
     Depooling,
-    /// It is proven at the wanted state.
+    /// It is proven at the wanted state; only where each goes for itself.
     Done,
     /// It is left behind.
     Left,

@@ -284,7 +284,7 @@ impl<'a> Machine<'a> {
 
     /// A host is not as wanted: stale on the books, and owed when others moved without it.
     pub(super) fn stale(&mut self, host: &HostName, reason: StaleReason, owed: bool) {
-        self.record(Record::Stale { host: host.clone(), reason: reason.clone() });
+        self.record(Record::Stale { host: host.clone(), reason: reason.clone().kept() });
         if owed {
             let what = format!("the state {} of {}", self.plan.goal.snapshot.id, self.id());
             self.record(Record::Owed { host: host.clone(), what });

@@ -193,7 +193,7 @@ fn s16_half_of_a_fleet_in_trouble_keeps_nobody_from_moving() {
     hard.fleet.at_the_gate(1, &mut promote);
     hard.break_all();
     drop(gate);
-    let unanswered = "a command was sent and no answer came (timed out waiting for the agent's answer)";
+    let unanswered = "its switch was not answered (timed out waiting for the agent's answer), so it counts as switched";
     let promoted = watched(promote, "promote").is(8).names(&hard.name(bad[0]), unanswered);
     hard.names_all(&promoted, "owed: ");
     hard.fleet.all_serve(5, &bad);

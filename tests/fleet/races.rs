@@ -108,7 +108,7 @@ fn ctrl_c_at_a_terminal_is_for_the_controller_and_hosts_finish() {
     drop(gate);
     heard.read_to_string(&mut said).expect("it is text");
     end_of(promote).is(130);
-    assert!(!said.contains("no answer came") && !said.contains("closed the connection"), "{said}");
+    assert!(!said.contains("not answered") && !said.contains("closed the connection"), "{said}");
     fleet.run(&["converge"]).is(0);
     fleet.all_serve(0, &[]);
 }

@@ -37,8 +37,10 @@ const BUILD: &str = "#!/bin/sh\nset -e\nmkdir -p cache/l10n\nfor l in de en fr; 
 /// How long a child may take to come to where a test waits for it.
 const REACHED_MAX: Duration = Duration::from_secs(60);
 
-/// Hosts of sites that run at once: so many servers and their agents are as much as a small machine carries within deadlines.
+/// Hosts of sites that run at once: two sites' servers and their agents are as much as two processors carry within deadlines.
 const ROOM: usize = 32;
+/// A site of more hosts than this has the machine for itself.
+const SHARING_MAX: usize = 16;
 /// How many of [`ROOM`] are taken, and who waits until some are free.
 static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
@@ -46,9 +48,9 @@ static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 pub struct Room(usize);
 
 impl Room {
-    /// Waits for room for so many hosts; more than there is wait for all of it.
+    /// Waits for room for so many hosts.
     fn take(hosts: usize) -> Self {
-        let hosts = hosts.min(ROOM);
+        let hosts = if hosts > SHARING_MAX { ROOM } else { hosts };
         let taken = TAKEN.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = TAKEN.1.wait_while(taken, |taken| *taken + hosts > ROOM);
         *waited.unwrap_or_else(PoisonError::into_inner) += hosts;

@@ -103,8 +103,11 @@ fn threshold(graphite: &Graphite, target: &str) -> Threshold {
 
 /// Whether these are the points by now. While carbon creates the file of a metric, graphite-web may answer with status 500.
 fn came(points: &[Option<f64>], threshold: &Threshold, now: u64) -> bool {
-    let reading = read(&mut ThresholdReader(threshold.clone()), &scope(now - 60_000), now);
-    reading.is_ok_and(|reading| reading.what == What::Points(points.to_vec()))
+    match read(&mut ThresholdReader(threshold.clone()), &scope(now - 60_000), now) {
+        Ok(reading) => reading.what == What::Points(points.to_vec()),
+        Err(error) if error.why.starts_with("status 500") => false,
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 /// The points and what is made of them, at the end of a minute.

@@ -15,7 +15,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LOG: &str = "/var/log/a.log";
 
 fn ask<F: HostFs>(agent: &Agent<F>, file: &str, from: Option<Cursor>) -> Result<Tail, String> {
-    let question = Question::Tail { file: file.into(), from, bytes_max: TAIL_BYTES_MAX };
+    ask_for(agent, file, from, TAIL_BYTES_MAX)
+}
+
+fn ask_for<F: HostFs>(agent: &Agent<F>, file: &str, from: Option<Cursor>, bytes_max: u64) -> Result<Tail, String> {
+    let question = Question::Tail { file: file.into(), from, bytes_max };
     match agent.answer(&question) {
         Answer::Tail(tail) => Ok(tail),
         Answer::Failed(why) => Err(why),
@@ -80,16 +84,8 @@ fn a_line_is_taken_when_it_has_ended_or_is_too_long() {
     assert_eq!((tail.lines.len(), tail.lines[0].len(), tail.skipped_bytes), (1, LOG_LINE_BYTES_MAX, 0));
     // However little is asked for, one that is too long is got past.
     agent.fs.host.append(LOG, &vec![b'x'; 2 * LOG_LINE_BYTES_MAX], 0);
-    let tail = asked(&agent, tail.next, 1);
+    let tail = ask_for(&agent, LOG, tail.next, 1).expect("it is there");
     assert_eq!((tail.lines.len(), tail.lines[0].len()), (1, LOG_LINE_BYTES_MAX));
-}
-
-/// The same for so many bytes.
-fn asked(agent: &Agent<MemFs>, from: Option<Cursor>, bytes_max: u64) -> Tail {
-    match agent.answer(&Question::Tail { file: LOG.into(), from, bytes_max }) {
-        Answer::Tail(tail) => tail,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -100,14 +96,27 @@ fn what_was_rotated_comes_first_and_within_what_was_asked_for() {
     agent.fs.host.append(LOG, lines("a", 4000).as_bytes(), 0);
     agent.fs.host.rotate(LOG);
     agent.fs.host.append(LOG, lines("b", 10_000).as_bytes(), 0);
-    let first = asked(&agent, Some(cursor), most);
+    let first = ask_for(&agent, LOG, Some(cursor), most).expect("it is there");
     let count = |tail: &Tail, letter: char| tail.lines.iter().filter(|line| line.starts_with(letter)).count();
     let taken = most as usize / 10;
     assert_eq!((count(&first, 'a'), first.lines.len()), (taken, taken));
     assert_eq!(first.left_bytes, 40_000 - 10 * taken as u64 + 100_000);
-    let second = asked(&agent, first.next, most);
+    let second = ask_for(&agent, LOG, first.next, most).expect("it is there");
     assert_eq!((count(&second, 'a'), second.lines.len()), (4000 - taken, taken), "the rest, and as many of the new");
     assert!(!second.lost);
+}
+
+#[test]
+fn where_what_was_rotated_is_all_that_was_asked_for_the_new_file_comes_next() {
+    let most = LOG_LINE_BYTES_MAX + 1;
+    let (mut agent, cursor) = memory();
+    agent.fs.host.append(LOG, format!("{}\n", "a".repeat(most - 1)).as_bytes(), 0);
+    agent.fs.host.rotate(LOG);
+    agent.fs.host.append(LOG, b"new\n", 0);
+    let first = ask_for(&agent, LOG, Some(cursor), most as u64).expect("it is there");
+    assert_eq!((first.lines.len(), first.left_bytes), (1, 4));
+    let second = ask_for(&agent, LOG, first.next, most as u64).expect("it is there");
+    assert_eq!((second.lines, second.left_bytes, second.lost), (vec!["new".to_owned()], 0, false));
 }
 
 #[test]

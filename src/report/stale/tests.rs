@@ -192,9 +192,9 @@ fn everything_else() {
             pointsman converge
         HOST: serves version map c3af7b114121, wanted is f2f21520bebe
             pointsman converge
-        HOST: a command was sent and no answer came (timed out waiting for the agent's answer), so it counts as switched
+        HOST: its switch was not answered (timed out waiting for the agent's answer), so it counts as switched
             pointsman converge
-        HOST: a command was sent and no answer came, so it counts as switched
+        HOST: its switch was not answered, so it counts as switched
             pointsman converge
         HOST: switched, but the restart hook failed (exit 1), so it may serve old code
             pointsman converge

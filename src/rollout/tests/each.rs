@@ -117,10 +117,23 @@ fn a_lost_answer_is_followed_by_a_look_and_nothing_is_repeated_blindly() {
     let name = trial.name(1);
     let story =
         trial.run_with(|number, command, _| (number == 1 && is_switch(command)).then_some(Err(Fault::ClosedEarly)));
-    let reason = left(&story)[&name].clone();
+    assert!(matches!(left(&story)[&name], StaleReason::MapDiffers { .. }), "{:?}", story.outcome);
     assert_eq!(story.owed(), [&name]);
     let tries = story.sent.iter().filter(|(host, command)| *host == name && is_switch(command)).count();
-    assert!((2..=HOST_ATTEMPTS_MAX as usize).contains(&tries), "{tries}: {reason:?}");
+    assert_eq!(tries as u32, HOST_ATTEMPTS_MAX / 2, "each with a look after it");
+}
+
+#[test]
+fn a_switch_that_is_never_answered_is_left_with_the_fault_and_books_keep_that_there_was_none() {
+    let mut trial = rollback(3);
+    trial.host(1).lacks = [old()].into();
+    let name = trial.name(1);
+    let story =
+        trial.run_with(|number, command, _| (number == 1 && is_switch(command)).then_some(Err(Fault::ClosedEarly)));
+    assert_eq!(left(&story)[&name], &StaleReason::Unanswered(Fault::ClosedEarly));
+    let kept =
+        |record: &&Record| matches!(record, Record::Stale { host, reason: StaleReason::Unknown } if *host == name);
+    assert_eq!(story.records.iter().filter(kept).count(), 1);
 }
 
 #[test]
