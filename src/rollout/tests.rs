@@ -2,6 +2,7 @@
 
 mod each;
 mod gated;
+mod recorded;
 
 use super::effect::{Effect, Event, GateCall, GateEnd, Outcome, Told};
 use super::machine::{Machine, Operator};
@@ -13,7 +14,7 @@ use crate::model::fault::Fault;
 use crate::model::ids::Incarnation;
 use crate::model::names::HostName;
 use crate::model::protocol::{
-    Command, Expect, Facts, Fence, Level, Observation, Peek, Readiness, Refusal, Reply, Stamp,
+    Collected, Command, Expect, Facts, Fence, Level, Observation, Peek, Readiness, Refusal, Reply, Stamp,
 };
 use crate::model::stale::StaleReason;
 use crate::model::time::Time;
@@ -72,7 +73,8 @@ impl Host {
                 self.active = Some(map.digest());
                 Reply::Switched { restart_failed: None, seen: Some(self.shows(&Peek::at_state())) }
             }
-            Command::Confirm { .. } => Reply::Confirmed,
+            Command::Confirm { keep: None, .. } => Reply::Confirmed,
+            Command::Confirm { keep: Some(_), .. } => Reply::Collected(Collected::default()),
         }
     }
 }
@@ -103,6 +105,8 @@ struct Story {
     calls: Vec<GateCall>,
     asked: usize,
     outcome: Option<Outcome>,
+    /// The last number that a command had.
+    seq: u64,
 }
 
 impl Story {
@@ -245,7 +249,7 @@ impl Trial {
             effects = machine.step(Time(now), events);
         }
         assert_eq!(effects, [], "nothing follows the end");
-        story
+        Story { seq: machine.seq(), ..story }
     }
 }
 
@@ -376,7 +380,7 @@ fn a_proof_that_is_as_old_as_it_may_be_will_do_and_an_older_one_is_made_anew() {
 
 #[test]
 fn who_could_not_be_proven_anew_is_not_switched() {
-    let mut trial = Trial::promotion(4);
+    let mut trial = Trial::promotion(5);
     trial.policy.limits.stale_hosts_max = 1;
     trial.policy.limits.proof_age_ms_max = 60_000;
     trial.hosts.values_mut().for_each(|host| host.age_ms = 60_001);

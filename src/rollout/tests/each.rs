@@ -1,7 +1,7 @@
 //! Each host for itself.
 
 use super::*;
-use crate::model::ids::RolloutId;
+use crate::model::ids::{BooksId, Generation, RolloutId};
 use crate::model::limits::HOST_ATTEMPTS_MAX;
 use crate::plan::back::{self, Scope};
 use crate::plan::fixture::opened;
@@ -185,6 +185,9 @@ fn what_was_unfinished_is_settled_once_all_hosts_take_part() {
     }
     let policy = policy(3);
     let books = unfinished(&policy, true);
+    let back = |site: Site<'_>| back::rollback(site, &Scope::Last, "5xx");
+    let story = Trial::new(policy.clone(), books.clone(), back).run();
+    assert!(story.ends().contains(&(1, Status::Superseded)), "the rollback stands for it: {:?}", story.ends());
     let mut trial = Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure"));
     let gone = trial.name(2);
     trial.plan.hosts.remove(&gone);
@@ -216,4 +219,59 @@ fn a_rollback_that_is_stopped_stays_open() {
     assert_eq!((story.ended(), story.ends()), (&Outcome::Stopped, vec![]));
     let opened = |record: &&Record| matches!(record, Record::Opened { rollout, .. } if rollout.id == RolloutId(2));
     assert_eq!((story.records.iter().filter(opened).count(), story.count(is_switch)), (1, 0));
+}
+
+#[test]
+fn a_host_of_other_books_is_taken_over_only_where_that_was_asked_for() {
+    for adopt in [false, true] {
+        let mut trial = rollback(3);
+        trial.operator.adopt = adopt;
+        let (name, others) = (trial.name(1), BooksId(99));
+        trial.host(1).fence = Some(Fence { books: others, generation: Generation { epoch: 1, seq: 1 } });
+        let story = trial.run();
+        match adopt {
+            true => assert!(story.is_done(), "{:?}", story.outcome),
+            false => assert_eq!(left(&story)[&name], &StaleReason::Refused(Refusal::Foreign(others))),
+        }
+    }
+}
+
+#[test]
+fn what_hosts_removed_is_told_where_they_were_asked_to() {
+    let policy = policy(3);
+    let books = books(&policy);
+    let collected = |story: &Story| story.told.iter().filter(|told| matches!(told, Told::Collected { .. })).count();
+    let story = Trial::new(policy.clone(), books.clone(), |site| content::collect(site, "room")).run();
+    assert_eq!(collected(&story), 3);
+    let old = |_: usize, command: &Command, _: &mut Host| {
+        matches!(command, Command::Confirm { .. }).then_some(Ok(Reply::Confirmed))
+    };
+    let story = Trial::new(policy, books, |site| content::collect(site, "room")).run_with(old);
+    let why = |told: &&Told| matches!(told, Told::Collected { collected: Err(why), .. } if why.contains("older"));
+    assert_eq!(story.told.iter().filter(why).count(), 3, "{:?}", story.told);
+    assert_eq!(collected(&rollback(3).run()), 0);
+}
+
+/// Hosts of which the books know that the first is the installation 1, which the second shows too.
+fn twins(first_shows: u128) -> Trial {
+    let mut trial = rollback(3);
+    let (host, boot_id) = (trial.name(0), String::new());
+    let incarnation = Some(Incarnation(1));
+    trial.books.apply(Time(1), &Record::Seen { host, incarnation, active: None, boot_id, generation: None });
+    trial.host(0).incarnation = Some(Incarnation(first_shows));
+    trial.host(1).incarnation = incarnation;
+    trial
+}
+
+#[test]
+fn a_clone_is_left_and_looked_at_again_once_its_twin_is_proven_to_be_another() {
+    for (first_shows, looks, is_left) in [(1, 1, true), (9, 2, false)] {
+        let trial = twins(first_shows);
+        let (first, second) = (trial.name(0), trial.name(1));
+        let story = trial.run();
+        let of_second = story.sent.iter().filter(|(host, command)| *host == second && is_observe(command)).count();
+        assert_eq!(of_second, looks, "the first shows {first_shows}");
+        let cloned = StaleReason::Cloned { twin: first };
+        assert_eq!(left(&story).get(&second).copied(), is_left.then_some(&cloned), "the first shows {first_shows}");
+    }
 }
