@@ -4,7 +4,7 @@ use crate::site::{Site, V10, V11};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
@@ -128,13 +128,17 @@ fn a_signal_ends_before_the_next_step_and_says_what_to_type() {
 fn signalled(signal: Signal, code: i32) {
     let site = Site::small("");
     let gate = Gate::new(&site);
-    let child = site.start(&PROMOTE);
+    let mut child = site.start(&PROMOTE);
     gate.reached();
     kill_process(Pid::from_child(&child), signal).expect("it lives");
+    let mut heard = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut said = String::new();
+    while !said.contains("stopping: no new step begins") {
+        assert!(heard.read_line(&mut said).expect("it is text") > 0, "it ended: {said}");
+    }
     let _pipe = gate.open();
-    let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
+    heard.read_to_string(&mut said).expect("it is text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(code), "{said}");
     assert!(said.contains("pointsman converge"), "{said}");
     assert_eq!(site.map(&site.hosts()[1])["testwiki"], V10, "the next wave was not begun");
     site.run(&["converge"]).ends(0);
