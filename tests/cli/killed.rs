@@ -1,10 +1,11 @@
 //! Commands that are killed half way, and the one command that settles what they left.
 
+use crate::gated::Running;
 use crate::site::{Site, V10, V11};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
@@ -128,17 +129,12 @@ fn a_signal_ends_before_the_next_step_and_says_what_to_type() {
 fn signalled(signal: Signal, code: i32) {
     let site = Site::small("");
     let gate = Gate::new(&site);
-    let mut child = site.start(&PROMOTE);
+    let mut promotion = Running::start(&site, &PROMOTE);
     gate.reached();
-    kill_process(Pid::from_child(&child), signal).expect("it lives");
-    let mut heard = BufReader::new(child.stderr.take().expect("it is piped"));
-    let mut said = String::new();
-    while !said.contains("stopping: no new step begins") {
-        assert!(heard.read_line(&mut said).expect("it is text") > 0, "it ended: {said}");
-    }
+    promotion.signal(signal);
+    promotion.says("stopping: no new step begins");
     let _pipe = gate.open();
-    heard.read_to_string(&mut said).expect("it is text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(code), "{said}");
+    let said = promotion.ends(code);
     assert!(said.contains("pointsman converge"), "{said}");
     assert_eq!(site.map(&site.hosts()[1])["testwiki"], V10, "the next wave was not begun");
     site.run(&["converge"]).ends(0);
