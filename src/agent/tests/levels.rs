@@ -19,6 +19,16 @@ fn prepared<F: HostFs>(agent: &mut Agent<F>, tree: &Tree) -> Controller {
     controller
 }
 
+/// A tree that was looked at when it was old enough for its stats to be believed.
+fn settled(agent: &mut Agent<MemFs>, tree: &Tree) -> Controller {
+    agent.fs.stop_clock(Some(1_000_000));
+    let mut controller = prepared(agent, tree);
+    agent.fs.stop_clock(Some(2_000_000));
+    let seen = observe(agent, &mut controller, tree, Level::L2);
+    assert!(seen.readiness[0].1.is_ready());
+    controller
+}
+
 fn observe<F: HostFs>(agent: &mut Agent<F>, by: &mut Controller, tree: &Tree, level: Level) -> Observation {
     let peek = Peek::new(vec![tree.want()], level, 1);
     match agent.command(&Command::Observe { stamp: by.stamp(), adopt: false, peek }) {
@@ -84,11 +94,7 @@ fn rotten(files: usize) -> (Tree, Agent<MemFs>) {
     let names: Vec<String> = (0..files).map(|n| format!("file{n}")).collect();
     let named: Vec<(&str, &str, bool)> = names.iter().map(|name| (name.as_str(), name.as_str(), false)).collect();
     let (tree, mut agent) = (component("php-1.27.0-wmf.10", &named), Agent::new(memory()));
-    agent.fs.stop_clock(Some(1_000_000));
-    let mut controller = prepared(&mut agent, &tree);
-    agent.fs.stop_clock(Some(2_000_000));
-    let seen = observe(&mut agent, &mut controller, &tree, Level::L2);
-    assert!(seen.readiness[0].1.is_ready());
+    settled(&mut agent, &tree);
     agent.fs.stop_clock(Some(1_000_000));
     agent.fs.overwrite(&Place::root("php-1.27.0-wmf.10/file7"), b"FILE7").expect("written");
     (tree, agent)
@@ -141,10 +147,7 @@ fn an_observe_that_hashes_no_young_files_calls_none_old() {
 #[test]
 fn a_tree_that_is_old_is_known_again_after_one_look_of_another_boot() {
     let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
-    agent.fs.stop_clock(Some(1_000_000));
-    let mut controller = prepared(&mut agent, &tree);
-    agent.fs.stop_clock(Some(2_000_000));
-    observe(&mut agent, &mut controller, &tree, Level::L2);
+    let mut controller = settled(&mut agent, &tree);
     agent.fs.reboot();
     observe(&mut agent, &mut controller, &tree, Level::L1);
     assert_eq!(proven(&agent, &tree, Level::L1), Some(Level::L1));
@@ -235,10 +238,7 @@ on_both! {
 #[test]
 fn an_observe_that_finds_nothing_new_writes_no_index() {
     let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
-    agent.fs.stop_clock(Some(1_000_000));
-    let mut controller = prepared(&mut agent, &tree);
-    agent.fs.stop_clock(Some(2_000_000));
-    observe(&mut agent, &mut controller, &tree, Level::L2);
+    let mut controller = settled(&mut agent, &tree);
     let index = |agent: &Agent<MemFs>| agent.fs.lstat(&Place::state("index/php-1.27.0-wmf.10")).expect("asked");
     let before = index(&agent);
     agent.fs.stop_clock(Some(3_000_000));

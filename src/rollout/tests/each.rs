@@ -18,19 +18,12 @@ fn rollback(hosts: usize) -> Trial {
 fn converge(hosts: usize) -> Trial {
     let policy = policy(hosts);
     let books = books(&policy);
-    Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure"))
+    Trial::new(policy, books, converge_all)
 }
 
 /// The tree that all go back to.
 fn old() -> Component {
     Component::Version(wmf(10))
-}
-
-fn left(story: &Story) -> BTreeMap<&HostName, &StaleReason> {
-    match story.ended() {
-        Outcome::Done { left, .. } => left.iter().map(|(host, left)| (host, &left.reason)).collect(),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn is_prepare(command: &Command) -> bool {
@@ -70,7 +63,7 @@ fn a_host_that_lacks_something_is_repaired_and_holds_up_nobody() {
     let Command::Observe { peek, .. } = of_it[2] else { panic!("{of_it:?}") };
     let looked_at: Vec<&Component> = peek.prove.iter().map(|want| &want.component).collect();
     assert_eq!(looked_at, [&old()], "the rest was proven a moment ago");
-    assert_eq!(of_it.iter().filter(|command| is_prepare(command)).count(), 1);
+    assert_eq!(story.count_to(&name, is_prepare), 1);
 }
 
 #[test]
@@ -80,7 +73,7 @@ fn a_repair_that_takes_too_long_leaves_the_host_behind_in_a_rollback_only() {
         trial.policy.limits.repair_budget_ms_max = ms;
         trial.host(2).lacks = [old()].into();
         let story = trial.run();
-        assert_eq!((story.count(is_prepare), left(&story).len()), (repaired, 1 - repaired));
+        assert_eq!((story.count(is_prepare), story.left().len()), (repaired, 1 - repaired));
     }
 }
 
@@ -96,7 +89,7 @@ fn what_never_becomes_ready_is_tried_a_few_times() {
         }
         Some(Ok(reply))
     });
-    assert!(matches!(left(&story)[&name], StaleReason::NotReady(_)), "{:?}", story.outcome);
+    assert!(matches!(story.left()[&name].reason, StaleReason::NotReady(_)), "{:?}", story.outcome);
     assert_eq!(story.count(is_prepare) as u32, HOST_ATTEMPTS_MAX);
 }
 
@@ -115,12 +108,10 @@ fn a_lost_answer_is_followed_by_a_look_and_nothing_is_repeated_blindly() {
     assert_eq!(story.count(is_switch), 3, "the look showed that it had switched");
     let trial = rollback(3);
     let name = trial.name(1);
-    let story =
-        trial.run_with(|number, command, _| (number == 1 && is_switch(command)).then_some(Err(Fault::ClosedEarly)));
-    assert!(matches!(left(&story)[&name], StaleReason::MapDiffers { .. }), "{:?}", story.outcome);
+    let story = trial.run_with(lost_switch(1));
+    assert!(matches!(story.left()[&name].reason, StaleReason::MapDiffers { .. }), "{:?}", story.outcome);
     assert_eq!(story.owed(), [&name]);
-    let tries = story.sent.iter().filter(|(host, command)| *host == name && is_switch(command)).count();
-    assert_eq!(tries as u32, HOST_ATTEMPTS_MAX / 2, "each with a look after it");
+    assert_eq!(story.count_to(&name, is_switch) as u32, HOST_ATTEMPTS_MAX / 2, "each with a look after it");
 }
 
 #[test]
@@ -128,9 +119,8 @@ fn a_switch_that_is_never_answered_is_left_with_the_fault_and_books_keep_that_th
     let mut trial = rollback(3);
     trial.host(1).lacks = [old()].into();
     let name = trial.name(1);
-    let story =
-        trial.run_with(|number, command, _| (number == 1 && is_switch(command)).then_some(Err(Fault::ClosedEarly)));
-    assert_eq!(left(&story)[&name], &StaleReason::Unanswered(Fault::ClosedEarly));
+    let story = trial.run_with(lost_switch(1));
+    assert_eq!(story.left()[&name].reason, StaleReason::Unanswered(Fault::ClosedEarly));
     let kept =
         |record: &&Record| matches!(record, Record::Stale { host, reason: StaleReason::Unknown } if *host == name);
     assert_eq!(story.records.iter().filter(kept).count(), 1);
@@ -148,7 +138,7 @@ fn a_refusal_that_a_look_may_clear_up_is_followed_by_one_and_others_are_not() {
         });
         assert_eq!(story.is_done(), looks, "{refusal:?}: {:?}", story.outcome);
         if !looks {
-            assert_eq!(left(&story)[&name], &StaleReason::Refused(refusal));
+            assert_eq!(story.left()[&name].reason, StaleReason::Refused(refusal));
         }
     }
 }
@@ -160,10 +150,9 @@ fn who_is_left_behind_by_a_rollback_is_taken_out_of_service_and_by_nothing_else(
         trial.policy.hooks.depool = vec!["depool".to_owned()];
         let name = trial.name(1);
         let story = trial.run_with(|number, _, _| (number == 1).then_some(Err(Fault::ClosedEarly)));
-        assert_eq!(left(&story)[&name], &StaleReason::Fault(Fault::ClosedEarly));
+        assert_eq!(story.left()[&name].reason, StaleReason::Fault(Fault::ClosedEarly));
         assert_eq!(story.depooled().len(), depools);
-        let Outcome::Done { left, .. } = story.ended() else { panic!("{:?}", story.outcome) };
-        assert_eq!(left[&name].depooled, depools > 0);
+        assert_eq!(story.left()[&name].depooled, depools > 0);
     }
 }
 
@@ -180,7 +169,7 @@ fn what_was_unfinished_is_settled_once_all_hosts_take_part() {
     for (dispatched, status) in [(false, Status::Dropped), (true, Status::WentBack)] {
         let policy = policy(3);
         let books = unfinished(&policy, dispatched);
-        let story = Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure")).run();
+        let story = Trial::new(policy, books, converge_all).run();
         assert_eq!(story.ends().into_iter().find(|(rollout, _)| *rollout == 1), Some((1, status)));
     }
     let policy = policy(3);
@@ -188,10 +177,7 @@ fn what_was_unfinished_is_settled_once_all_hosts_take_part() {
     let back = |site: Site<'_>| back::rollback(site, &Scope::Last, "5xx");
     let story = Trial::new(policy.clone(), books.clone(), back).run();
     assert!(story.ends().contains(&(1, Status::Superseded)), "the rollback stands for it: {:?}", story.ends());
-    let mut trial = Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure"));
-    let gone = trial.name(2);
-    trial.plan.hosts.remove(&gone);
-    trial.hosts.remove(&gone);
+    let trial = Trial::new(policy, books, converge_all).without(2);
     assert!(trial.run().ends().iter().all(|(rollout, _)| *rollout != 1), "of one host nothing is known");
 }
 
@@ -202,12 +188,7 @@ fn hosts_that_are_gone_are_forgotten_once_all_others_take_part() {
         let host: HostName = "mw9999.codfw.wmnet".parse().expect("a host");
         let what = "something".to_owned();
         trial.books.apply(Time(1), &Record::Owed { host, what });
-        if !whole {
-            let left_out = trial.name(2);
-            trial.plan.hosts.remove(&left_out);
-            trial.hosts.remove(&left_out);
-        }
-        let story = trial.run();
+        let story = if whole { trial } else { trial.without(2) }.run();
         let is_forgotten = |record: &&Record| matches!(record, Record::Forgotten { .. });
         assert_eq!(story.records.iter().filter(is_forgotten).count(), forgotten);
     }
@@ -231,7 +212,7 @@ fn a_host_of_other_books_is_taken_over_only_where_that_was_asked_for() {
         let story = trial.run();
         match adopt {
             true => assert!(story.is_done(), "{:?}", story.outcome),
-            false => assert_eq!(left(&story)[&name], &StaleReason::Refused(Refusal::Foreign(others))),
+            false => assert_eq!(story.left()[&name].reason, StaleReason::Refused(Refusal::Foreign(others))),
         }
     }
 }
@@ -269,9 +250,9 @@ fn a_clone_is_left_and_looked_at_again_once_its_twin_is_proven_to_be_another() {
         let trial = twins(first_shows);
         let (first, second) = (trial.name(0), trial.name(1));
         let story = trial.run();
-        let of_second = story.sent.iter().filter(|(host, command)| *host == second && is_observe(command)).count();
-        assert_eq!(of_second, looks, "the first shows {first_shows}");
+        assert_eq!(story.count_to(&second, is_observe), looks, "the first shows {first_shows}");
         let cloned = StaleReason::Cloned { twin: first };
-        assert_eq!(left(&story).get(&second).copied(), is_left.then_some(&cloned), "the first shows {first_shows}");
+        let left = story.left().get(&second).map(|left| &left.reason);
+        assert_eq!(left, is_left.then_some(&cloned), "the first shows {first_shows}");
     }
 }

@@ -25,7 +25,7 @@ fn every_answer_is_written_down_by_the_command_that_it_is_to() {
     assert_eq!(outcomes(&story), counts([("observe: ok", 3), ("switch: ok", 3), ("confirm: ok", 3)]));
     let policy = policy(3);
     let books = books(&policy);
-    let mut trial = Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure"));
+    let mut trial = Trial::new(policy, books, converge_all);
     trial.host(0).lacks = [Component::Version(wmf(10))].into();
     let story = trial.run_with(|number, _, _| match number {
         1 => Some(Err(Fault::NoRoute)),
@@ -133,7 +133,7 @@ fn the_effect_is_one_line_who_moved_from_where_to_where_and_on_how_many_hosts() 
     assert_eq!(effect(&Trial::promotion(3).run()), format!("{moved}; 3 of 3 hosts proven"));
     let mut trial = Trial::promotion(4);
     trial.policy.limits.stale_hosts_max = 1;
-    let story = trial.run_with(|number, command, _| (number == 3 && is_switch(command)).then_some(Err(Fault::NoRoute)));
+    let story = trial.run_with(lost_switch(3));
     assert_eq!(effect(&story), format!("{moved}; 3 of 4 hosts proven"));
     let policy = policy(3);
     let mut books = books(&policy);
@@ -169,6 +169,6 @@ fn an_old_proof_will_do_but_where_it_is_made_anew_or_something_is_repaired() {
     assert_eq!(ages(&trial.run()), [Some(most), Some(most), Some(most), None, None, None]);
     let policy = policy(2);
     let books = books(&policy);
-    let story = Trial::new(policy, books, |site| content::converge(site, Extent::Wanted, "to be sure")).run();
+    let story = Trial::new(policy, books, converge_all).run();
     assert_eq!(ages(&story), [None, None]);
 }
