@@ -53,7 +53,6 @@ impl Shelf {
             if let Ok(serving) = &mut kept {
                 match serving.shelve(object.digest, object.bytes, &mut blob) {
                     Ok(true) => {}
-                    _ if blob.is_broken() => return Err(WireError::Cut),
                     Ok(false) => kept = Err(Refused::Spoilt),
                     Err(error) => kept = Err(refused(&error)),
                 }

@@ -99,14 +99,14 @@ impl Machine<'_> {
     }
 
     pub(super) fn send_confirm(&mut self, host: &HostName) {
-        let (target, snapshot) = (self.target(host), &self.plan.goal.snapshot);
+        let snapshot = &self.plan.goal.snapshot;
         let note = ConfirmNote {
             pins: snapshot.pins.clone(),
             wanted: snapshot.wanted.clone(),
             snapshot: snapshot.id,
             rollout: self.id(),
         };
-        let Some(expect) = self.hosts[host].expect().map(|e| Expect { active: Some(target), ..e }) else { return };
+        let Some(expect) = self.hosts[host].expect() else { return };
         let keep = self.plan.goal.keep.clone();
         // Removing a large tree takes as long as bringing it.
         let limits = &self.policy.limits;

@@ -54,10 +54,10 @@ pub async fn read_body(from: &mut (impl AsyncRead + Unpin), bytes_max: usize) ->
     loop {
         let header = read_header(from, body.is_empty()).await?;
         let last = header.message_end()?;
-        check("a message", (body.len() + header.len) as u64, bytes_max as u64)?;
-        room.make(body.len() + header.len).await;
-        let start = body.len();
-        body.resize(start + header.len, 0);
+        let (start, end) = (body.len(), body.len() + header.len);
+        check("a message", end as u64, bytes_max as u64)?;
+        room.make(end).await;
+        body.resize(end, 0);
         from.read_exact(&mut body[start..]).await.map_err(cut)?;
         if last {
             return Ok(body);
@@ -197,6 +197,20 @@ mod tests {
         fn drop(&mut self) {
             self.read.fetch_sub(self.at, Ordering::SeqCst);
         }
+    }
+
+    #[test]
+    fn a_message_has_a_permit_for_each_limit_that_it_exceeds() {
+        let permits = |bytes: usize| {
+            let mut room = Room::default();
+            run(room.make(bytes));
+            (room.large.is_some(), room.largest.is_some())
+        };
+        assert_eq!([FRAME_BYTES_MAX, FRAME_BYTES_MAX + 1].map(permits), [(false, false), (true, false)]);
+        assert_eq!(
+            [MESSAGE_SHARED_BYTES_MAX, MESSAGE_SHARED_BYTES_MAX + 1].map(permits),
+            [(true, false), (true, true)]
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub async fn skip_noise(from: &mut (impl AsyncBufRead + Unpin), nonce: &str) -> 
         let before = seen.len();
         seen.extend_from_slice(fresh);
         let taken = fresh.len();
-        let start = before.saturating_sub(wanted.len() - 1);
+        let start = before.saturating_sub(wanted.len());
         let Some(at) = seen[start..].windows(wanted.len()).position(|bytes| bytes == wanted) else {
             from.consume(taken);
             continue;

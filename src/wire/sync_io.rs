@@ -242,6 +242,10 @@ mod tests {
         };
         assert_eq!(read(Ok(&[4, 0, 0, 0, 0])), (3, true, false));
         assert_eq!(read(Err(ErrorKind::ConnectionReset)), (3, false, true));
+        let mut from = pieces([Ok(&[3, 0, 0, 0, 3]), Ok(b"a"), Err(ErrorKind::ConnectionReset), Ok(b"bc")]);
+        let mut blob = BlobReader::new(&mut from, 9);
+        blob.skip_rest().expect_err("it is reset");
+        assert!(blob.is_broken(), "whatever a stream gives after that");
         let mut from = interrupted(Ok(&[]));
         let mut blob = BlobReader::new(&mut from, 2);
         blob.skip_rest().expect_err("it is longer than it may be");
@@ -252,7 +256,12 @@ mod tests {
     fn the_end_between_messages_is_no_error_of_the_peer() {
         assert!(matches!(read_message::<ToAgent>(&mut io::empty()), Err(WireError::Ended)));
         assert!(matches!(read_message::<ToAgent>(&mut [2u8, 0].as_slice()), Err(WireError::Cut)));
+        assert!(matches!(read_message::<ToAgent>(&mut [2u8, 0, 0, 0, 9, b'x'].as_slice()), Err(WireError::Cut)));
         assert!(matches!(read_blob(&mut io::empty(), 9, &mut io::sink()), Err(WireError::Cut)));
+        // Who goes on after a reset would find the blob's end.
+        let mut reset = pieces([Ok(&[4, 0]), Err(ErrorKind::ConnectionReset), Ok(&[0, 0, 0])]);
+        let error = read_blob(&mut reset, 9, &mut io::sink()).expect_err("it is reset");
+        assert!(matches!(error, WireError::Io(_)), "{error}");
     }
 
     proptest! {

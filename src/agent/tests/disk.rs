@@ -193,6 +193,17 @@ fn s06_a_state_directory_that_others_can_enter_is_refused() {
 }
 
 #[test]
+fn the_owners_list_of_signers_is_where_it_is_said_to_be() {
+    let (kept, host) = disk();
+    let list = kept.path().join("allowed_signers");
+    let host = host.with_signers(&list);
+    assert_eq!(host.signers(), Ok(None));
+    fs::write(&list, "").expect("written");
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o644)).expect("set");
+    assert_eq!(host.signers(), Ok(Some(list)));
+}
+
+#[test]
 fn s11_a_hook_sees_a_path_and_our_variables_and_nothing_else() {
     let (kept, mut host) = disk();
     host.lock().expect("made");

@@ -102,6 +102,23 @@ fn a_change_in_place_is_found_once_the_proof_is_too_old_or_no_age_is_accepted() 
 }
 
 #[test]
+fn where_no_directory_has_changed_none_is_read_however_old_the_proof_is() {
+    let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
+    agent.fs.stop_clock(Some(1_000_000));
+    let mut controller = proven(&mut agent, &tree);
+    agent.fs.stop_clock(Some(2_000_000));
+    asked(&mut agent, &mut controller, &tree.want(), Level::L2);
+    agent.fs.uptime_ms += AGE_MS_MAX + 1;
+    // Only a clock that is set back hides a new name.
+    agent.fs.stop_clock(Some(1_000_000));
+    agent.fs.put(&in_tree("foreign.php"), b"<?php").expect("put");
+    let ready = asked(&mut agent, &mut controller, &tree.want(), Level::L2);
+    assert!(matches!(ready, Readiness::Ready { age_ms: 0, .. }), "its files are looked at: {ready:?}");
+    let deep = asked(&mut agent, &mut controller, &tree.want(), Level::L3);
+    assert!(matches!(deep, Readiness::Damaged { extra: 1, .. }), "{deep:?}");
+}
+
+#[test]
 fn another_boot_another_want_a_lost_marker_and_a_torn_note_void_it() {
     let reread = |change: &dyn Fn(&mut MemFs)| match after(change) {
         Readiness::Ready { level, age_ms, .. } => (level, age_ms),

@@ -2,11 +2,12 @@
 
 use super::bench::{Controller, component, look, memory, tree};
 use crate::agent::Agent;
+use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::memfs::MemFs;
 use crate::agent::session::{self, SessionError};
-use crate::model::protocol::{Command, Level, Readiness, Refusal, Reply};
+use crate::model::protocol::{Command, Held, Level, Readiness, Refusal, Reply};
 use crate::model::signed::Signing;
-use crate::wire::message::{ToAgent, ToController, preface};
+use crate::wire::message::{Sending, ToAgent, ToController, preface};
 use crate::wire::sync_io::{read_message, write_blob, write_message};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -14,8 +15,16 @@ use std::path::PathBuf;
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
 fn talk(agent: &mut Agent<MemFs>, bytes: &[u8]) -> (Result<(), SessionError>, Vec<ToController>) {
+    talk_with(agent, session::Offers::default(), bytes)
+}
+
+fn talk_with(
+    agent: &mut Agent<MemFs>,
+    offers: session::Offers,
+    bytes: &[u8],
+) -> (Result<(), SessionError>, Vec<ToController>) {
     let mut answers = Vec::new();
-    let ended = session::run(agent, session::Offers::default(), &mut &*bytes, &mut answers);
+    let ended = session::run(agent, offers, &mut &*bytes, &mut answers);
     let mut answers = answers.as_slice();
     let mut read = Vec::new();
     while let Ok(answer) = read_message(&mut answers) {
@@ -140,10 +149,31 @@ fn s21_wrong_bytes_in_a_transfer_are_refused_and_end_the_session() {
         let (ended, answers) = talk(&mut agent, &prepare_bytes(&mut controller, &tree, &[blob]));
         assert!(matches!(ended, Err(SessionError::Refused)), "{ended:?}");
         assert!(matches!(answers[1], ToController::Reply(Reply::Refused(Refusal::Failed(_)))), "{answers:?}");
-        let left =
-            crate::agent::hostfs::HostFs::list(&agent.fs, &crate::agent::hostfs::Place::root(".pointsman-staging"));
+        let left = agent.fs.list(&Place::root(".pointsman-staging"));
         assert_eq!(left.expect("there"), [], "nothing is left behind");
     }
+}
+
+#[test]
+fn a_bundle_on_what_cannot_be_read_is_refused_and_ends_the_session() {
+    let mut agent = Agent::new(memory());
+    let (conf, old) = (component("conf", &[("a", "one", false)]), tree("1.27.0-wmf.10"));
+    let mut controller = Controller::new(1);
+    controller.observe(&mut agent, &[]).expect("obeyed");
+    controller.prepare(&mut agent, &old, old.want(), &[]).expect("prepared");
+    agent.fs.remove_tree(&Place::root("php-1.27.0-wmf.10")).expect("removed");
+    agent.fs.remove_file(&Place::state("index/php-1.27.0-wmf.10")).expect("removed");
+    agent.fs.make_dir(&Place::state("index/php-1.27.0-wmf.10")).expect("made");
+    let mut bytes = prepare_bytes(&mut controller, &conf, &[]);
+    let base = Some(Held { component: old.component.clone(), id: old.manifest.id() });
+    write_message(&mut bytes, &ToAgent::Send(Sending::Bundle { base, groups: Vec::new() })).expect("written");
+    let (ended, answers) = talk_with(&mut agent, session::Offers { bundles: true, packed: false }, &bytes);
+    assert!(matches!(ended, Err(SessionError::Refused)), "{ended:?} {answers:?}");
+    let [ToController::Need { digests, held: Some(_), .. }, ToController::Reply(Reply::Refused(why))] = &answers[..]
+    else {
+        panic!("{answers:?}");
+    };
+    assert!(digests.len() == 1 && matches!(why, Refusal::Failed(_)), "{why}");
 }
 
 #[test]

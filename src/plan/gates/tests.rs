@@ -1,13 +1,13 @@
 //! Which gates are asked when, and what is said of them: twelve hosts in waves of one, two and nine.
 
 use super::*;
-use crate::config::policy::Environment;
+use crate::config::policy::{Environment, Role};
 use crate::gate::spec::Kind as GateKind;
 use crate::gate::spec::counts::CountLimits;
 use crate::gate::spec::signatures::{LogSource, Signatures};
 use crate::model::books::Status;
 use crate::model::verdict::{Against, Verdict};
-use crate::plan::fixture::{books, ended, group, policy, promotion, site, wiki, wmf};
+use crate::plan::fixture::{books, ended, group, host, policy, promotion, site, wiki, wmf};
 use crate::plan::forward::promote;
 use crate::plan::hosts;
 use expect_test::expect;
@@ -132,13 +132,15 @@ fn what_was_found_against_a_version_is_told_of_each_gate_once_and_the_newest_fir
 
 #[test]
 fn who_is_judged_are_the_switched_against_the_others_without_pinned_hosts() {
-    let mut plan = promotion();
+    let (mut plan, mut policy) = (promotion(), policy(12));
     let hosts: Vec<HostName> = plan.hosts.keys().cloned().collect();
+    let log: HostName = "log1001.codfw.wmnet".parse().expect("a host");
+    policy.hosts.insert(log.clone(), host(&[Role::Other], "codfw"));
     let pin = plan.goal.snapshot.pins.wikis[&wiki("labswiki")].clone();
     plan.goal.snapshot.pins.hosts.insert(hosts[1].clone(), pin);
-    let scope = scope(&policy(12), &plan, &hosts[..3].iter().cloned().collect(), Time(7));
+    let scope = scope(&policy, &plan, &hosts[..3].iter().cloned().collect(), Time(7));
     assert_eq!(scope.rolled, [&hosts[0], &hosts[2]].map(Clone::clone).into());
-    assert_eq!((scope.control.len(), scope.others.len(), scope.since), (9, 0, Time(7)));
+    assert_eq!((scope.control.len(), scope.others, scope.since), (9, [log].into(), Time(7)));
     assert_eq!((scope.group, scope.version), (Some(group("group0")), Some(wmf(11))));
     assert_eq!(scope.wikis.len(), 894);
     assert_eq!(scope.wikis[&wiki("labswiki")], (group("group1"), wmf(9)));
