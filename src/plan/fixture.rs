@@ -39,7 +39,7 @@ fn wikis(prefix: &str, n: usize, named: &[&str]) -> BTreeSet<Wiki> {
     generated.chain(named.iter().map(|name| wiki(name))).collect()
 }
 
-pub fn host(roles: &[Role], datacenter: &str) -> HostPolicy {
+fn host(roles: &[Role], datacenter: &str) -> HostPolicy {
     let transport = Transport::Local { directory: PathBuf::from("/nowhere") };
     HostPolicy { roles: roles.iter().copied().collect(), datacenter: datacenter.to_owned(), transport, proxy: None }
 }

@@ -1,13 +1,13 @@
 //! Which gates are asked when, and what is said of them: twelve hosts in waves of one, two and nine.
 
 use super::*;
-use crate::config::policy::{Environment, Role};
+use crate::config::policy::{Environment, HostPolicy, Role};
 use crate::gate::spec::Kind as GateKind;
 use crate::gate::spec::counts::CountLimits;
 use crate::gate::spec::signatures::{LogSource, Signatures};
 use crate::model::books::Status;
 use crate::model::verdict::{Against, Verdict};
-use crate::plan::fixture::{books, ended, group, host, policy, promotion, site, wiki, wmf};
+use crate::plan::fixture::{books, ended, group, policy, promotion, site, wiki, wmf};
 use crate::plan::forward::promote;
 use crate::plan::hosts;
 use expect_test::expect;
@@ -135,7 +135,8 @@ fn who_is_judged_are_the_switched_against_the_others_without_pinned_hosts() {
     let (mut plan, mut policy) = (promotion(), policy(12));
     let hosts: Vec<HostName> = plan.hosts.keys().cloned().collect();
     let log: HostName = "log1001.codfw.wmnet".parse().expect("a host");
-    policy.hosts.insert(log.clone(), host(&[Role::Other], "codfw"));
+    let serves_none = HostPolicy { roles: [Role::Other].into(), ..policy.hosts[&hosts[0]].clone() };
+    policy.hosts.insert(log.clone(), serves_none);
     let pin = plan.goal.snapshot.pins.wikis[&wiki("labswiki")].clone();
     plan.goal.snapshot.pins.hosts.insert(hosts[1].clone(), pin);
     let scope = scope(&policy, &plan, &hosts[..3].iter().cloned().collect(), Time(7));
