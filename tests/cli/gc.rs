@@ -1,8 +1,9 @@
 //! `gc`: what hosts and the deploy host keep, and what goes.
 
-use crate::site::{Site, V10, V11};
+use crate::site::{Site, V10, V11, ran};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 const V12: &str = "1.27.0-wmf.12";
@@ -79,4 +80,22 @@ fn the_deploy_host_keeps_what_can_still_be_wanted() {
     site.run(&["converge", "--yes"]).ends(0);
     site.run(&["rollback", "--yes"]).ends(0);
     site.run(&["check"]).ends(0);
+}
+
+#[test]
+fn of_the_programs_of_earlier_agents_a_host_keeps_the_newest() {
+    let site = Site::unsynced_on("mw1017", "");
+    site.run(&["sync-common", "--from-staging", "--yes"]).ends(0);
+    // A host that is a directory is served by the program that asks, which is an agent for its name only.
+    let (programs, name) = (site.path("programs"), |n: u64| format!("agent-{n:064x}"));
+    fs::create_dir(&programs).expect("made");
+    for n in 1..=4 {
+        let file = fs::File::create(programs.join(name(n))).expect("made");
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(n)).expect("its time is set");
+    }
+    fs::copy(env!("CARGO_BIN_EXE_pointsman"), programs.join(name(0))).expect("copied");
+    let arguments = ["gc", "--yes"];
+    let mut command = Command::new(programs.join(name(0)));
+    ran(command.arg("-C").arg(site.path("")).args(arguments), &arguments).ends(0).says("2 earlier agents");
+    assert_eq!([0, 1, 2, 3, 4].map(|n| programs.join(name(n)).exists()), [true, false, false, true, true]);
 }
