@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes of a blob that are read from a file at once.
-const CHUNK_BYTES: usize = if FRAME_BYTES_MAX < 256 << 10 { FRAME_BYTES_MAX } else { 256 << 10 };
+const CHUNK_BYTES: usize = 256 << 10;
+const _: () = assert!(CHUNK_BYTES <= FRAME_BYTES_MAX, "each goes in one frame");
 
 /// Messages of more than one frame.
 static LARGE: Semaphore = Semaphore::const_new(MESSAGES_LARGE_MAX);
