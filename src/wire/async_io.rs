@@ -4,7 +4,7 @@
 //! that sends without an end must not fill the controller's memory. Reading is not safe to cancel half-way: after a dropped
 //! read or write the stream is of no further use. Nothing here flushes.
 
-use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
+use super::frame::{HEADER_BYTES, Header, Kind, WireError, check, cut};
 use super::message;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_SHARED_BYTES_MAX, MESSAGES_LARGE_MAX};
 use serde::Serialize;
@@ -108,13 +108,6 @@ async fn read_header(from: &mut (impl AsyncRead + Unpin), may_end: bool) -> Resu
         }
     }
     Header::decode(bytes)
-}
-
-fn cut(error: io::Error) -> WireError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => WireError::Cut,
-        _ => WireError::Io(error),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! what is longer than [`FRAME_BYTES_MAX`]. Pure: both codecs stand on these functions.
 
 use crate::model::limits::FRAME_BYTES_MAX;
+use std::io;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 5;
@@ -65,7 +66,7 @@ pub enum WireError {
     Malformed(String),
     /// The system's words, from reading or writing.
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
 }
 
 impl Kind {
@@ -135,6 +136,14 @@ pub fn check(what: &'static str, bytes: u64, max: u64) -> Result<(), WireError> 
     match bytes > max {
         true => Err(WireError::TooLarge { what, bytes, max }),
         false => Ok(()),
+    }
+}
+
+/// What it is when a stream ends or fails where all of something was to be read.
+pub(super) fn cut(error: io::Error) -> WireError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => WireError::Cut,
+        _ => WireError::Io(error),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: no more is held in memory than one message; blobs pass through in frames. Wrap stdin and stdout in
 //! buffers, and flush after each answer: nothing here flushes.
 
-use super::frame::{HEADER_BYTES, Header, Kind, WireError, check};
+use super::frame::{HEADER_BYTES, Header, Kind, WireError, check, cut};
 use super::message;
 use crate::model::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use serde::Serialize;
@@ -155,13 +155,6 @@ fn read_header(from: &mut impl Read, may_end: bool) -> Result<Header, WireError>
         }
     }
     Header::decode(bytes)
-}
-
-fn cut(error: io::Error) -> WireError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => WireError::Cut,
-        _ => WireError::Io(error),
-    }
 }
 
 #[cfg(test)]

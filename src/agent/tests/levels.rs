@@ -20,7 +20,7 @@ fn prepared<F: HostFs>(agent: &mut Agent<F>, tree: &Tree) -> Controller {
 }
 
 /// A tree that was looked at when it was old enough for its stats to be believed.
-fn settled(agent: &mut Agent<MemFs>, tree: &Tree) -> Controller {
+pub(super) fn settled(agent: &mut Agent<MemFs>, tree: &Tree) -> Controller {
     agent.fs.stop_clock(Some(1_000_000));
     let mut controller = prepared(agent, tree);
     agent.fs.stop_clock(Some(2_000_000));

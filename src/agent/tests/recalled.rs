@@ -1,6 +1,7 @@
 //! Proofs that were written down: when one will do, and everything that voids it.
 
 use super::bench::{Controller, Tree, disk, map, memory, tree};
+use super::levels::settled;
 use crate::agent::Agent;
 use crate::agent::hostfs::{HostFs, Place};
 use crate::agent::memfs::MemFs;
@@ -104,10 +105,7 @@ fn a_change_in_place_is_found_once_the_proof_is_too_old_or_no_age_is_accepted() 
 #[test]
 fn where_no_directory_has_changed_none_is_read_however_old_the_proof_is() {
     let (tree, mut agent) = (tree("1.27.0-wmf.10"), Agent::new(memory()));
-    agent.fs.stop_clock(Some(1_000_000));
-    let mut controller = proven(&mut agent, &tree);
-    agent.fs.stop_clock(Some(2_000_000));
-    asked(&mut agent, &mut controller, &tree.want(), Level::L2);
+    let mut controller = settled(&mut agent, &tree);
     agent.fs.uptime_ms += AGE_MS_MAX + 1;
     // Only a clock that is set back hides a new name.
     agent.fs.stop_clock(Some(1_000_000));
