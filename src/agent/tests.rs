@@ -9,6 +9,7 @@ mod files;
 mod guards;
 mod killed;
 mod levels;
+pub(crate) mod plugins;
 mod power;
 mod prepares;
 mod proofs;

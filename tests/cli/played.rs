@@ -33,9 +33,9 @@ fn waits(site: &Site, code: u8) -> String {
 /// Waits until the stage that waits has begun.
 fn until_it_began(site: &Site, run: &mut Running) {
     run.says(WAITS);
-    while !site.path("began").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let has_begun = || site.path("began").exists();
+    (0..3_000).take_while(|_| !has_begun()).for_each(|_| std::thread::sleep(std::time::Duration::from_millis(20)));
+    assert!(has_begun(), "it does not begin");
 }
 
 fn promotions(site: &Site) -> usize {

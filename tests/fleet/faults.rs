@@ -1,6 +1,6 @@
 //! Every fault is told apart by its true name, on real servers.
 
-use crate::harness::{LONG, TestFleet, look, run_async};
+use crate::harness::{LONG, TestFleet, eventually, look, run_async};
 use crate::sshd::Broken;
 use expect_test::expect;
 use pointsman::fleet::Install;
@@ -144,9 +144,7 @@ fn a_connection_that_is_lost_while_the_answer_is_waited_for() {
     let fault = run_async(async {
         let host = fleet.name(0);
         let cut = async {
-            while !fleet.agents(0).iter().any(started) {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
+            eventually(|| fleet.agents(0).iter().any(started)).await;
             fleet.hosts[0].cut_connections();
         };
         tokio::join!(look(&opened, &host, Install::IfMissing), cut).0.err()

@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Long enough for anything on a busy machine; tests of deadlines use their own.
@@ -194,6 +194,15 @@ impl TestFleet {
 pub fn run_async<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(work)
+}
+
+/// Waits until something is so, while other work of the same runtime goes on.
+pub async fn eventually(so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !so() {
+        assert!(since.elapsed() < LONG, "it never is");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Connects and looks; the fault of a host that does not let us.

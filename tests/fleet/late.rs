@@ -1,7 +1,7 @@
 //! Commands that arrive late: a proxy between ssh and the host holds back what was sent, and delivers it when the host has
 //! long heard of a newer operator.
 
-use crate::harness::{LONG, TestFleet, look, run_async};
+use crate::harness::{LONG, TestFleet, eventually, look, run_async};
 use crate::races::stop_between_writes;
 use crate::site::{end_of, signal};
 use pointsman::fleet::Install;
@@ -124,9 +124,7 @@ fn what_was_held_back_is_refused_by_the_fence_of_a_newer_operator() {
             let held = hold.bytes("held");
             hold.begin();
             let meanwhile = async {
-                while hold.bytes("held") == held {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                eventually(|| hold.bytes("held") != held).await;
                 let mut second = look(&opened, &host, Install::Never).await.expect("it answers");
                 let seen = second.command(&observe(stamp(2, seq)), LONG).await;
                 assert!(matches!(seen, Ok(Reply::Observed(_))), "{seen:?}");

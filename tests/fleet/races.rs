@@ -18,9 +18,9 @@ pub fn stop_between_writes(fleet: &TestFleet, command: &Child) {
     for _ in 0..500 {
         signal(command, Signal::STOP);
         let stat = format!("/proc/{}/stat", command.id());
-        while !fs::read_to_string(&stat).expect("it is our child").contains(") T ") {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let goes_on = || !fs::read_to_string(&stat).expect("it is our child").contains(") T ");
+        (0..60_000).take_while(|_| goes_on()).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
+        assert!(!goes_on(), "it does not stop");
         let books = Connection::open(fleet.path("books/books.sqlite")).expect("they are there");
         books.busy_timeout(Duration::ZERO).expect("it is a number");
         if books.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {

@@ -15,13 +15,10 @@ use std::time::Duration;
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// An address that nobody listens at. A child that another test forks at this moment holds the listener until it runs its
-/// program, so this waits until connections are refused.
+/// program, so the first that refuses connections is taken.
 fn free() -> SocketAddr {
-    let at = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    while TcpStream::connect(at).is_ok() {
-        std::thread::yield_now();
-    }
-    at
+    let pick = |_| TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    (0..1_000).map(pick).find(|at| TcpStream::connect(at).is_err()).expect("a port that is free")
 }
 
 /// Whether requests get no answer: refused, or let in by what a forked child still holds, and closed without a word.

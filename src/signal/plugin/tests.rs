@@ -2,7 +2,7 @@
 
 use super::super::testworld::{Memory, block_on, name, scope};
 use super::*;
-use rustix::process::Pid;
+use crate::agent::tests::plugins::nothing_is_left;
 
 fn here(script: &str, ms: u64) -> PluginSaid {
     let argv = ["/bin/sh", "-c", script].map(str::to_owned);
@@ -25,22 +25,7 @@ fn a_plugin_that_prints_without_end_is_read_and_forgotten() {
 
 #[test]
 fn what_a_plugin_forked_is_gone_when_it_answered() {
-    for (script, ms, code) in
-        [("sleep 600 & echo $!; exit 0", 20_000, Some(0)), ("sleep 600 & echo $!; wait", 300, None)]
-    {
-        let said = here(script, ms);
-        assert_eq!(said.code, code, "{script}");
-        let pid: i32 = said.output.trim().parse().expect("a pid");
-        let pid = Pid::from_raw(pid).expect("not 0");
-        let gone = || {
-            std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
-                .map_or(true, |stat| stat.contains(") Z "))
-        };
-        // The kernel kills a process a moment after it was asked to.
-        while !gone() {
-            std::thread::yield_now();
-        }
-    }
+    nothing_is_left(here);
 }
 
 #[test]
