@@ -198,7 +198,7 @@ fn without_control(fleet: &Fleet<'_>) -> Attribution {
     let mut found = fleet.found(dropped);
     found.blame = match () {
         () if found.events == 0 => Blame::Clean,
-        () if dropped > 0 && found.left as f64 <= LEFT_SHARE_MAX * found.events as f64 => Blame::Host,
+        () if found.left as f64 <= LEFT_SHARE_MAX * found.events as f64 => Blame::Host,
         () => Blame::NoControl,
     };
     blamed(found)

@@ -7,7 +7,7 @@ use super::spec::counts::CountLimits;
 use super::spec::numbers::{Ranks, Rule};
 use super::spec::probe::{Probe, Target};
 use super::spec::{Gate, Kind};
-use super::stat::ranks::{control_needed, smallest_p};
+use super::stat::ranks::{control_to_fail, smallest_p};
 use crate::model::words::count;
 
 /// Whether `gate` can fail and can pass with so many hosts in each arm, or why not and what it would need.
@@ -63,13 +63,10 @@ fn ranks(gate: &Ranks, rolled: usize, control: usize) -> Result<(), String> {
     need(effect <= 1.0, || format!("it fails with an A12 of at least {effect}, which is never above 1"))?;
     let least = smallest_p(rolled, control);
     // A judge fails strictly below alpha.
-    need(control > 0 && least < gate.alpha, || {
+    need(least < gate.alpha, || {
         let have = format!("{} against {control} never give a p below {}", count(rolled, "switched host"), gate.alpha);
-        match control_needed(rolled, gate.alpha) {
-            Some(n) if smallest_p(rolled, n) < gate.alpha => {
-                format!("{have}: it needs {n} hosts that are not switched")
-            }
-            Some(n) => format!("{have}: it needs {} hosts that are not switched", n + 1),
+        match control_to_fail(rolled, gate.alpha) {
+            Some(n) => format!("{have}: it needs {n} hosts that are not switched"),
             None => have,
         }
     })

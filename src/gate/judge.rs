@@ -140,7 +140,7 @@ fn span(ms: u64) -> String {
 /// A number for people: at most four digits behind the point.
 pub fn brief(value: f64) -> String {
     match value.abs() {
-        v if v.is_infinite() => if value > 0.0 { "any number" } else { "minus any number" }.to_owned(),
+        v if v.is_infinite() => if value.is_sign_positive() { "any number" } else { "minus any number" }.to_owned(),
         v if v != 0.0 && !(1e-3..1e9).contains(&v) => format!("{value:.2e}"),
         v if v >= 100.0 => format!("{value:.1}").trim_end_matches(".0").to_owned(),
         _ => format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned(),

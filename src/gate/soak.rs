@@ -80,11 +80,6 @@ impl Soak {
         Self { terms, began: now, running }
     }
 
-    /// Since when.
-    pub fn began(&self) -> Time {
-        self.began
-    }
-
     /// Gates that are to be asked now.
     pub fn is_due(&self, now: Time) -> impl Iterator<Item = &Gate> {
         let due = self.running.iter().filter(move |running| running.next.is_some_and(|next| next <= now));
@@ -325,10 +320,27 @@ mod tests {
             (Counters { failure_limit: 1, count: 3, ..c }, "fpp", 3, go()),
             (Counters { failure_limit: 1, count: 3, ..c }, "fpf", 3, failed()),
             (Counters { count: 99, consecutive_success_limit: 2, ..c }, "pipp", 4, go()),
+            (Counters { failure_limit: 1, ..c }, "fiip", 4, go()),
             (Counters { initial_delay_ms: 3_000, ..c }, "ffffp", 4, failed()),
         ] {
             assert_eq!(told(counters, MOMENT, letters), (after, decision), "{letters} {counters:?}");
         }
+    }
+
+    #[test]
+    fn who_waits_is_woken_at_the_latest_when_it_is_decided_without_any_answer() {
+        let terms = Terms { moment: MOMENT, least_ms: 5, max_ms: 10 };
+        let enough = Counters { consecutive_success_limit: 2, interval_ms: 1, ..Counters::default() };
+        let mut soak = Soak::new([gate("g", enough)], terms, Time(0));
+        assert_eq!(soak.due(Time(0)).len(), 1);
+        assert_eq!(soak.wake(), Time(10), "it has not answered");
+        soak.take(Time(1), said("g", 'p'));
+        assert_eq!((soak.wake(), soak.due(Time(2)).len()), (Time(2), 1), "once is not enough");
+        soak.take(Time(3), said("g", 'p'));
+        assert_eq!((soak.wake(), soak.due(Time(99)).len()), (Time(5), 0), "twice is");
+        let observing = Gate { mode: Mode::Observe, ..gate("o", Counters::default()) };
+        let mut soak = Soak::new([observing], terms, Time(0));
+        assert_eq!((soak.due(Time(0)).len(), soak.wake()), (1, Time(5)), "nobody waits for what observes");
     }
 
     #[test]
@@ -340,6 +352,7 @@ mod tests {
         let mut soak = Soak::new([approval], Terms { moment: Moment::Before, least_ms: 0, max_ms: 60_000 }, Time(0));
         soak.take(Time(0), said("g", 'i'));
         assert_eq!(soak.decision(Time(0)), None);
+        assert_eq!(soak.wake(), Time(APPROVAL_MS_MAX), "a person who answered is heard within a second");
         soak.take(Time(1), said("g", 'p'));
         assert_eq!(soak.decision(Time(1)), Some(Decision::GoOn));
     }

@@ -192,3 +192,14 @@ impl Kind {
         matches!(self, Self::Counts(_) | Self::Signatures(_) | Self::Host(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_switched_after_two_of_the_moments() {
+        let names = MOMENTS.iter().filter(|(_, moment)| moment.precedes_a_switch()).map(|(name, _)| *name);
+        assert_eq!(names.collect::<Vec<_>>(), ["before", "wave"]);
+    }
+}

@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_is_beyond_a_limit_nothing_alarms() {
+        let alert = PercentAbove { warn: 5.0, crit: 50.0, percent: 0.0, under: false, warning_fails: false };
+        let points = [Some(1.0), Some(9.0), None, None, None];
+        let found = suggest(&Rule::PercentAbove(alert), 1, &points, 60_000).expect("there are numbers");
+        assert_eq!((found.points, found.missing), (2, 3));
+        assert_eq!(limits(&found)[..2], [("now > 5".to_owned(), 1, 1), ("now > 50".to_owned(), 0, 0)]);
+    }
+
+    #[test]
     fn nothing_is_made_of_nothing() {
         assert_eq!(suggest(&number("<", 1.0), 0, &[None, Some(f64::NAN)], 1), None);
         assert_eq!((beyond(0.0, false), beyond(-41.5, false), beyond(-41.5, true)), (0.0, -41.0, -42.0));

@@ -115,6 +115,67 @@ fn failing_checks_are_told_in_hosts() {
 }
 
 #[test]
+fn what_is_left_what_is_alone_and_what_nothing_explains_is_said() {
+    let control = |events| fleet("u", 100, move |i| if i == 0 { events } else { 0 }, 1000);
+    let on = |hosts: usize, most: u64, more: u64| {
+        fleet(
+            "h",
+            100,
+            move |i| {
+                if i == 0 {
+                    most
+                } else if i < hosts {
+                    more
+                } else {
+                    0
+                }
+            },
+            1000,
+        )
+    };
+    let check = |bad: usize| fleet("h", 40, move |i| if i < bad { SURE } else { 0 }, SURE);
+    let none = HostCounts::new();
+    let small = fleet("h", 20, |i| if i == 0 { 3 } else { 0 }, SURE);
+    let unweighed = fleet("h", 20, |i| if i == 3 { 50 } else { 0 }, 0);
+    let said = [
+        plainly(&on(2, 100, 1), &control(0)),
+        plainly(&on(3, 100, 1), &none),
+        plainly(&check(3), &none),
+        plainly(&check(3), &fleet("u", 40, |_| 0, SURE)),
+        plainly(&check(3), &fleet("u", 1000, |i| if i < 20 { SURE } else { 0 }, SURE)),
+        plainly(
+            &fleet("h", 60, |i| if i < 5 { SURE } else { 0 }, SURE),
+            &fleet("u", 1000, |i| if i < 30 { SURE } else { 0 }, SURE),
+        ),
+        plainly(&small, &none),
+        plainly(&unweighed, &control(0)),
+        plainly(&fleet("h", 1, |_| 2, 100_000), &control(3)),
+        plainly(&fleet("h", 1, |_| 2, 0), &none),
+        plainly(&on(40, 10, 10), &control(0)),
+    ];
+    expect![[r#"
+        100 of 101 events come from h000 (1 of 100 hosts, 1 % of traffic); without it 1 event is left, no more than on the others (p 0.497).
+        100 of 102 events come from h000 (1 of 100 hosts, 1 % of traffic); without it 2 events are left.
+        3 of 40 switched hosts fail, and every host was switched: nothing is left to compare with but before the switch.
+        3 of 40 switched hosts fail, where chance would reach 21: more than on the others (p 9.3e-10), but neither single hosts nor the release explain it alone.
+        h002 and h001 fail (2 of 40 switched hosts); without them 1 host failing is left, no more than on the others (p 0.243).
+        h004, h003 and h002 fail (3 of 60 switched hosts); without them 2 hosts failing are left, no more than on the others (p 0.281).
+        3 of 3 events come from h000 (1 of 20 hosts); without it nothing is left.
+        50 of 50 events come from h003 (1 of 20 hosts); without it nothing is left.
+        2 events on h000, no more than chance and the others explain (p 0.813); it is the only switched host, so that host and release can't be told apart.
+        2 events on h000; it is the only switched host, so that host and release can't be told apart.
+        400 events on 40 of 100 switched hosts, where chance would reach 98: more than on the others (p 3.9e-121), but neither single hosts nor the release explain it alone."#]].assert_eq(&said.map(|found| found.sentence).join("\n"));
+}
+
+#[test]
+fn shares_and_probabilities_are_short() {
+    let shares = [0.0, 0.000_49, 0.0005, 0.009_49, 0.0095, 0.5, 1.0].map(words::percent);
+    assert_eq!(shares, ["0 %", "less than 0.1 %", "0.1 %", "0.9 %", "1 %", "50 %", "100 %"]);
+    let ps = [0.0, 1e-300, 0.000_99, 0.001, 0.25, 1.0].map(words::short);
+    assert_eq!(ps, ["below 1e-300", "1.0e-300", "9.9e-4", "0.001", "0.25", "1"]);
+}
+
+#[test]
 fn one_wiki_or_all_and_one_group_or_all() {
     let scope =
         scope(&[("testwiki", "group0"), ("mediawikiwiki", "group0"), ("dewiki", "group1"), ("enwiki", "group1")]);
@@ -126,6 +187,23 @@ fn one_wiki_or_all_and_one_group_or_all() {
         [wiki("testwiki", 25), wiki("mediawikiwiki", 25), wiki("dewiki", 25), wiki("enwiki", 25)],
     ];
     let (rolled, control) = (fleet("h", 10, |_| 10, 100), fleet("u", 10, |_| 0, 100));
+    let of = |place: [(Wiki, Count); 4], scope: &Scope| {
+        let place = place.into_iter().filter(|(_, count)| count.exposure > 0);
+        let said = attribute(&rolled, &control, &place.collect(), scope).sentence;
+        said.split_once("it is the release. ").expect("it is").1.to_owned()
+    };
+    // Two wikis of one group, and one of each group, of a third one nothing is known.
+    let nothing = |name: &str| -> (Wiki, Count) { (name.parse().expect("a wiki"), Count { events: 0, exposure: 0 }) };
+    let (german, english) = (wiki("dewiki", 50), wiki("enwiki", 50));
+    let one_group = [nothing("testwiki"), nothing("mediawikiwiki"), german.clone(), english.clone()];
+    let some = [nothing("testwiki"), wiki("mediawikiwiki", 0), german, english];
+    let two_groups = [nothing("testwiki"), wiki("mediawikiwiki", 40), wiki("dewiki", 60), nothing("enwiki")];
+    let said = [of(one_group, &scope), of(some, &scope), of(two_groups, &scope)];
+    expect![[r#"
+        On 2 of 4 wikis, all in group1.
+        On 2 of 4 wikis; 100 of 100 in one group: group1, 67 % of traffic.
+        On 2 of 4 wikis, in 2 of 2 groups."#]]
+    .assert_eq(&said.join("\n"));
     let said = places.map(|place| attribute(&rolled, &control, &BTreeMap::from(place), &scope).sentence);
     expect![[r#"
         100 events on 10 of 10 switched hosts; without the worst host it is still more than on the others (p 6.2e-30): it is the release. 100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis, 25 % of traffic).
@@ -133,9 +211,37 @@ fn one_wiki_or_all_and_one_group_or_all() {
         100 events on 10 of 10 switched hosts; without the worst host it is still more than on the others (p 6.2e-30): it is the release. On 4 of 4 wikis, in 2 of 2 groups."#]].assert_eq(&said.join("\n"));
 }
 
+fn those(hosts: &[(&str, u64, u64)]) -> HostCounts {
+    hosts.iter().map(|(name, events, exposure)| (host(name), Count { events: *events, exposure: *exposure })).collect()
+}
+
+#[test]
+fn the_worst_is_the_worst_by_rate_and_so_many_are_dropped_and_no_more() {
+    let none = HostCounts::new();
+    let found = plainly(&those(&[("rare", 10, 10), ("busy", 20, 1000), ("idle", 0, 1000)]), &none);
+    assert_eq!((found.top, found.hosts, found.events), (Some(host("rare")), 3, 30));
+    // Of 20 hosts one may be dropped, and two are bad.
+    let two = plainly(&fleet("h", 20, |i| if i < 2 { 50 } else { 0 }, 1000), &none);
+    assert_eq!((two.blame, two.dropped.len(), two.left), (Blame::NoControl, 1, 50));
+    // A twentieth of all events may be left.
+    let left = |events| plainly(&fleet("h", 20, |i| [95, events].get(i).copied().unwrap_or(0), 1000), &none);
+    assert_eq!([left(5).blame, left(6).blame], [Blame::Host, Blame::NoControl]);
+    let five = plainly(&fleet("h", 100, |i| if i < 6 { 50 } else { 0 }, 1000), &fleet("u", 100, |_| 0, 1000));
+    assert_eq!((five.dropped.len(), five.left), (5, 50));
+}
+
+#[test]
+fn it_is_the_release_from_half_of_the_hosts_on_that_chance_would_reach() {
+    let control = fleet("u", 100, |_| 0, 1000);
+    let on = |hosts: usize| plainly(&fleet("h", 100, |i| if i < hosts { 10 } else { 0 }, 1000), &control);
+    let blames = [40, 49, 50, 60].map(|hosts| on(hosts).blame);
+    assert_eq!(blames, [Blame::Mixed, Blame::Mixed, Blame::Release, Blame::Release]);
+}
+
 #[test]
 fn absent_and_absurd_counts_are_borne() {
-    assert_eq!(plainly(&HostCounts::new(), &HostCounts::new()).blame, Blame::Clean);
+    let nothing = plainly(&HostCounts::new(), &HostCounts::new());
+    assert_eq!((nothing.blame, nothing.breadth, nothing.breadth_expected), (Blame::Clean, 0.0, 0.0));
     assert_eq!(plainly(&fleet("h", 5, |_| 0, 100), &fleet("u", 5, |_| 9, 100)).blame, Blame::Clean);
     let unknown = plainly(&fleet("h", 20, |i| if i == 3 { 50 } else { 0 }, 0), &HostCounts::new());
     assert_eq!((unknown.blame, unknown.suspects), (Blame::Host, vec![host("h003")]));

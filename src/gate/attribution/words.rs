@@ -234,7 +234,7 @@ fn listed<T: Display>(all: &[T]) -> String {
 }
 
 /// `1 %`, `0.4 %`.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
         p if p >= 0.95 || p == 0.0 => format!("{p:.0} %"),
@@ -244,7 +244,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A probability with two digits.
-fn short(p: f64) -> String {
+pub(super) fn short(p: f64) -> String {
     match p {
         p if p >= 0.001 => format!("{p:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
         p if p > 0.0 => format!("{p:.1e}"),

@@ -1,7 +1,10 @@
 //! What a gate would need is said.
 
 use super::*;
+use crate::gate::spec::counts::{CountSource, Counts};
+use crate::gate::spec::hosts::Host;
 use crate::gate::spec::numbers::{PercentAbove, Source, Threshold};
+use crate::gate::spec::probe::{Contract, Journey, Step};
 use crate::gate::spec::signatures::{LogSource, Signatures};
 use expect_test::expect;
 
@@ -26,7 +29,9 @@ fn ranks_need_hosts_to_compare_with() {
     // 1/C(100, 1) is alpha itself, and a judge fails below.
     assert!(with(ranks(), 1, 99).is_err_and(|why| why.contains("needs 100 hosts")));
     assert_eq!(with(ranks(), 1, 100), Ok(()));
-    assert!(with(ranks(), 0, 9).is_err() && with(ranks(), 9, 0).is_err());
+    assert!(with(ranks(), 9, 0).is_err());
+    expect!["it judges switched hosts, and none of those it is about is switched"]
+        .assert_eq(&with(ranks(), 0, 9).expect_err("none"));
 }
 
 #[test]
@@ -47,9 +52,33 @@ fn signatures_probes_and_percents() {
     expect!["a new signature has to be on 2 hosts, and 1 host is switched"]
         .assert_eq(&with(signatures(2), 1, 9).expect_err("one host"));
     assert_eq!(with(signatures(1), 1, 9), Ok(()));
-    let probe = Probe { journeys: Vec::new(), needed: 4, tries: 3, deadline_ms: 1 };
+    let probe = |target: Option<Target>, needed| {
+        let step = |target| Step {
+            jar: "a".to_owned(),
+            target,
+            tls: None,
+            host_header: String::new(),
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            redirects_max: 0,
+            asserts: Vec::new(),
+        };
+        let journey = |target| Journey { name: String::new(), steps: vec![step(Target::Scope), step(target)] };
+        let journeys = target.map(journey).into_iter().collect();
+        Kind::Probe(Probe { journeys, needed, tries: 3, deadline_ms: 1 })
+    };
     expect!["it needs 4 good tries in a row, and there are 3"]
-        .assert_eq(&with(Kind::Probe(probe), 1, 1).expect_err("four of three"));
+        .assert_eq(&with(probe(None, 4), 1, 1).expect_err("four of three"));
+    expect!["it passes without any try"].assert_eq(&with(probe(None, 0), 1, 1).expect_err("none"));
+    expect!["it has no journey"].assert_eq(&with(probe(None, 3), 1, 1).expect_err("none"));
+    let two = || probe(Some(Target::Another), 1);
+    expect!["a journey asks two hosts, and 1 host is in scope"].assert_eq(&with(two(), 1, 0).expect_err("one"));
+    assert_eq!(
+        [with(two(), 1, 1), with(two(), 2, 0), with(probe(Some(Target::Scope), 1), 1, 0)],
+        [Ok(()), Ok(()), Ok(())]
+    );
     let percent = |percent| {
         let rule =
             Rule::PercentAbove(PercentAbove { warn: 1.0, crit: 2.0, percent, under: false, warning_fails: false });
@@ -71,5 +100,28 @@ fn limits_of_counts_that_contradict_each_other() {
     expect!["min_ratio 2 is above max_ratio 1.5, so that it could fail and pass at once"]
         .assert_eq(&with(|l| l.min_ratio = 2.0).expect_err("above max_ratio"));
     assert!(with(|l| l.alpha = 0.0).is_err() && with(|l| l.max_rate = 0.0).is_err());
+    assert!(with(|l| l.alpha = 1.0).is_err() && with(|l| (l.min_ratio, l.max_ratio) = (0.0, 0.0)).is_err());
+    assert_eq!(with(|l| l.max_ratio = l.min_ratio), Ok(()));
     assert!(with(|l| l.min_ratio = f64::NAN).is_err() && with(|l| l.tolerated_ratio = 0.0).is_err());
+}
+
+#[test]
+fn what_compares_needs_both_sides_and_something_to_compare() {
+    let counts = || {
+        let events = program();
+        let source = CountSource::Monitoring { events, exposure: program(), wiki_label: None };
+        Kind::Counts(Counts { source, newest_age_ms_max: None, limits: CountLimits::default() })
+    };
+    assert!(with(counts(), 0, 9).is_err());
+    assert_eq!(with(counts(), 1, 0), Ok(()), "before the switch is compared with");
+    let contract = |urls: &[(&str, &str)]| {
+        let urls = urls.iter().map(|(host, path)| ((*host).to_owned(), (*path).to_owned())).collect();
+        Kind::Contract(Contract { urls, headers: Vec::new(), expected: [].into(), deadline_ms: 1 })
+    };
+    expect!["it compares no URL"].assert_eq(&with(contract(&[]), 1, 1).expect_err("none"));
+    expect!["it compares with a host that is not switched, and needs 1"]
+        .assert_eq(&with(contract(&[("h", "/")]), 1, 0).expect_err("none"));
+    assert_eq!(with(contract(&[("h", "/")]), 1, 1), Ok(()));
+    expect!["it has no condition"]
+        .assert_eq(&with(Kind::Host(Host { conditions: Vec::new() }), 1, 1).expect_err("none"));
 }

@@ -121,3 +121,6 @@ fn worse(limits: &CountLimits, arms: &Arms, low: f64) -> Option<(f64, Against, S
     (low > limits.min_ratio)
         .then(|| (low, ratio(limits.min_ratio), limit, format!("surely above {}", brief(limits.min_ratio))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,7 @@ fn machine(gate: &Host, values: &[Option<f64>]) -> Part {
         match values.get(at).copied().flatten().filter(known) {
             None => (Verdict::Inconclusive, format!("{} is not known", called(fact))),
             Some(value) => {
-                let good = super::numbers::holds(condition, value);
+                let good = condition.holds(value);
                 let verdict = if good { Verdict::Pass } else { Verdict::Fail };
                 (verdict, format!("{} is {}, and {limit} is wanted", called(fact), brief(value)))
             }

@@ -3,7 +3,7 @@
 use super::{Found, brief};
 use crate::gate::scope::Scope;
 use crate::gate::spec::numbers::{Condition, Op, PercentAbove, Ranks, Rule};
-use crate::gate::stat::ranks::{Ranked, compare, control_needed, smallest_p};
+use crate::gate::stat::ranks::{Ranked, compare, control_to_fail, smallest_p};
 use crate::model::names::HostName;
 use crate::model::verdict::{Against, Verdict};
 use crate::model::words::count;
@@ -16,16 +16,6 @@ pub(super) fn word(op: Op) -> &'static str {
         Op::AtMost => "at most",
         Op::Above => "above",
         Op::AtLeast => "at least",
-    }
-}
-
-/// Whether a number meets a condition.
-pub(super) fn holds(condition: &Condition, value: f64) -> bool {
-    match condition.op {
-        Op::Below => value < condition.limit,
-        Op::AtMost => value <= condition.limit,
-        Op::Above => value > condition.limit,
-        Op::AtLeast => value >= condition.limit,
     }
 }
 
@@ -42,7 +32,7 @@ pub(super) fn number(rule: &Rule, value: Option<f64>) -> Found {
         let says = format!("the source has no number to hold against: {limit}");
         return Found { limit, ..Found::new(Verdict::Inconclusive, says) };
     };
-    let (good, bad) = (success.map(|c| holds(&c, value)), failure.map(|c| holds(&c, value)));
+    let (good, bad) = (success.map(|c| c.holds(value)), failure.map(|c| c.holds(value)));
     let verdict = match (good, bad) {
         (Some(true), Some(false) | None) | (None, Some(false)) => Verdict::Pass,
         (Some(false) | None, Some(true)) | (Some(false), None) => Verdict::Fail,
@@ -128,8 +118,9 @@ pub(super) fn ranks(gate: &Ranks, scope: &Scope, values: &BTreeMap<HostName, f64
     let missing = scope.rolled.len() - m;
     let verdict = match () {
         () if p < gate.alpha && larger => Verdict::Fail,
-        () if smallest_p(m, n) > gate.alpha => {
-            let needs = control_needed(m, gate.alpha).map_or("more".to_owned(), |n| n.to_string());
+        // It fails strictly below alpha.
+        () if smallest_p(m, n) >= gate.alpha => {
+            let needs = control_to_fail(m, gate.alpha).map_or("more".to_owned(), |n| n.to_string());
             says.push_str(&format!("; with so few hosts it can't fail, {needs} to compare with are needed"));
             Verdict::Inconclusive
         }

@@ -49,7 +49,7 @@ pub fn tallies(gate: &Gate, scope: &Scope, reading: &Reading) -> Option<Tallies>
         (Kind::Host(kind), What::Facts(facts)) => {
             let bad = |values: &Vec<Option<f64>>| {
                 let mut pairs = kind.conditions.iter().zip(values);
-                pairs.any(|((_, c), value)| value.is_some_and(|value| !super::numbers::holds(c, value)))
+                pairs.any(|((_, c), value)| value.is_some_and(|value| !c.holds(value)))
             };
             checks(&scope, facts.iter().map(|(host, facts)| (host, facts.as_ref().ok().map(bad))))
         }
@@ -95,3 +95,6 @@ fn joined(mut one: HostCounts, other: HostCounts) -> HostCounts {
     }
     one
 }
+
+#[cfg(test)]
+mod tests;

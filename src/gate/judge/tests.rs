@@ -9,6 +9,7 @@ use crate::gate::spec::numbers::{Condition, Op, PercentAbove, Ranks, Rule, Sourc
 use crate::gate::spec::people::{Blockers, Soak};
 use crate::gate::spec::probe::{Contract, Probe, Served, ServedField};
 use crate::gate::spec::signatures::{Acknowledged, LogSource, Signatures};
+use crate::gate::stat::counts::Arms;
 use crate::model::question::PluginSaid;
 use crate::model::verdict::{Count, HostCounts, Verdict::*};
 use expect_test::expect;
@@ -22,7 +23,7 @@ pub fn gate(kind: Kind) -> Gate {
     Gate::new("g".parse().expect("a name"), [], kind)
 }
 
-fn scope(rolled: usize, control: usize) -> Scope {
+pub fn scope(rolled: usize, control: usize) -> Scope {
     let hosts = |prefix: &str, n: usize| (0..n).map(|i| host(&format!("{prefix}{i}"))).collect();
     let wanted = ("group0".parse().expect("a group"), "1.27.0-wmf.11".parse().expect("a version"));
     Scope {
@@ -36,11 +37,11 @@ fn scope(rolled: usize, control: usize) -> Scope {
     }
 }
 
-fn reading(what: What) -> Reading {
+pub fn reading(what: What) -> Reading {
     Reading { what, query: "Q".to_owned(), window_ms: 90_000, newest_age_ms: Some(0) }
 }
 
-fn asked(kind: Kind, scope: &Scope, what: What) -> Judgement {
+pub fn asked(kind: Kind, scope: &Scope, what: What) -> Judgement {
     judge(&gate(kind), scope, &Ok(reading(what)), Time(5000))
 }
 
@@ -57,11 +58,11 @@ fn log_source() -> CountSource {
     CountSource::Logs(LogCounts { file, exposure: None, events_file: None, events, wiki: None })
 }
 
-fn counts(limits: CountLimits) -> Kind {
+pub fn counts(limits: CountLimits) -> Kind {
     Kind::Counts(Counts { source: log_source(), newest_age_ms_max: None, limits })
 }
 
-fn tally(rolled: &[(u64, u64)], control: &[(u64, u64)]) -> Tally {
+pub fn tally(rolled: &[(u64, u64)], control: &[(u64, u64)]) -> Tally {
     let arm = |prefix: &'static str, arm: &[(u64, u64)]| -> HostCounts {
         let one = |(i, (events, exposure)): (usize, &(u64, u64))| {
             (host(&format!("{prefix}{i}")), Count { events: *events, exposure: *exposure })
@@ -135,6 +136,13 @@ fn percent_above_is_graphites_classic_alert() {
     assert_eq!(percent(1.0, &nulls(5)).verdict, Pass);
     assert_eq!(percent(1.0, &[]).verdict, Inconclusive);
     assert_eq!(percent(1.0, &[Some(f64::NAN)]).verdict, Inconclusive);
+    let under = |value: f64| {
+        let alert = PercentAbove { warn: 10.0, crit: 5.0, percent: 50.0, under: true, warning_fails: false };
+        asked(threshold(Rule::PercentAbove(alert)), &scope(1, 1), What::Points(vec![Some(value), Some(99.0)])).verdict
+    };
+    assert_eq!([10.0, 9.9, 5.0, 4.9].map(under), [Pass, Inconclusive, Inconclusive, Fail]);
+    let few = [vec![Some(2000.0)], vec![Some(300.0); 2], vec![Some(10.0); 7]].concat();
+    assert_eq!((percent(50.0, &few).verdict, percent(50.0, &few).value), (Pass, Some(30.0)));
     let mixed = [vec![Some(2000.0), Some(300.0)], vec![Some(10.0); 8]].concat();
     assert_eq!(percent(20.0, &mixed).verdict, Pass, "critical points are not counted as warnings");
     assert_eq!(percent(10.0, &mixed).verdict, Fail);
@@ -142,10 +150,11 @@ fn percent_above_is_graphites_classic_alert() {
 
 #[test]
 fn ranks_fail_with_all_three_limits() {
-    let kind = |floor| {
-        let (alpha, effect_min, newest_age_ms_max, window_ms) = (0.01, 0.64, 60_000, 60_000);
+    let below = |alpha, floor| {
+        let (effect_min, newest_age_ms_max, window_ms) = (0.64, 60_000, 60_000);
         Kind::Ranks(Ranks { source: graphite(), alpha, effect_min, floor, newest_age_ms_max, window_ms })
     };
+    let kind = |floor| below(0.01, floor);
     let values = |slow: f64| {
         let ours = (0..5).map(|i| (host(&format!("mw{i}")), slow + f64::from(i)));
         What::Numbers(ours.chain((0..5).map(|i| (host(&format!("db{i}")), 100.5 + f64::from(i)))).collect())
@@ -154,58 +163,26 @@ fn ranks_fail_with_all_three_limits() {
     assert_eq!(slow.verdict, Fail);
     expect!["Fails: 5 switched hosts against 5 other hosts: shift 99.5, A12 1, p 0.004; fails with p below 0.01, A12 at least 0.64 and shift above 20 (n 10, over 90 s, asked: Q)."].assert_eq(&slow.sentence);
     assert_eq!(asked(kind(200.0), &scope(5, 5), values(200.0)).verdict, Pass, "a shift below the floor");
+    assert_eq!(asked(kind(99.5), &scope(5, 5), values(200.0)).verdict, Pass, "the floor itself");
     assert_eq!(asked(kind(0.0), &scope(5, 5), values(100.0)).verdict, Pass);
+    assert_eq!(asked(kind(0.0), &scope(5, 5), values(102.0)).verdict, Inconclusive, "larger, and perhaps by chance");
+    let few = |alpha, m, n| asked(below(alpha, 0.0), &scope(m, n), values(200.0));
+    let needs = |said: &Judgement| said.sentence.split("can't fail, ").nth(1).map(|needs| needs[..2].to_owned());
+    assert_eq!(needs(&few(0.01, 2, 5)), Some("13".to_owned()));
+    assert_eq!((few(0.2, 1, 4).verdict, needs(&few(0.2, 1, 4))), (Inconclusive, Some("5 ".to_owned())), "p is alpha");
+    assert_eq!((few(0.2, 1, 5).verdict, needs(&few(0.2, 1, 5))), (Fail, None));
     assert_eq!(asked(kind(0.0), &scope(6, 5), values(100.0)).verdict, Inconclusive, "one host gave no number");
     assert_eq!(asked(kind(0.0), &scope(2, 5), values(200.0)).verdict, Inconclusive, "too few hosts");
     assert_eq!(asked(kind(0.0), &scope(5, 0), values(200.0)).verdict, Inconclusive);
 }
 
-#[test]
-fn counts_of_two_arms() {
-    let of = |rolled: &[(u64, u64)], control: &[(u64, u64)]| {
-        asked(counts(CountLimits::default()), &scope(rolled.len(), control.len()), What::Counts(tally(rolled, control)))
-    };
-    let bad = of(&[(25, 10_000)], &[(60, 90_000)]);
-    assert_eq!(bad.verdict, Fail);
-    expect!["Fails: 25 of 10000 against 60 of 90000 on the other hosts: 1.9179 to 6.9673 times the rate, surely above 1 (n 85, over 90 s, asked: Q)."].assert_eq(&bad.sentence);
-    assert_eq!(of(&[(12, 10_000)], &[(60, 90_000)]).verdict, Inconclusive);
-    assert_eq!(of(&[(1000, 1_000_000)], &[(1000, 1_000_000)]).verdict, Pass);
-    assert_eq!(of(&[(0, 6000)], &[(0, 6000)]).verdict, Pass);
-    assert_eq!(of(&[(0, 5000)], &[(0, 6000)]).verdict, Inconclusive, "the bound is 1.06e-3");
-    assert_eq!(of(&[(50, 99)], &[(0, 6000)]).verdict, Inconclusive, "too little exposure");
-    assert_eq!(of(&[(50, 1_000_000)], &[(0, 1_000_000)]).verdict, Fail, "the rate is small, but fail wins");
-    assert_eq!(of(&[(4, 1000)], &[(0, 100_000)]).verdict, Inconclusive, "fewer than min_events");
-    // Control hosts with 0 and 60 events by turns: phi 30 takes the evidence away.
-    let wild = [(0, 45_000), (60, 45_000)];
-    assert_eq!(of(&[(25, 10_000)], &wild).verdict, Inconclusive);
-}
-
-#[test]
-fn counts_without_other_hosts_look_before_the_switch() {
-    let (kind, scope) = (counts(CountLimits::default()), scope(1, 0));
-    let mut tally = tally(&[(300, 10_000)], &[]);
-    assert_eq!(asked(kind.clone(), &scope, What::Counts(tally.clone())).verdict, Inconclusive);
-    tally.before = Some(BTreeMap::from([(host("mw0"), Count { events: 10, exposure: 10_000 })]));
-    let said = asked(kind, &scope, What::Counts(tally));
-    assert_eq!(said.verdict, Fail);
-    assert!(said.sentence.contains("before the switch"), "{}", said.sentence);
-}
-
-#[test]
-fn sequential_counts_wait_for_more() {
-    let limits = CountLimits { sequential: true, ..CountLimits::default() };
-    let of = |x, y| asked(counts(limits), &scope(1, 1), What::Counts(tally(&[(x, 10_000)], &[(y, 90_000)]))).verdict;
-    assert_eq!(of(25, 60), Fail);
-    assert_eq!(of(12, 60), Inconclusive);
-}
-
-fn seen(hosts: &[(&str, u64)], known_since: Option<Time>) -> Seen {
+pub fn seen(hosts: &[(&str, u64)], known_since: Option<Time>) -> Seen {
     let hosts = hosts.iter().map(|(name, events)| (host(name), *events)).collect();
     let exposure = ["mw0", "mw1", "db0", "db1"].map(|name| (host(name), Count { events: 0, exposure: 1000 }));
     Seen { signature: "S <n>".to_owned(), sample: "S 7".to_owned(), hosts, exposure: exposure.into(), known_since }
 }
 
-fn signatures(until: Option<Time>) -> Signatures {
+pub fn signatures(until: Option<Time>) -> Signatures {
     let known = until.map(|until| Acknowledged {
         signature: "S <n>".to_owned(),
         reason: "known".to_owned(),
@@ -235,10 +212,39 @@ fn signatures_new_known_and_acknowledged() {
     assert_eq!(of(seen(&[("mw0", 2), ("mw1", 1), ("db0", 2)], None), None).verdict, Pass, "the others have it too");
     assert_eq!(of(seen(&[("mw0", 40), ("mw1", 40), ("db0", 4)], Some(Time(1))), None).verdict, Fail, "more frequent");
     assert_eq!(of(seen(&[("mw0", 4), ("mw1", 4), ("db0", 4)], Some(Time(1))), None).verdict, Pass);
-    assert_eq!(of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(6000))).verdict, Pass, "acknowledged");
+    let acknowledged = of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(5001)));
+    assert_eq!((acknowledged.verdict, acknowledged.value), (Pass, Some(0.0)));
+    assert!(acknowledged.sentence.contains(", 1 acknowledged"), "{}", acknowledged.sentence);
+    assert_eq!(of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(5000))).verdict, Fail, "it ends now");
+    assert_eq!(of(seen(&[("mw0", 3), ("mw1", 0), ("db9", 2)], None), None).verdict, Inconclusive, "on one host only");
+    let elsewhere = of(seen(&[("db9", 9)], None), None);
+    assert_eq!((elsewhere.verdict, elsewhere.n), (Pass, 0), "on no host in scope");
+    let unweighed = Seen { exposure: BTreeMap::new(), ..seen(&[("mw0", 40), ("mw1", 40), ("db0", 4)], Some(Time(1))) };
+    assert_eq!(of(unweighed, None).verdict, Fail, "each host weighs the same");
+    let other = Seen { signature: "T".to_owned(), ..seen(&[("mw0", 2), ("mw1", 1)], None) };
+    let two = vec![other, seen(&[("mw0", 2), ("mw1", 1)], None)];
+    let two = asked(Kind::Signatures(signatures(Some(Time(4000)))), &scope(2, 2), What::Signatures(two));
+    assert_eq!((two.verdict, two.value), (Fail, Some(2.0)));
+    assert!(two.sentence.contains("`T` is new") && !two.sentence.contains("acknowledgement"), "{}", two.sentence);
     let expired = of(seen(&[("mw0", 2), ("mw1", 1)], None), Some(Time(4000)));
     assert_eq!(expired.verdict, Fail);
     assert!(expired.sentence.contains("bd808's acknowledgement ended"), "{}", expired.sentence);
+}
+
+#[test]
+fn known_signatures_share_alpha() {
+    let limits = CountLimits::default();
+    let low = |events, alpha| {
+        let (ours, theirs) = (Count { events, exposure: 2000 }, Count { events: 20, exposure: 2000 });
+        Arms::new(ours, theirs).ratio_interval(alpha).0
+    };
+    // So many that alone they are surely more frequent, and beside another signature not so surely.
+    let between = |events: &u64| low(*events, limits.alpha) > 1.0 && low(*events, limits.alpha / 2.0) <= 1.0;
+    let events = (20..60).find(between).expect("there are such");
+    let frequent = || seen(&[("mw0", events), ("db0", 10), ("db1", 10)], Some(Time(1)));
+    let rare = Seen { signature: "T".to_owned(), ..seen(&[("db0", 1)], Some(Time(1))) };
+    let of = |seen| asked(Kind::Signatures(signatures(None)), &scope(2, 2), What::Signatures(seen)).verdict;
+    assert_eq!((of(vec![frequent()]), of(vec![frequent(), rare])), (Fail, Pass));
 }
 
 #[test]
@@ -250,6 +256,45 @@ fn where_the_age_of_samples_is_not_known_that_is_said() {
     };
     assert!(of(None).contains("how old its newest sample is is not known"), "{}", of(None));
     assert!(!of(Some(1)).contains("is not known"), "{}", of(Some(1)));
+}
+
+#[test]
+fn ranks_and_counts_of_old_samples_are_blind() {
+    let of = |kind: Kind, what: What, age| {
+        let old = Reading { newest_age_ms: Some(age), ..reading(what) };
+        judge(&gate(kind), &scope(1, 1), &Ok(old), Time(5000)).sentence
+    };
+    let (alpha, effect_min, floor, newest_age_ms_max, window_ms) = (0.01, 0.64, 0.0, 60_000, 60_000);
+    let ranks = Kind::Ranks(Ranks { source: graphite(), alpha, effect_min, floor, newest_age_ms_max, window_ms });
+    let limits = CountLimits::default();
+    let counts = Kind::Counts(Counts { source: log_source(), newest_age_ms_max: Some(60_000), limits });
+    let counted = || What::Counts(tally(&[(0, 10_000)], &[(0, 90_000)]));
+    assert!(of(ranks.clone(), What::Numbers(BTreeMap::new()), 60_001).contains("went blind"));
+    assert!(!of(ranks, What::Numbers(BTreeMap::new()), 60_000).contains("went blind"));
+    assert!(of(counts.clone(), counted(), 60_001).contains("went blind"));
+    assert!(!of(counts, counted(), 60_000).contains("went blind"));
+}
+
+#[test]
+fn times_and_numbers_are_short() {
+    let spans = [1_999, 2_000, 119_999, 120_000, 7_199_999, 7_200_000].map(span);
+    assert_eq!(spans, ["1999 ms", "2 s", "119 s", "2 min", "119 min", "2 h"]);
+    let numbers = [0.0, 0.000_999, 0.001, -99.994, 100.04, 100.06, 999_999_999.0, 1e9, f64::INFINITY, -f64::INFINITY];
+    let shown =
+        ["0", "9.99e-4", "0.001", "-99.994", "100", "100.1", "999999999", "1.00e9", "any number", "minus any number"];
+    assert_eq!(numbers.map(brief), shown);
+}
+
+#[test]
+fn a_gate_that_names_hosts_is_about_these_only() {
+    let hosts = ["mw0", "db1", "elsewhere"].map(host).into();
+    let all = Scope { others: ["log0", "elsewhere"].map(host).into(), ..scope(2, 2) };
+    let few = all.only(Some(&hosts));
+    assert_eq!(
+        (few.rolled, few.control, few.others),
+        ([host("mw0")].into(), [host("db1")].into(), [host("elsewhere")].into())
+    );
+    assert_eq!(all.only(None), scope(2, 2), "else those that serve wikis");
 }
 
 #[test]
@@ -333,6 +378,9 @@ fn plugins_facts_and_contracts() {
 
     let urls = vec![("h".to_owned(), "/".to_owned())];
     let contract = Kind::Contract(Contract { urls, headers: Vec::new(), expected: BTreeMap::new(), deadline_ms: 1 });
+    let nothing = Contract { urls: Vec::new(), headers: Vec::new(), expected: BTreeMap::new(), deadline_ms: 1 };
+    let nothing = asked(Kind::Contract(nothing), &scope(1, 1), What::Contract(Vec::new()));
+    assert_eq!(nothing.verdict, Inconclusive, "nothing was compared");
     assert_eq!(asked(contract.clone(), &scope(1, 1), What::Contract(Vec::new())).verdict, Pass);
     assert_eq!(asked(contract, &scope(1, 1), What::Contract(vec!["Vary: a, was b".to_owned()])).verdict, Fail);
 }
@@ -341,31 +389,30 @@ fn plugins_facts_and_contracts() {
 fn people_and_time() {
     let blockers = || Kind::Blockers(Blockers { argv: Vec::new(), deadline_ms: 1 });
     assert_eq!(asked(blockers(), &scope(0, 1), What::Blockers(Vec::new())).verdict, Pass);
-    assert_eq!(asked(blockers(), &scope(0, 1), What::Blockers(vec!["T124143 x".to_owned()])).verdict, Fail);
+    let open = |tasks: &[&str]| {
+        let tasks = tasks.iter().map(|task| (*task).to_owned()).collect();
+        let said = asked(blockers(), &scope(0, 1), What::Blockers(tasks));
+        assert_eq!(said.verdict, Fail);
+        said.sentence
+    };
+    expect!["Fails: 1 blocker is open: T124143 x (n 1, over 90 s, asked: Q)."].assert_eq(&open(&["T124143 x"]));
+    expect!["Fails: 2 blockers are open: T1 (n 2, over 90 s, asked: Q)."].assert_eq(&open(&["T1", "T2"]));
     let answer = |yes| Some(Answered { yes, by: "bd808".to_owned(), reason: "looks good".to_owned() });
-    let of = |answer| asked(Kind::Approval, &scope(0, 1), What::Answer(answer)).verdict;
+    let of = |answer| {
+        let said = asked(Kind::Approval, &scope(0, 1), What::Answer(answer));
+        assert_eq!(said.limit, "a person says yes");
+        said.verdict
+    };
     assert_eq!([of(None), of(answer(true)), of(answer(false))], [Inconclusive, Pass, Fail]);
     let soak = Kind::Soak(Soak { time_ms: 1000, min_requests: Some((500, log_source())) });
-    let of = |time_ms, requests| asked(soak.clone(), &scope(0, 1), What::Soaked { time_ms, requests }).verdict;
+    let of = |time_ms, requests| {
+        let said = asked(soak.clone(), &scope(0, 1), What::Soaked { time_ms, requests });
+        assert_eq!(said.limit, "1000 ms of soaking and 500 requests");
+        said.verdict
+    };
     assert_eq!(of(Some(1000), Some(500)), Pass);
     assert_eq!(
         [of(Some(9999), Some(499)), of(Some(999), Some(500)), of(None, Some(500)), of(Some(9999), None)],
         [Inconclusive; 4]
     );
-}
-
-#[test]
-fn tallies_are_events_by_host() {
-    let probe = Kind::Probe(Probe { journeys: Vec::new(), needed: 1, tries: 1, deadline_ms: 1 });
-    let shown = [("mw0", Shown::Good), ("mw1", Shown::Bad(String::new())), ("db0", Shown::Unreachable(String::new()))];
-    let shown = What::Probed(shown.map(|(name, shown)| (host(name), shown)).into());
-    let (rolled, control, _) = tallies(&gate(probe), &scope(2, 1), &reading(shown)).expect("a probe has hosts");
-    let events: Vec<u64> = rolled.values().map(|count| count.events).collect();
-    assert_eq!((events, control.len()), (vec![0, 10], 0));
-    let what = What::Signatures(vec![seen(&[("mw0", 2), ("mw1", 1)], None)]);
-    let (rolled, control, _) =
-        tallies(&gate(Kind::Signatures(signatures(None))), &scope(2, 2), &reading(what)).expect("hosts");
-    assert_eq!(rolled.values().map(|count| count.events).sum::<u64>(), 3);
-    assert_eq!(control.values().map(|count| (count.events, count.exposure)).collect::<Vec<_>>(), [(0, 1000); 2]);
-    assert_eq!(tallies(&gate(Kind::Approval), &scope(1, 1), &reading(What::Answer(None))), None);
 }

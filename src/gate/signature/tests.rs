@@ -29,6 +29,27 @@ fn lines_of_the_incident_have_signatures_that_can_be_read() {
 }
 
 #[test]
+fn a_quote_that_is_escaped_ends_nothing_and_identifiers_are_told_from_words_by_their_length() {
+    for (line, masked) in [
+        (r"x 'a\' b' y", "x <str> y"),
+        ("x abcdefa y", "x abcdefa y"),
+        ("x abcdefab y", "x <n> y"),
+        ("x abcd1e y", "x <n> y"),
+        ("x abc1d y", "x abc<n>d y"),
+        ("x abcdef y", "x abcdef y"),
+        ("x 0xa y", "x <n> y"),
+        ("x 0xg y", "x <n>xg y"),
+        ("x aZ3zzzzzzzzzzzzz y", "x <n> y"),
+        ("x aZ3zzzzzzzzzzzz y", "x aZ<n>zzzzzzzzzzzz y"),
+        ("x aZzzzzzzzzzzzzzz y", "x aZzzzzzzzzzzzzzz y"),
+        ("x az3zzzzzzzzzzzzz y", "x az<n>zzzzzzzzzzzzz y"),
+        ("x AZ3ZZZZZZZZZZZZZ y", "x AZ<n>ZZZZZZZZZZZZZ y"),
+    ] {
+        assert_eq!(signature(line).as_deref(), Some(masked), "{line}");
+    }
+}
+
+#[test]
 fn frames_of_a_trace_are_no_events() {
     for line in ["", "#0 /srv/x.php(12): foo()", "  at foo (x.js:1)", "\tmore", "   "] {
         assert_eq!(signature(line), None, "{line}");
@@ -41,7 +62,11 @@ fn s12_what_a_host_writes_stays_one_harmless_line() {
     let masked = signature(&line).expect("an event");
     assert!(masked.starts_with("\u{fffd}"), "{masked}");
     assert_eq!(masked.chars().count(), SIGNATURE_CHARS_MAX);
-    assert!(!masked.contains(|c: char| c.is_control() || is_invisible(c)));
+    assert!(!masked.contains(['\u{1b}', '\u{202e}', '\r', '\n']));
+    // The first and the last of each block of characters that turn or hide what is beside them.
+    let hidden = "\u{61c}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{feff}\u{fff9}\u{fffb}\u{e0000}\u{e007f}";
+    let shown: Vec<String> = hidden.chars().map(|c| harmless(&format!("a{c}b"), 9)).collect();
+    assert!(shown.iter().all(|text| text == "a\u{fffd}b" || text == "a b"), "{shown:?}");
     assert_eq!(harmless("a\nb", 2), "a ...");
 }
 

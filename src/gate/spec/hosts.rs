@@ -66,3 +66,15 @@ impl fmt::Display for Fact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_written_by_their_names() {
+        assert_eq!(FACTS.map(|(_, fact)| fact.to_string()), FACTS.map(|(name, _)| name.to_owned()));
+        let growth = Fact::LogBytesPerSecond("/var/log/session.log".into());
+        assert_eq!(growth.to_string(), "log_bytes_per_second of /var/log/session.log");
+    }
+}

@@ -177,16 +177,34 @@ pub struct Ranks {
 
 #[cfg(test)]
 mod tests {
-    use super::is_selector;
+    use super::{Condition, Op, is_selector};
+
+    #[test]
+    fn a_condition_holds_beyond_its_limit_or_at_it() {
+        let of = |op| [4.9, 5.0, 5.1, f64::NAN].map(|value| Condition { op, limit: 5.0 }.holds(value));
+        assert_eq!(of(Op::Below), [true, false, false, false]);
+        assert_eq!(of(Op::AtMost), [true, true, false, false]);
+        assert_eq!(of(Op::Above), [false, false, true, false]);
+        assert_eq!(of(Op::AtLeast), [false, true, true, false]);
+    }
 
     #[test]
     fn a_selector_is_a_name_with_matchers() {
         for good in ["up", " job:x:rate5m ", "up{}", r#"up{job="a}\"(",code=~'5..'}"#, r#"{__name__="up"}"#] {
             assert!(is_selector(good), "{good}");
         }
-        for bad in
-            ["", "5", "sum(up)", "up[5m]", "up offset 5m", "up + up", "up{a=\"b\"} > 1", "up{a=\"b", "rate(a{}[5m])"]
-        {
+        for bad in [
+            "",
+            "5",
+            "sum(up)",
+            "up[5m]",
+            "up offset 5m",
+            "up + up",
+            "up{a=\"b\"} > 1",
+            "up{a=\"b",
+            "rate(a{}[5m])",
+            "up{a(}",
+        ] {
             assert!(!is_selector(bad), "{bad}");
         }
     }

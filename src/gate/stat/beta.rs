@@ -15,6 +15,8 @@ const TERMS_MAX: u32 = 200_000;
 
 /// Beyond this the exact logarithm of a probability is of no interest, and the odds have left every double.
 const LOG_ODDS_MAX: f64 = 700.0;
+/// So often is the range of the logarithm halved: to 1e-14 of it.
+const HALVINGS: u32 = 57;
 
 /// Odds of a point of [0, 1], so that neither end loses digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,13 +78,11 @@ pub fn inverse_log_odds(share: f64, a: f64, b: f64) -> f64 {
         if share < 0.5 { tails.lower < share.ln() } else { tails.upper > (-share).ln_1p() }
     };
     let (mut low, mut high) = (-LOG_ODDS_MAX, LOG_ODDS_MAX);
-    loop {
+    for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high || high - low < 1e-14 {
-            return middle;
-        }
         if below(middle) { low = middle } else { high = middle }
     }
+    f64::midpoint(low, high)
 }
 
 /// ln I_p(a, b) where p is below the mean, about.
@@ -190,6 +190,18 @@ mod tests {
         for n in [1e2, 1e4, 1e6, 1e8] {
             assert_close(tails(n, n, Point::of(0.5)).lower.exp(), 0.5, "the median");
         }
+    }
+
+    #[test]
+    fn the_parts_of_the_factor_hold_by_themselves() {
+        // 17! and 20! are whole numbers that a double has exactly.
+        for (n, factorial) in [(17.0_f64, 355_687_428_096_000.0_f64), (20.0, 2_432_902_008_176_640_000.0)] {
+            let want = factorial.ln() - (n + 0.5) * n.ln() + n - 0.5 * (2.0 * PI).ln();
+            assert!((stirling_error(n) - want).abs() < 1e-13, "{n}: {} and {want}", stirling_error(n));
+        }
+        // Far apart, and so near that the closed form would lose its digits: x ln(x/m) + m - x = (x-m)^2 / 2m + ...
+        assert_close(deviance(1e6, 1.0), 1e6 * 1e6_f64.ln() + 1.0 - 1e6, "far apart");
+        assert_close(deviance(1e8 + 1.0, 1e8), 0.5e-8 - 1e-16 / 6.0, "near");
     }
 
     #[test]

@@ -67,11 +67,6 @@ impl Arms {
         (lower, upper)
     }
 
-    /// The rate ratio; infinite when the control has no events.
-    pub fn ratio(&self) -> f64 {
-        (self.events / self.exposure) / (self.control_events / self.control_exposure)
-    }
-
     /// The exact upper bound of the canary's own rate x / E_c at 1 - alpha; 1 when there are as many events as exposure.
     pub fn rate_bound(&self, alpha: f64) -> f64 {
         let free = self.exposure - self.events;
@@ -166,6 +161,9 @@ mod tests {
         let fair = [Count { events: 10, exposure: 1000 }, Count { events: 20, exposure: 2000 }];
         assert_eq!(overdispersion(&fair), 0.0);
         assert_eq!(overdispersion(&hosts[..1]), 1.0);
+        // Nor does one without any count.
+        let idle = [hosts.as_slice(), &[Count { events: 0, exposure: 0 }]].concat();
+        assert_close(overdispersion(&idle), 122.0 / 24.0, "phi beside a host without traffic");
     }
 
     #[test]

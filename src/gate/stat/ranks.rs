@@ -127,5 +127,10 @@ pub fn control_needed(m: usize, alpha: f64) -> Option<usize> {
     Some(low)
 }
 
+/// The same for a judge, who fails strictly below alpha.
+pub fn control_to_fail(m: usize, alpha: f64) -> Option<usize> {
+    control_needed(m, alpha).map(|n| if smallest_p(m, n) < alpha { n } else { n + 1 })
+}
+
 #[cfg(test)]
 mod tests;

@@ -54,9 +54,18 @@ fn control_hosts_needed_are_those_of_the_vectors() {
 }
 
 #[test]
+fn where_no_number_of_hosts_is_enough_none_is_named() {
+    assert_eq!([control_needed(0, 0.01), control_needed(1, 1e-9), control_to_fail(1, 1e-9)], [None; 3]);
+    assert_eq!((control_needed(1, 0.25), control_to_fail(1, 0.25)), (Some(3), Some(4)), "1/4 is not below it");
+    assert_eq!((control_needed(1, 0.26), control_to_fail(1, 0.26)), (Some(3), Some(3)));
+}
+
+#[test]
 fn effect_and_shift_of_a_small_case() {
     let ranked = compare(&[5.0, 6.0, 7.0], &[1.0, 2.0, 6.0]).expect("numbers");
     assert_eq!((ranked.u, ranked.a12, ranked.shift), (7.5, 7.5 / 9.0, 4.0));
+    let shifts = [compare(&[5.0, 6.0, 9.0], &[1.0, 3.0]), compare(&[5.0, 6.0, 9.0], &[1.0])];
+    assert_eq!(shifts.map(|ranked| ranked.expect("numbers").shift), [4.5, 5.0], "of six differences, and of three");
     assert_eq!(compare(&[], &[1.0]), None);
     assert_eq!(compare(&[f64::NAN], &[1.0]), None);
     assert_eq!(compare(&[2.0; 9], &[2.0; 9]).map(|ranked| ranked.p), Some(1.0));
@@ -66,6 +75,9 @@ fn effect_and_shift_of_a_small_case() {
 fn the_largest_exact_case_and_many_hosts_are_quick_and_sound() {
     let (low, high): (Vec<f64>, Vec<f64>) = (0..20).map(|i| (f64::from(i), 100.0 + f64::from(i))).unzip();
     assert_close(compare(&high, &low).expect("numbers").p, smallest_p(20, 20), "20 and 20 hosts");
+    // Of one pair more the distribution is not counted out.
+    let more = compare(&[high.as_slice(), &[1000.0]].concat(), &low).expect("numbers");
+    assert_eq!(more.p, normal(420.0, 21, 20, 0.0, 0.5));
     let many: Vec<f64> = (0..5000).map(f64::from).collect();
     let moved: Vec<f64> = many.iter().map(|value| value + 250.0).collect();
     let ranked = compare(&moved, &many).expect("numbers");

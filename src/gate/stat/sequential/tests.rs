@@ -29,6 +29,13 @@ fn the_vectors_hold() {
     }
 }
 
+#[test]
+fn a_canary_without_traffic_says_nothing() {
+    let none = Count { events: 0, exposure: 0 };
+    let l = log_likelihood(&Arms::new(none, Count { events: 0, exposure: 10 }), 1.0);
+    assert!(l.abs() < 1e-12, "{l}");
+}
+
 /// ln L without the truncation, which grows for a better canary too: what the vectors compare with.
 fn two_sided(arms: &Arms) -> f64 {
     let null = arms.share(1.0);
