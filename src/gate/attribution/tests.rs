@@ -187,23 +187,26 @@ fn one_wiki_or_all_and_one_group_or_all() {
         [wiki("testwiki", 25), wiki("mediawikiwiki", 25), wiki("dewiki", 25), wiki("enwiki", 25)],
     ];
     let (rolled, control) = (fleet("h", 10, |_| 10, 100), fleet("u", 10, |_| 0, 100));
-    let of = |place: [(Wiki, Count); 4], scope: &Scope| {
-        let place = place.into_iter().filter(|(_, count)| count.exposure > 0);
-        let said = attribute(&rolled, &control, &place.collect(), scope).sentence;
+    let of = |place: &[(&str, u64, u64)]| {
+        let count = |&(name, events, exposure): &(&str, u64, u64)| -> (Wiki, Count) {
+            (name.parse().expect("a wiki"), Count { events, exposure })
+        };
+        let said = attribute(&rolled, &control, &place.iter().map(count).collect(), &scope).sentence;
         said.split_once("it is the release. ").expect("it is").1.to_owned()
     };
-    // Two wikis of one group, and one of each group, of a third one nothing is known.
-    let nothing = |name: &str| -> (Wiki, Count) { (name.parse().expect("a wiki"), Count { events: 0, exposure: 0 }) };
-    let (german, english) = (wiki("dewiki", 50), wiki("enwiki", 50));
-    let one_group = [nothing("testwiki"), nothing("mediawikiwiki"), german.clone(), english.clone()];
-    let some = [nothing("testwiki"), wiki("mediawikiwiki", 0), german, english];
-    let two_groups = [nothing("testwiki"), wiki("mediawikiwiki", 40), wiki("dewiki", 60), nothing("enwiki")];
-    let said = [of(one_group, &scope), of(some, &scope), of(two_groups, &scope)];
+    let said = [
+        of(&[("dewiki", 50, 250), ("enwiki", 50, 250)]),
+        of(&[("mediawikiwiki", 0, 250), ("dewiki", 50, 250), ("enwiki", 50, 250)]),
+        of(&[("mediawikiwiki", 40, 250), ("dewiki", 60, 250)]),
+        of(&[("mediawikiwiki", 0, 250), ("dewiki", 60, 250), ("newwiki", 40, 250)]),
+        of(&[("dewiki", 100, 0), ("enwiki", 2, 0)]),
+    ];
     expect![[r#"
         On 2 of 4 wikis, all in group1.
         On 2 of 4 wikis; 100 of 100 in one group: group1, 67 % of traffic.
-        On 2 of 4 wikis, in 2 of 2 groups."#]]
-    .assert_eq(&said.join("\n"));
+        On 2 of 4 wikis, in 2 of 2 groups.
+        On 2 of 5 wikis, in 2 of 3 groups.
+        100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis)."#]].assert_eq(&said.join("\n"));
     let said = places.map(|place| attribute(&rolled, &control, &BTreeMap::from(place), &scope).sentence);
     expect![[r#"
         100 events on 10 of 10 switched hosts; without the worst host it is still more than on the others (p 6.2e-30): it is the release. 100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis, 25 % of traffic).
