@@ -41,6 +41,8 @@ struct Rules {
 struct Counted {
     /// The switch that it is counted from, and whether this host was part of it.
     since: Option<(Time, bool)>,
+    /// The switch that it was part of, even if it was left out afterwards: what it wrote then is of no time before.
+    switched: Option<Time>,
     now: Lines,
     before: Count,
     lost: bool,
@@ -143,9 +145,12 @@ impl Counted {
         }
         if let Some((_, rolled)) = self.since.replace(this) {
             let old = std::mem::take(&mut self.now).all;
-            if !rolled {
+            if !rolled && self.switched != Some(scope.since) {
                 add(&mut self.before, old);
             }
+        }
+        if this.1 {
+            self.switched = Some(scope.since);
         }
     }
 

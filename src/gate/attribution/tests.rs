@@ -206,7 +206,8 @@ fn one_wiki_or_all_and_one_group_or_all() {
         On 2 of 4 wikis; 100 of 100 in one group: group1, 67 % of traffic.
         On 2 of 4 wikis, in 2 of 2 groups.
         On 2 of 5 wikis, in 2 of 3 groups.
-        100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis)."#]].assert_eq(&said.join("\n"));
+        100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis)."#]]
+    .assert_eq(&said.join("\n"));
     let said = places.map(|place| attribute(&rolled, &control, &BTreeMap::from(place), &scope).sentence);
     expect![[r#"
         100 events on 10 of 10 switched hosts; without the worst host it is still more than on the others (p 6.2e-30): it is the release. 100 of 102 on one wiki: dewiki of group1 (1 of 4 wikis, 25 % of traffic).

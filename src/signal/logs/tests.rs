@@ -73,6 +73,23 @@ fn a_host_that_is_switched_later_is_counted_anew() {
 }
 
 #[test]
+fn what_a_host_wrote_while_it_was_left_out_is_of_no_time_before_the_switch() {
+    let world = Memory::new(&["a", "b"]);
+    let mut logs = Logs::new(&spec()).expect("expressions");
+    world.write("a", LOG, &[GOOD]);
+    tally(&mut logs, &scope(&[], &["a", "b"], 1000), &world);
+    world.write("a", LOG, &[GOOD]);
+    tally(&mut logs, &scope(&[], &["a", "b"], 1000), &world);
+    world.at(2000);
+    let (out, _) = tally(&mut logs, &scope(&["a"], &["b"], 1000), &world);
+    world.write("a", LOG, &[BAD, BAD]);
+    tally(&mut logs, &scope(&["b"], &["a"], 1000), &world);
+    let (again, _) = tally(&mut logs, &scope(&["a", "b"], &[], 1000), &world);
+    let before = [out, again].map(|tally| tally.before.expect("counted")[&name("a")]);
+    assert_eq!(before, [Count { events: 0, exposure: 1 }; 2]);
+}
+
+#[test]
 fn silent_hosts_and_blind_sources_are_seen() {
     let world = Memory::new(&["a"]);
     let mut logs = Logs::new(&spec()).expect("expressions");
