@@ -205,17 +205,8 @@ mod tests {
 
     #[test]
     fn what_a_kind_is_called_and_whether_it_looks_back() {
-        let limits = counts::CountLimits::default();
-        let source = counts::LogCounts {
-            file: "/var/log/a".into(),
-            exposure: None,
-            events_file: None,
-            events: String::new(),
-            wiki: None,
-        };
-        let source = counts::CountSource::Logs(source);
-        let counts = Kind::Counts(counts::Counts { source, newest_age_ms_max: None, limits });
-        let kinds = [counts, Kind::Approval].map(|kind| (kind.name(), kind.compares_with_before()));
-        assert_eq!(kinds, [("counts", true), ("approval", false)]);
+        let host = Kind::Host(hosts::Host { conditions: Vec::new() });
+        let kinds = [host, Kind::Approval].map(|kind| (kind.name(), kind.compares_with_before()));
+        assert_eq!(kinds, [("host", true), ("approval", false)]);
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long a master may take to end after it was told to.
+/// How long a process may take to end, or to stop, after it was told to.
 const END_MAX: Duration = Duration::from_secs(20);
 
 /// Hosts whose connections are kept; what still runs of these is ended with the fleet.
@@ -95,7 +95,8 @@ fn is_master(pid: Pid) -> bool {
     name.trim() == "ssh" && test_kill_process(pid).is_ok()
 }
 
-fn until(what: impl Fn() -> bool) {
+/// Waits until something is so.
+pub fn until(what: impl Fn() -> bool) {
     let since = Instant::now();
     while !what() {
         assert!(since.elapsed() < END_MAX, "it does not come");

@@ -1,6 +1,7 @@
 //! Two operators, and an operator who is killed: a restart hook that waits makes the moment exact.
 
 use crate::harness::TestFleet;
+use crate::kept::until;
 use crate::site::{end_of, signal};
 use rusqlite::Connection;
 use rustix::process::Signal;
@@ -18,9 +19,7 @@ pub fn stop_between_writes(fleet: &TestFleet, command: &Child) {
     for _ in 0..500 {
         signal(command, Signal::STOP);
         let stat = format!("/proc/{}/stat", command.id());
-        let goes_on = || !fs::read_to_string(&stat).expect("it is our child").contains(") T ");
-        (0..60_000).take_while(|_| goes_on()).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
-        assert!(!goes_on(), "it does not stop");
+        until(|| fs::read_to_string(&stat).expect("it is our child").contains(") T "));
         let books = Connection::open(fleet.path("books/books.sqlite")).expect("they are there");
         books.busy_timeout(Duration::ZERO).expect("it is a number");
         if books.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {

@@ -118,35 +118,24 @@ fn failing_checks_are_told_in_hosts() {
 fn what_is_left_what_is_alone_and_what_nothing_explains_is_said() {
     let control = |events| fleet("u", 100, move |i| if i == 0 { events } else { 0 }, 1000);
     let on = |hosts: usize, most: u64, more: u64| {
-        fleet(
-            "h",
-            100,
-            move |i| {
-                if i == 0 {
-                    most
-                } else if i < hosts {
-                    more
-                } else {
-                    0
-                }
-            },
-            1000,
-        )
+        let events = move |i| match i {
+            0 => most,
+            i if i < hosts => more,
+            _ => 0,
+        };
+        fleet("h", 100, events, 1000)
     };
-    let check = |bad: usize| fleet("h", 40, move |i| if i < bad { SURE } else { 0 }, SURE);
+    let checks = |prefix, hosts, bad: usize| fleet(prefix, hosts, move |i| if i < bad { SURE } else { 0 }, SURE);
     let none = HostCounts::new();
     let small = fleet("h", 20, |i| if i == 0 { 3 } else { 0 }, SURE);
     let unweighed = fleet("h", 20, |i| if i == 3 { 50 } else { 0 }, 0);
     let said = [
         plainly(&on(2, 100, 1), &control(0)),
         plainly(&on(3, 100, 1), &none),
-        plainly(&check(3), &none),
-        plainly(&check(3), &fleet("u", 40, |_| 0, SURE)),
-        plainly(&check(3), &fleet("u", 1000, |i| if i < 20 { SURE } else { 0 }, SURE)),
-        plainly(
-            &fleet("h", 60, |i| if i < 5 { SURE } else { 0 }, SURE),
-            &fleet("u", 1000, |i| if i < 30 { SURE } else { 0 }, SURE),
-        ),
+        plainly(&checks("h", 40, 3), &none),
+        plainly(&checks("h", 40, 3), &checks("u", 40, 0)),
+        plainly(&checks("h", 40, 3), &checks("u", 1000, 20)),
+        plainly(&checks("h", 60, 5), &checks("u", 1000, 30)),
         plainly(&small, &none),
         plainly(&unweighed, &control(0)),
         plainly(&fleet("h", 1, |_| 2, 100_000), &control(3)),
@@ -215,14 +204,12 @@ fn one_wiki_or_all_and_one_group_or_all() {
         100 events on 10 of 10 switched hosts; without the worst host it is still more than on the others (p 6.2e-30): it is the release. On 4 of 4 wikis, in 2 of 2 groups."#]].assert_eq(&said.join("\n"));
 }
 
-fn those(hosts: &[(&str, u64, u64)]) -> HostCounts {
-    hosts.iter().map(|(name, events, exposure)| (host(name), Count { events: *events, exposure: *exposure })).collect()
-}
-
 #[test]
 fn the_worst_is_the_worst_by_rate_and_so_many_are_dropped_and_no_more() {
     let none = HostCounts::new();
-    let found = plainly(&those(&[("rare", 10, 10), ("busy", 20, 1000), ("idle", 0, 1000)]), &none);
+    let rates = [("rare", 10, 10), ("busy", 20, 1000), ("idle", 0, 1000)];
+    let rates = rates.map(|(name, events, exposure)| (host(name), Count { events, exposure }));
+    let found = plainly(&rates.into(), &none);
     assert_eq!((found.top, found.hosts, found.events), (Some(host("rare")), 3, 30));
     // Of 20 hosts one may be dropped, and two are bad.
     let two = plainly(&fleet("h", 20, |i| if i < 2 { 50 } else { 0 }, 1000), &none);

@@ -148,13 +148,14 @@ fn percent_above_is_graphites_classic_alert() {
     assert_eq!(percent(10.0, &mixed).verdict, Fail);
 }
 
+fn ranks(alpha: f64, floor: f64) -> Kind {
+    let (effect_min, newest_age_ms_max, window_ms) = (0.64, 60_000, 60_000);
+    Kind::Ranks(Ranks { source: graphite(), alpha, effect_min, floor, newest_age_ms_max, window_ms })
+}
+
 #[test]
 fn ranks_fail_with_all_three_limits() {
-    let below = |alpha, floor| {
-        let (effect_min, newest_age_ms_max, window_ms) = (0.64, 60_000, 60_000);
-        Kind::Ranks(Ranks { source: graphite(), alpha, effect_min, floor, newest_age_ms_max, window_ms })
-    };
-    let kind = |floor| below(0.01, floor);
+    let kind = |floor| ranks(0.01, floor);
     let values = |slow: f64| {
         let ours = (0..5).map(|i| (host(&format!("mw{i}")), slow + f64::from(i)));
         What::Numbers(ours.chain((0..5).map(|i| (host(&format!("db{i}")), 100.5 + f64::from(i)))).collect())
@@ -166,7 +167,7 @@ fn ranks_fail_with_all_three_limits() {
     assert_eq!(asked(kind(99.5), &scope(5, 5), values(200.0)).verdict, Pass, "the floor itself");
     assert_eq!(asked(kind(0.0), &scope(5, 5), values(100.0)).verdict, Pass);
     assert_eq!(asked(kind(0.0), &scope(5, 5), values(102.0)).verdict, Inconclusive, "larger, and perhaps by chance");
-    let few = |alpha, m, n| asked(below(alpha, 0.0), &scope(m, n), values(200.0));
+    let few = |alpha, m, n| asked(ranks(alpha, 0.0), &scope(m, n), values(200.0));
     let needs = |said: &Judgement| said.sentence.split("can't fail, ").nth(1).map(|needs| needs[..2].to_owned());
     assert_eq!(needs(&few(0.01, 2, 5)), Some("13".to_owned()));
     assert_eq!((few(0.2, 1, 4).verdict, needs(&few(0.2, 1, 4))), (Inconclusive, Some("5 ".to_owned())), "p is alpha");
@@ -264,8 +265,7 @@ fn ranks_and_counts_of_old_samples_are_blind() {
         let old = Reading { newest_age_ms: Some(age), ..reading(what) };
         judge(&gate(kind), &scope(1, 1), &Ok(old), Time(5000)).sentence
     };
-    let (alpha, effect_min, floor, newest_age_ms_max, window_ms) = (0.01, 0.64, 0.0, 60_000, 60_000);
-    let ranks = Kind::Ranks(Ranks { source: graphite(), alpha, effect_min, floor, newest_age_ms_max, window_ms });
+    let ranks = ranks(0.01, 0.0);
     let limits = CountLimits::default();
     let counts = Kind::Counts(Counts { source: log_source(), newest_age_ms_max: Some(60_000), limits });
     let counted = || What::Counts(tally(&[(0, 10_000)], &[(0, 90_000)]));
@@ -377,10 +377,11 @@ fn plugins_facts_and_contracts() {
     expect!["Fails: mwlog1001: hours until the disk is full is 3, and above 12 is wanted (1 of 1 host) (n 1, over 90 s, asked: Q)."].assert_eq(&full.sentence);
 
     let urls = vec![("h".to_owned(), "/".to_owned())];
-    let contract = Kind::Contract(Contract { urls, headers: Vec::new(), expected: BTreeMap::new(), deadline_ms: 1 });
-    let nothing = Contract { urls: Vec::new(), headers: Vec::new(), expected: BTreeMap::new(), deadline_ms: 1 };
-    let nothing = asked(Kind::Contract(nothing), &scope(1, 1), What::Contract(Vec::new()));
+    let comparing =
+        |urls| Kind::Contract(Contract { urls, headers: Vec::new(), expected: BTreeMap::new(), deadline_ms: 1 });
+    let nothing = asked(comparing(Vec::new()), &scope(1, 1), What::Contract(Vec::new()));
     assert_eq!(nothing.verdict, Inconclusive, "nothing was compared");
+    let contract = comparing(urls);
     assert_eq!(asked(contract.clone(), &scope(1, 1), What::Contract(Vec::new())).verdict, Pass);
     assert_eq!(asked(contract, &scope(1, 1), What::Contract(vec!["Vary: a, was b".to_owned()])).verdict, Fail);
 }

@@ -15,7 +15,7 @@ const TERMS_MAX: u32 = 200_000;
 
 /// Beyond this the exact logarithm of a probability is of no interest, and the odds have left every double.
 const LOG_ODDS_MAX: f64 = 700.0;
-/// So often is the range of the logarithm halved: to 1e-14 of it.
+/// So often is the range of the logarithm halved, after which it is known to 1e-14.
 const HALVINGS: u32 = 57;
 
 /// Odds of a point of [0, 1], so that neither end loses digits.
